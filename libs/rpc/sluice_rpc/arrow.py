@@ -1,0 +1,104 @@
+"""Arrow tables as pieces of one IPC stream, cut at about 1 MiB so that no gRPC message limit is ever raised."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+import pyarrow as pa
+
+BATCH_ROW_COUNT = 65_536
+PIECE_BYTES = 1 << 20
+
+Codec = Literal["zstd"]
+
+
+def encode(schema: pa.Schema, batches: Iterable[pa.RecordBatch], codec: Codec | None = None) -> Iterator[bytes]:
+    """Yield the pieces of one IPC stream: schema, the batches in order, end marker.
+
+    Batches above 65,536 rows are sliced. One batch is held at a time. No piece is empty; all but the last are 1 MiB.
+    """
+    buffer = _PieceBuffer()
+    options = pa.ipc.IpcWriteOptions(compression=codec)
+    with pa.ipc.new_stream(buffer.sink, schema, options=options) as writer:
+        yield from buffer.full_pieces()
+        for batch in batches:
+            for offset in range(0, batch.num_rows, BATCH_ROW_COUNT):
+                writer.write_batch(batch.slice(offset, BATCH_ROW_COUNT))
+                yield from buffer.full_pieces()
+    yield from buffer.full_pieces()
+    yield from buffer.rest()
+
+
+def decode(pieces: Iterable[bytes]) -> pa.RecordBatchReader:
+    """Return a reader over the IPC stream that the pieces make up; it pulls pieces as it is read.
+
+    Raises:
+        pyarrow.ArrowInvalid: the pieces are no IPC stream, or end in the middle of one.
+    """
+    return pa.ipc.open_stream(pa.PythonFile(_PieceReader(iter(pieces)), mode="r"))
+
+
+class _PieceBuffer:
+    """A sink that hands out what was written so far in pieces."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+        self.sink = pa.PythonFile(_Appender(self._bytes), mode="w")
+
+    def full_pieces(self) -> Iterator[bytes]:
+        end = len(self._bytes) - len(self._bytes) % PIECE_BYTES
+        if end == 0:
+            return
+        view = bytes(memoryview(self._bytes)[:end])
+        del self._bytes[:end]
+        for start in range(0, end, PIECE_BYTES):
+            yield view[start : start + PIECE_BYTES]
+
+    def rest(self) -> Iterator[bytes]:
+        if self._bytes:
+            yield bytes(self._bytes)
+            self._bytes.clear()
+
+
+class _Appender(io.RawIOBase):
+    def __init__(self, target: bytearray) -> None:
+        self._target = target
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        view = memoryview(data)  # type: ignore[arg-type]  # pyarrow passes bytes or a buffer
+        self._target += view
+        return view.nbytes
+
+
+class _PieceReader(io.RawIOBase):
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        if size < 0:
+            return b"".join([bytes(self._take(len(self._rest))), *self._pieces])
+        taken: list[memoryview] = []
+        missing = size
+        while missing > 0:
+            if not self._rest:
+                piece = next(self._pieces, None)
+                if piece is None:
+                    break
+                self._rest = memoryview(piece)
+            part = self._take(missing)
+            taken.append(part)
+            missing -= len(part)
+        return bytes(taken[0]) if len(taken) == 1 else b"".join(taken)
+
+    def _take(self, size: int) -> memoryview:
+        part, self._rest = self._rest[:size], self._rest[size:]
+        return part

@@ -1,0 +1,40 @@
+"""Channels to other Sluice processes: keep-alive, reconnects, errors as our own family."""
+
+from __future__ import annotations
+
+import grpc
+import grpc.aio
+
+from sluice_rpc.interceptors import AioClientInterceptor, ClientInterceptor
+
+DEFAULT_TIMEOUT_S = 30.0
+"""Deadline of a call that names none and has no caller with one."""
+
+_OPTIONS: tuple[tuple[str, int], ...] = (
+    # A killed process comes back under the same address within seconds; the default back-off would sit out minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    # Many channels of one process (tests) must not share one broken connection.
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+
+def open_channel(target: str, service: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> grpc.Channel:
+    """Return a channel whose calls raise `ServiceError`s and always carry a deadline.
+
+    Args:
+        target: `host:port`.
+        service: name of the process at the other end, for errors of the channel itself.
+        timeout_s: deadline of calls that name none.
+    """
+    channel = grpc.insecure_channel(target, options=list(_OPTIONS))
+    return grpc.intercept_channel(channel, ClientInterceptor(service, timeout_s))
+
+
+def open_aio_channel(target: str, service: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> grpc.aio.Channel:
+    """Return the asyncio counterpart of `open_channel`."""
+    interceptors = AioClientInterceptor.both(service, timeout_s)
+    return grpc.aio.insecure_channel(target, options=list(_OPTIONS), interceptors=interceptors)

@@ -1,0 +1,39 @@
+"""Structured logs on stdout: JSON in a container, colours on a terminal; constant events, values as fields."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+REQUEST_ID_KEY = "x-request-id"
+
+
+def configure_log(process: str, *, level: str = "info", style: str = "auto") -> None:
+    """Set up logging for the whole process; every line carries `process`.
+
+    Args:
+        process: folder name of the process.
+        level: debug, info, warning or error.
+        style: json, console, or auto (console when stdout is a terminal).
+    """
+    pretty = style == "console" or (style == "auto" and sys.stdout.isatty())
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    processors: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    if not pretty:
+        processors.append(structlog.processors.format_exc_info)
+    structlog.configure(
+        processors=[*processors, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(process=process)

@@ -1,0 +1,101 @@
+"""A gRPC server with health, reflection and a graceful stop, the same for every process."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import CollectorRegistry
+
+from sluice_rpc.interceptors import ServerInterceptor
+from sluice_rpc.settings import ProcessSettings
+from sluice_rpc.telemetry import RpcMetrics, serve_metrics
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Service:
+    """One gRPC service: its full name and how it is added to a server."""
+
+    name: str
+    add: Callable[[grpc.Server], None]
+
+
+class RpcServer:
+    """The gRPC server of a process; constructed stopped, not yet bound.
+
+    Args:
+        process: folder name of the process, for logs and metric names.
+        settings: address, threads, limits.
+        services: what it serves; each has a health status of its own, and "" stands for all.
+        registry: where its metrics go.
+    """
+
+    def __init__(
+        self, process: str, settings: ProcessSettings, services: Sequence[Service], registry: CollectorRegistry
+    ) -> None:
+        self._process = process
+        self._settings = settings
+        self._registry = registry
+        self._names = [service.name for service in services]
+        self._executor = ThreadPoolExecutor(settings.worker_thread_count, thread_name_prefix="rpc")
+        self._server = grpc.server(
+            self._executor,
+            interceptors=[ServerInterceptor(RpcMetrics(process, registry))],
+            maximum_concurrent_rpcs=settings.max_concurrent_rpc_count,
+            # Two processes on one port would split the calls between them in silence.
+            options=[("grpc.so_reuseport", 0)],
+        )
+        # Health watches wait for ever; they get their own thread so that they never use up those that answer.
+        self._health = health.HealthServicer(
+            experimental_non_blocking=True, experimental_thread_pool=ThreadPoolExecutor(1, "health")
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        for service in services:
+            service.add(self._server)
+        described = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(described, self._server)
+        self.port = 0
+
+    def start(self) -> int:
+        """Bind, serve, report SERVING, and return the port."""
+        self.port = self._server.add_insecure_port(self._settings.listen)
+        self._server.start()
+        self.report(serving=True)
+        log.info("serving", listen=self._settings.listen, port=self.port)
+        return self.port
+
+    def report(self, *, serving: bool, service: str | None = None) -> None:
+        """Set the health of one service, or of all and of the process."""
+        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        for name in [service] if service else ["", *self._names]:
+            self._health.set(name, status)
+
+    def stop(self, grace_s: float | None = None) -> None:
+        """Report NOT_SERVING, let in-flight calls finish for the grace period, then end the rest."""
+        self._health.enter_graceful_shutdown()
+        self._server.stop(self._settings.stop_grace_s if grace_s is None else grace_s).wait()
+        self._executor.shutdown(wait=True, cancel_futures=True)
+        log.info("stopped")
+
+    def serve_until_signal(self, closing: ExitStack) -> None:
+        """Serve until SIGTERM or SIGINT, then stop gracefully and close `closing`."""
+        asked = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: asked.set())
+        metrics = serve_metrics(self._settings.metrics_listen, self._registry)
+        with closing:
+            self.start()
+            asked.wait()
+            self.stop()
+        if metrics is not None:
+            metrics[0].shutdown()

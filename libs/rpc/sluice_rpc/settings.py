@@ -1,0 +1,70 @@
+"""How a process reads its settings: once, from its own prefix, with every misspelt name refused."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal, Self
+
+from pydantic import AliasChoices, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SettingsError(Exception):
+    """The environment does not make valid settings; the message names each variable and the fix."""
+
+
+class ProcessSettings(BaseSettings):
+    """What every gRPC process reads at start, and nowhere else."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    listen: str = "127.0.0.1:0"
+    """Address of the gRPC server, `host:port`; port 0 takes a free one."""
+    metrics_listen: str = ""
+    """Address of the Prometheus port, `host:port`; empty switches it off."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe line that is written."""
+    log_style: Literal["auto", "json", "console"] = "auto"
+    """Form of log lines; auto is console on a terminal and JSON elsewhere."""
+    worker_thread_count: int = Field(default=16, ge=2, le=256)
+    """Threads that answer RPCs."""
+    max_concurrent_rpc_count: int = Field(default=64, ge=2)
+    """RPCs in flight or waiting; one more is refused with RESOURCE_EXHAUSTED."""
+    stop_grace_s: float = Field(default=5.0, ge=0)
+    """How long in-flight calls may finish after SIGTERM, in seconds."""
+
+    @classmethod
+    def load(cls) -> Self:
+        """Return the settings of the environment.
+
+        Raises:
+            SettingsError: a value does not fit, or a variable with the process's prefix names no setting.
+        """
+        unknown = sorted(cls._unknown_variables())
+        if unknown:
+            known = ", ".join(sorted(cls.variable_names()))
+            raise SettingsError(f"unknown setting {', '.join(unknown)}; known are {known}")
+        try:
+            return cls()
+        except ValidationError as error:
+            problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+            raise SettingsError(problems) from None
+
+    @classmethod
+    def variable_names(cls) -> dict[str, list[str]]:
+        """Return each setting's environment variables: its own first, then accepted aliases."""
+        names = {}
+        prefix = str(cls.model_config.get("env_prefix", "")).upper()
+        for name, field in cls.model_fields.items():
+            own = f"{prefix}{name.upper()}"
+            alias = field.validation_alias
+            others = [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else []
+            names[own] = [own, *(choice for choice in others if choice not in (own, name))]
+        return names
+
+    @classmethod
+    def _unknown_variables(cls) -> set[str]:
+        # `extra="forbid"` does not see environment variables, so a typo would silently keep the default.
+        prefix = str(cls.model_config.get("env_prefix", "")).upper()
+        known = {name for names in cls.variable_names().values() for name in names}
+        return {name for name in os.environ if name.upper().startswith(prefix) and name not in known}
