@@ -20,7 +20,10 @@ def configure_log(process: str, *, level: str = "info", style: str = "auto") -> 
     """
     pretty = style == "console" or (style == "auto" and sys.stdout.isatty())
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(ensure_ascii=False)
+        # The default formatter prints local variables, which may hold row values.
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if pretty
+        else structlog.processors.JSONRenderer(ensure_ascii=False)
     )
     processors: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
