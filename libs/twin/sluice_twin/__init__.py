@@ -1,0 +1,22 @@
+"""The twin: a seeded plant in a DuckDB file with the warehouse's tables, and the truths planted in it.
+
+Nothing here reads the product's datasets; the judge in `truth` works from the fact sheets alone.
+"""
+
+from sluice_twin.handmade import plant_of
+from sluice_twin.plant import DEFAULT_SEED, PLANT_TIME, UnusableSize
+from sluice_twin.tables import UnknownTable, catalogue
+from sluice_twin.words import NON_QUALITY_REASONS
+from sluice_twin.write import PlantSummary, write_plant
+
+__all__ = [
+    "DEFAULT_SEED",
+    "NON_QUALITY_REASONS",
+    "PLANT_TIME",
+    "PlantSummary",
+    "UnknownTable",
+    "UnusableSize",
+    "catalogue",
+    "plant_of",
+    "write_plant",
+]
