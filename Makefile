@@ -1,4 +1,23 @@
-.PHONY: demo test check bench soak golden proto lock clean
+.PHONY: demo test check bench soak golden proto docs lock clean
 
-demo: .venv/ready ; .venv/bin/sluice demo $(ARGS)
-test: .venv/ready ; .venv/bin/python -m pytest $(ARGS)
+PYTHON ?= python3
+bin := .venv/bin
+
+demo: .venv/ready ; $(bin)/sluice demo $(ARGS)
+test: .venv/ready ; $(bin)/python -m pytest $(ARGS)
+check: .venv/ready ; $(bin)/ruff format --check . && $(bin)/ruff check . && $(bin)/mypy libs services gateway tests bench protos/generate.py && $(bin)/buf lint && $(bin)/lint-imports --no-logo --cache-dir .import_linter_cache && $(bin)/python -m pytest -q tests/repo
+bench: .venv/ready ; $(bin)/python -m bench $(ARGS)
+soak: .venv/ready ; $(bin)/python -m pytest -m hypothesis --hypothesis-profile=soak --timeout=3600 $(ARGS)
+golden: .venv/ready ; $(bin)/python -m pytest -m golden --write-golden $(ARGS)
+proto: .venv/ready ; $(bin)/python protos/generate.py
+docs: .venv/ready ; $(bin)/python -m tests.repo.settings_page --write
+lock: .venv/ready ; $(bin)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --all-extras pyproject.toml -o requirements.lock
+clean: ; rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist var
+
+# Only a complete install leaves `ready` behind, so a broken one is repeated by the next make.
+.venv/ready: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Sluice needs Python 3.11 or newer; say which with: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(bin)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(bin)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
