@@ -5,9 +5,10 @@ Nothing here reads the product's datasets; the judge in `truth` works from the f
 
 from sluice_twin.handmade import plant_of
 from sluice_twin.plant import DEFAULT_SEED, PLANT_TIME, UnusableSize
+from sluice_twin.planted import read_raw
 from sluice_twin.tables import UnknownTable, catalogue
 from sluice_twin.words import NON_QUALITY_REASONS
-from sluice_twin.write import PlantSummary, write_plant
+from sluice_twin.write import PlantSummary, truth_path, write_plant
 
 __all__ = [
     "DEFAULT_SEED",
@@ -18,5 +19,7 @@ __all__ = [
     "UnusableSize",
     "catalogue",
     "plant_of",
+    "read_raw",
+    "truth_path",
     "write_plant",
 ]

@@ -29,7 +29,7 @@ ROWS_PER_BATCH: Final = 200_000
 _HEX: Final = np.array([f"{byte:02x}" for byte in range(256)], dtype="S2")
 _MASK_48: Final = np.uint64((1 << 48) - 1)
 # Odd, so that multiplying modulo 2**48 keeps different indexes different.
-_SPREAD: Final = np.uint64(0x5DEECE66D)
+_SPREAD: Final = np.uint64(0x9E3779B97F4B)
 
 
 def make_ids(kind: int, index: Ints, seed: int) -> IdArray:

@@ -87,7 +87,7 @@ def _draw(rng: np.random.Generator, lots: Lots, count: int) -> Holds:
     lot, held = lots.moments(rng, count)
     lasting = np.clip(rng.lognormal(np.log(8 * 3_600), 1.7, count), 60, 200 * 86_400).astype(np.int64)
     released = held + lasting
-    still_open = (released >= END_S) | (rng.random(count) < _STILL_OPEN_SHARE * (0.2 + (held / END_S) ** 8))
+    still_open = (released >= END_S) | (rng.random(count) < _STILL_OPEN_SHARE)
     plain = plain_reason_count()
     weight = 1.0 / (1 + np.arange(plain) % 12)
     reason = rng.choice(plain, size=count, p=weight / weight.sum())

@@ -98,11 +98,8 @@ def make_lots(spec: PlantSpec) -> Lots:
     order, orders, order_product = _work_orders(kind, start)
     names = _names(kind, order, orders)
     wafer, wafers = _wafers(rng, kind, names, start)
-    ids = make_ids(_ID_KIND, np.arange(count + GHOSTS), spec.seed)
-    for lot in genealogy.SHORT_IDS:
-        ids[lot] = ids[lot][:13] + b"   "
     return Lots(
-        ids=ids,
+        ids=lot_ids(spec, count + GHOSTS),
         names=names,
         kind=kind,
         order=order,
@@ -120,8 +117,16 @@ def make_lots(spec: PlantSpec) -> Lots:
     )
 
 
+def lot_ids(spec: PlantSpec, count: int) -> IdArray:
+    """`CONTAINERID`s of the first lots, blank-padded; a few planted ones are shorter than their column."""
+    ids = make_ids(_ID_KIND, np.arange(count), spec.seed)
+    for lot in genealogy.SHORT_IDS:
+        ids[lot] = ids[lot][:13] + b"   "
+    return ids
+
+
 def _starts(rng: np.random.Generator, count: int) -> Ints:
-    """Start seconds: the planted in February 2024, a late crowd that keeps the plant busy at its clock, the rest even."""
+    """Start seconds: the planted in February 2024, a late crowd that is live at the clock, the rest even."""
     planted = genealogy.PLANTED
     late = max((count - planted) // 25, 20)
     first = second(instant(START_S).replace(month=2))

@@ -13,13 +13,14 @@ import duckdb
 import pyarrow as pa
 
 from sluice_twin.plant import DEFAULT_SEED, GENERATOR_VERSION, PLANT_TIME, PlantSpec
+from sluice_twin.planted import write_truth
 from sluice_twin.subjects import Subject, subjects
 from sluice_twin.tables import META_SCHEMA, SCHEMA, catalogue, table
 
 _META_COLUMNS: Final = "SEED BIGINT, SCALE DOUBLE, GENERATOR_VERSION VARCHAR, PLANT_TIME TIMESTAMP_S"
 
 # By name, so that a column nobody fills is NULL. Table names come from the catalogue.
-_INSERT: Final = f'insert into {SCHEMA}."{{table}}" by name select * from batch'
+_INSERT: Final = f'insert into {SCHEMA}."{{table}}" by name select * from batch'  # noqa: S608 - no value is part of it
 
 Progress = Callable[[str, int], None]
 """Called after each table with its name and row count."""
@@ -67,12 +68,16 @@ def write_plant(
     wanted = set(catalogue()) if tables is None else {table(name).name for name in tables}
     out.parent.mkdir(parents=True, exist_ok=True)
     draft = out.with_name(f".{out.name}.{os.getpid()}.draft")
+    truth_draft = draft.with_name(f"{draft.name}.truth")
     try:
         row_counts = _write(draft, spec, wanted, progress or _say_nothing)
+        write_truth(draft, truth_draft, spec, row_counts)
+        truth_draft.replace(truth_path(out))
         draft.replace(out)
     finally:
         draft.unlink(missing_ok=True)
-        draft.with_name(draft.name + ".wal").unlink(missing_ok=True)
+        draft.with_name(f"{draft.name}.wal").unlink(missing_ok=True)
+        truth_draft.unlink(missing_ok=True)
     return PlantSummary(out, truth_path(out), scale, seed, row_counts, PLANT_TIME)
 
 
