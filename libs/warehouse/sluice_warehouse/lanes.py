@@ -1,0 +1,123 @@
+"""The two lanes to the warehouse: slow for chunks, lineage and events, behind permits; pool for short look-ups.
+
+A lane bounds how many statements run at once and how long; what they say and return is not its business.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+
+import pyarrow as pa
+
+from sluice_warehouse import Bind, Reading, Statement, Tag, Warehouse
+from sluice_warehouse.errors import PoolExhausted, StatementTimeout
+from sluice_warehouse.permits import Permits
+
+PERMIT_WAIT_S: Final = 60.0
+"""Longest wait for a permit."""
+SLOW_DEADLINE_S: Final = 300.0
+"""Longest a statement of the slow lane may run."""
+POOL_DEADLINE_S: Final = 55.0
+"""Longest a short look-up may run."""
+POOL_WAIT_S: Final = 5.0
+"""Longest wait for a pooled connection."""
+
+
+class SlowLane:
+    """Runs each statement under a permit of its own.
+
+    Args:
+        warehouse: where statements run.
+        permits: how many may run at once.
+        permit_wait_s: longest wait for a permit.
+    """
+
+    def __init__(self, warehouse: Warehouse, permits: Permits, *, permit_wait_s: float = PERMIT_WAIT_S) -> None:
+        self._warehouse = warehouse
+        self._permits = permits
+        self._permit_wait_s = permit_wait_s
+
+    @property
+    def permits(self) -> Permits:
+        """The permits of this lane."""
+        return self._permits
+
+    @contextmanager
+    def read(
+        self,
+        statement: Statement,
+        binds: Mapping[str, Bind],
+        *,
+        schema: pa.Schema,
+        deadline_s: float,
+        tag: Tag,
+        withdrawn: threading.Event | None = None,
+    ) -> Iterator[Reading]:
+        """Wait for a permit, run the statement, and give the permit back once the statement has ended.
+
+        Args:
+            statement: what to run.
+            binds: its values.
+            schema: the columns it must yield.
+            deadline_s: seconds from now for the wait and the statement together.
+            tag: what the DBA reads beside the session.
+            withdrawn: set from elsewhere to end the wait for a permit; a running statement is ended by
+                `Reading.cancel`.
+
+        Raises:
+            PermitsExhausted: no permit within 60 s or the deadline.
+            StatementCancelled: withdrawn while waiting.
+            Everything that `Warehouse.open` and the reading raise.
+        """
+        until = time.monotonic() + deadline_s
+        with self._permits.acquire(min(self._permit_wait_s, deadline_s), f"{tag.module} {tag.action}", withdrawn):
+            left_s = min(SLOW_DEADLINE_S, until - time.monotonic())
+            if left_s <= 0:
+                raise StatementTimeout(statement.name, deadline_s)
+            with self._warehouse.open(statement, binds, schema=schema, deadline_s=left_s, tag=tag) as reading:
+                yield reading
+
+
+class PoolLane:
+    """Runs short look-ups on a bounded number of connections, without permits.
+
+    Args:
+        warehouse: where statements run.
+        size: connections.
+        wait_s: longest wait for one.
+    """
+
+    def __init__(self, warehouse: Warehouse, size: int, *, wait_s: float = POOL_WAIT_S) -> None:
+        self._warehouse = warehouse
+        self._size = size
+        self._wait_s = wait_s
+        self._free = threading.BoundedSemaphore(size)
+
+    @contextmanager
+    def read(
+        self,
+        statement: Statement,
+        binds: Mapping[str, Bind],
+        *,
+        schema: pa.Schema,
+        tag: Tag,
+        deadline_s: float = POOL_DEADLINE_S,
+    ) -> Iterator[Reading]:
+        """Run a short look-up; never longer than 55 s.
+
+        Raises:
+            PoolExhausted: no connection came free within 5 s.
+            Everything that `Warehouse.open` and the reading raise.
+        """
+        if not self._free.acquire(timeout=self._wait_s):
+            raise PoolExhausted(self._size, self._wait_s)
+        try:
+            limit_s = min(deadline_s, POOL_DEADLINE_S)
+            with self._warehouse.open(statement, binds, schema=schema, deadline_s=limit_s, tag=tag) as reading:
+                yield reading
+        finally:
+            self._free.release()
