@@ -1,0 +1,164 @@
+"""What a query reads, given what is there."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+from sluice_query_engine.planning import TimeRange
+from sluice_query_engine.planning.extents import Extent, cover, usable
+from sluice_query_engine.planning.planner import CutRule, PartShape, Plan, describe_plan, outcome_sentence, plan_query
+
+NOW = datetime(2025, 12, 31, 8, tzinfo=UTC)
+DAY0 = datetime(2025, 1, 1, 7, 30)
+RULE = CutRule(direct_max_days=60, grain_days=31)
+PARTS = (PartShape("slice", "time"), PartShape("carry_in", "start"))
+
+
+def days(start: int, end: int) -> TimeRange:
+    return TimeRange(DAY0 + timedelta(days=start), DAY0 + timedelta(days=end))
+
+
+def extent(part: str, start: int, end: int | None, **more: object) -> Extent:
+    last = None if end is None else DAY0 + timedelta(days=end)
+    facts: dict[str, object] = {"read_time": NOW, "fresh_until_time": NOW + timedelta(minutes=5), **more}
+    return Extent(part, DAY0 + timedelta(days=start), last, f"{part}-{start}-{end}", **facts)  # type: ignore[arg-type]
+
+
+def plan(wanted: TimeRange, extents: list[Extent]) -> Plan:
+    return plan_query(wanted, PARTS, extents, RULE, NOW)
+
+
+def stored(done: Plan) -> list[Extent]:
+    """The extents that running a plan leaves behind."""
+    return [
+        chunk.extent
+        or Extent(chunk.part, chunk.start, chunk.end, f"frame-{chunk.index}", NOW, NOW + timedelta(minutes=5))
+        for chunk in done.chunks
+    ]
+
+
+def missing(found: Plan) -> list[tuple[str, int]]:
+    return [(chunk.part, chunk.days) for chunk in found.missing]
+
+
+def test_a_cold_year_is_cut_into_twelve_slices_and_one_carry_in() -> None:
+    assert missing(plan(days(0, 365), [])) == [("slice", 31)] * 11 + [("slice", 24), ("carry_in", 0)]
+
+
+def test_sixty_days_are_read_by_one_statement_and_sixty_one_are_cut() -> None:
+    assert missing(plan(days(0, 60), [])) == [("slice", 60), ("carry_in", 0)]
+    assert missing(plan(days(0, 61), [])) == [("slice", 31), ("slice", 30), ("carry_in", 0)]
+
+
+def test_moving_the_end_by_a_week_reads_one_week() -> None:
+    found = plan(days(0, 372), stored(plan(days(0, 365), [])))
+    assert missing(found) == [("slice", 7)]
+    assert describe_plan(found) == "13 of 14 chunks were there; 1 × 7 days read"
+
+
+def test_a_later_start_reads_nothing() -> None:
+    found = plan(days(40, 365), stored(plan(days(0, 365), [])))
+    assert (missing(found), found.read_from) == ([], days(0, 1).start)
+    assert describe_plan(found) == "13 of 13 chunks were there; nothing read"
+
+
+def test_an_earlier_start_reads_those_days_and_one_carry_in() -> None:
+    assert missing(plan(days(-10, 365), stored(plan(days(0, 365), [])))) == [("slice", 10), ("carry_in", 0)]
+
+
+def test_the_latest_carry_in_that_costs_nothing_is_taken() -> None:
+    there = [extent("slice", 0, 100), extent("carry_in", 0, None), extent("carry_in", 20, None)]
+    assert plan(days(30, 100), there).read_from == days(20, 21).start
+
+
+def test_a_carry_in_behind_a_gap_is_not_taken() -> None:
+    there = [extent("slice", 0, 10), extent("slice", 20, 100), extent("carry_in", 0, None)]
+    found = plan(days(30, 100), there)
+    assert (found.read_from, missing(found)) == (days(30, 31).start, [("carry_in", 0)])
+
+
+def test_stale_and_truncated_chunks_never_count() -> None:
+    there = [
+        extent("slice", 0, 30, truncated=True),
+        extent("slice", 30, 60, fresh_until_time=NOW),
+        extent("carry_in", 0, None, truncated=True),
+    ]
+    assert missing(plan(days(0, 60), there)) == [("slice", 60), ("carry_in", 0)]
+
+
+def test_a_chunk_that_is_being_read_counts() -> None:
+    pending = Extent("slice", DAY0, DAY0 + timedelta(days=60), "")
+    assert missing(plan(days(0, 60), [pending])) == [("carry_in", 0)]
+
+
+def test_a_failed_chunk_is_named_beside_what_was_read() -> None:
+    chunks = plan(days(0, 93), []).chunks
+    assert (
+        outcome_sentence(4, chunks[:2], chunks[2:3]) == "1 of 4 chunks were there; 2 × 31 days read; 1 × 31 days failed"
+    )
+
+
+def test_a_dataset_without_start_parts_reads_exactly_its_range() -> None:
+    found = plan_query(days(5, 10), [PartShape("slice", "time")], [extent("slice", 0, 7)], RULE, NOW)
+    assert missing(found) == [("slice", 3)]
+
+
+SPANS = st.tuples(st.integers(-400, 400), st.integers(1, 200))
+EXTENTS = st.lists(SPANS.map(lambda span: extent("slice", span[0], span[0] + span[1])), max_size=12)
+CARRIES = st.lists(st.integers(-400, 400).map(lambda start: extent("carry_in", start, None)), max_size=4)
+
+
+@given(wanted=SPANS, slices=EXTENTS, carries=CARRIES, grain=st.integers(1, 90), direct=st.integers(1, 120))
+def test_the_chunks_of_a_cut_part_cover_their_range_exactly_once(
+    wanted: tuple[int, int], slices: list[Extent], carries: list[Extent], grain: int, direct: int
+) -> None:
+    # B4.12
+    asked = days(wanted[0], wanted[0] + wanted[1])
+    found = plan_query(asked, PARTS, [*slices, *carries], CutRule(direct, grain), NOW)
+    chunks = [chunk for chunk in found.chunks if chunk.part == "slice"]
+    assert (chunks[0].start, chunks[-1].end) == (found.read_from, asked.end)
+    assert all(before.end == after.start for before, after in pairwise(chunks))
+    assert found.read_from <= asked.start
+
+
+@given(wanted=SPANS, slices=EXTENTS, carries=CARRIES)
+def test_nothing_is_read_that_is_there(wanted: tuple[int, int], slices: list[Extent], carries: list[Extent]) -> None:
+    found = plan(days(wanted[0], wanted[0] + wanted[1]), [*slices, *carries])
+    read = [TimeRange(chunk.start, chunk.end) for chunk in found.missing if chunk.end is not None]
+    there = [item.range for item in slices if item.range is not None]
+    assert not [piece for piece in read if any(piece.overlap(other) for other in there)]
+
+
+@given(wanted=SPANS, slices=EXTENTS, carries=CARRIES)
+def test_every_reused_chunk_lies_inside_its_extent(
+    wanted: tuple[int, int], slices: list[Extent], carries: list[Extent]
+) -> None:
+    found = plan(days(wanted[0], wanted[0] + wanted[1]), [*slices, *carries])
+    reused = [(chunk, chunk.extent) for chunk in found.chunks if chunk.extent is not None]
+    assert all(
+        chunk.start == source.start
+        if chunk.end is None or source.end is None
+        else source.start <= chunk.start and chunk.end <= source.end
+        for chunk, source in reused
+    )
+
+
+@given(wanted=SPANS, slices=EXTENTS, carries=CARRIES)
+def test_a_plan_that_ran_needs_nothing_more(
+    wanted: tuple[int, int], slices: list[Extent], carries: list[Extent]
+) -> None:
+    asked = days(wanted[0], wanted[0] + wanted[1])
+    there = [*slices, *carries]
+    assert missing(plan(asked, [*there, *stored(plan(asked, there))])) == []
+
+
+def test_overlapping_extents_give_disjoint_slices_with_the_furthest_reach() -> None:
+    found = cover(days(0, 30), [extent("slice", 0, 10), extent("slice", 5, 30), extent("slice", 8, 12)])
+    assert [piece.range for piece in found.slices] == [days(0, 10), days(10, 30)]
+
+
+def test_an_extent_stops_counting_the_instant_it_is_stale() -> None:
+    assert usable([extent("slice", 0, 1, fresh_until_time=NOW)], NOW) == []
