@@ -1,0 +1,184 @@
+"""The `sluice` command: what it takes and what it exits with; the work is done elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from sluice_client.gateway import Gateway, GatewayError
+from sluice_client.output import Format
+from sluice_client.query_command import QueryRequest, QueryRun, refuses_terminal
+from sluice_client.settings import DEFAULT_URL, Settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Ask a Sluice suite, or run one on this machine.",
+)
+
+_DATE = ["%Y-%m-%d"]
+_EXIT_FAILED = 1
+_EXIT_USAGE = 2
+_EXIT_INTERRUPTED = 130
+
+Url = Annotated[str, typer.Option(help="Gateway to ask. Default: SLUICE_URL, else the running demo.")]
+Scale = Annotated[float, typer.Option(help="Size of the plant; 1 is two years with about 50 000 lots.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of the plant; the same seed gives the same plant.")]
+
+
+def main() -> None:
+    """Run the command; what goes wrong is told in a line or two, never as a traceback."""
+    try:
+        app()
+    except GatewayError as error:
+        _fail(str(error), _EXIT_FAILED)
+    except BrokenPipeError:
+        # The reader of our output (`| head`) has enough. Nothing may be flushed into the closed pipe any more.
+        sys.stderr.close()
+        raise SystemExit(_EXIT_FAILED) from None
+    except OSError as error:
+        _fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "), _EXIT_FAILED)
+
+
+@app.command()
+def demo(
+    *,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="0 is any free one. Default: 8080 or next.")
+    ] = None,
+    scale: Scale = 0.0,
+    seed: Seed = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Plant, cache and logs. Default: var/demo.")] = None,
+) -> None:
+    """Run the whole suite on a generated plant until Ctrl-C."""
+    from sluice_twin import DEFAULT_SEED, UnusableSize
+
+    from sluice_client.demo.data_dir import DataDirInUse
+    from sluice_client.demo.demo import DEFAULT_SCALE, DemoOptions, PortInUse, run_demo
+    from sluice_client.demo.supervisor import NotServing
+
+    options = DemoOptions(
+        port=port,
+        scale=scale or DEFAULT_SCALE,
+        seed=DEFAULT_SEED if seed is None else seed,
+        data_dir=data_dir or Settings().data_dir,
+    )
+    try:
+        raise SystemExit(run_demo(options, Console()))
+    except (PortInUse, DataDirInUse, UnusableSize) as error:
+        _fail(str(error), _EXIT_USAGE)
+    except NotServing as error:
+        _fail(str(error), _EXIT_FAILED)
+
+
+@app.command()
+def twin(
+    *,
+    out: Annotated[Path, typer.Option(help="DuckDB file to write; its truths go beside it.")],
+    scale: Scale = 1.0,
+    seed: Seed = None,
+) -> None:
+    """Write a plant alone: a DuckDB file with the warehouse's tables."""
+    from sluice_twin import DEFAULT_SEED, UnusableSize, write_plant
+
+    notes = Console(stderr=True)
+    try:
+        with notes.status("generating") as status:
+            summary = write_plant(
+                out,
+                scale=scale,
+                seed=DEFAULT_SEED if seed is None else seed,
+                progress=lambda table, row_count: status.update(f"generating: {table}, {row_count} rows"),
+            )
+    except UnusableSize as error:
+        _fail(str(error), _EXIT_USAGE)
+    row_count = sum(summary.row_counts.values())
+    Console(soft_wrap=True).print(f"{summary.path}: {row_count} rows; truths in {summary.truth_path}", highlight=False)
+
+
+@app.command()
+def query(
+    dataset: Annotated[str, typer.Argument(help="Dataset name, as `sluice datasets` lists it.")],
+    *,
+    start: Annotated[datetime, typer.Option(formats=_DATE, help="First day, included.")],
+    end: Annotated[datetime, typer.Option(formats=_DATE, help="Last day, included.")],
+    view: Annotated[str, typer.Option(help="View to show.")] = "list",
+    form: Annotated[Format, typer.Option("--format", help="How to show the rows.")] = Format.TABLE,
+    out: Annotated[Path | None, typer.Option(help="File to write. Default: standard output.")] = None,
+    filters: Annotated[list[str] | None, typer.Option("--filter", metavar="NAME=VALUE", help="Repeatable.")] = None,
+    url: Url = "",
+) -> None:
+    """Ask for a range of days, show how far it is, and print or write the rows of one view."""
+    if refuses_terminal(form, out):
+        raise typer.BadParameter(f"{form.value} is no text: name a file with --out, or pipe it", param_hint="--format")
+    if form is Format.TABLE and out is not None:
+        raise typer.BadParameter("a table is for the terminal: add --format csv, parquet or arrow", param_hint="--out")
+    days = {"start_date": start.date().isoformat(), "end_date": end.date().isoformat()}
+    request = QueryRequest(dataset, days, view, _filters(filters or []), form, out)
+    notes = Console(stderr=True)
+    try:
+        with Gateway(_url(url)) as gateway:
+            QueryRun(gateway, request, Console(), notes).run()
+    except KeyboardInterrupt:
+        notes.print("withdrawn")
+        raise SystemExit(_EXIT_INTERRUPTED) from None
+
+
+@app.command()
+def datasets(*, url: Url = "") -> None:
+    """List the datasets and their views."""
+    table = Table("dataset", "title", "views", "longest range", header_style="bold")
+    with Gateway(_url(url)) as gateway:
+        for found in gateway.datasets():
+            views = ", ".join(view["name"] for view in found["views"])
+            table.add_row(found["name"], found["title"], views, f"{found['max_range_days']} days")
+    Console().print(table)
+
+
+@app.command()
+def health(*, url: Url = "") -> None:
+    """Say whether every part of the suite serves; exit 1 if one does not."""
+    with Gateway(_url(url)) as gateway:
+        serving, parts = gateway.health()
+    console = Console(soft_wrap=True)
+    console.print(f"{gateway.url} {'serves' if serving else 'does not serve'}", highlight=False)
+    for name, state in _parts(parts):
+        console.print(f"  {name:<14} {state}", highlight=False, markup=False)
+    if not serving:
+        raise SystemExit(_EXIT_FAILED)
+
+
+def _parts(answer: dict[str, object]) -> list[tuple[str, object]]:
+    parts = answer.get("services", answer)
+    return list(parts.items()) if isinstance(parts, dict) else []
+
+
+def _url(given: str) -> str:
+    settings = Settings()
+    if given or settings.url:
+        return given or settings.url
+    from sluice_client.demo.data_dir import running_demo_url
+
+    return running_demo_url(settings.data_dir) or DEFAULT_URL
+
+
+def _filters(given: list[str]) -> dict[str, list[str]]:
+    filters: dict[str, list[str]] = {}
+    for pair in given:
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            raise typer.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--filter")
+        filters.setdefault(name, []).append(value)
+    return filters
+
+
+def _fail(message: str, exit_code: int) -> NoReturn:
+    Console(stderr=True, soft_wrap=True).print(message, highlight=False, markup=False)
+    raise SystemExit(exit_code)

@@ -1,0 +1,165 @@
+"""The suite's HTTP face as the `sluice` command uses it: requests out, JSON and Arrow in, problems as exceptions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import pyarrow as pa
+from sluice_rpc import arrow
+
+ARROW_STREAM = "application/vnd.apache.arrow.stream"
+
+_TIMEOUT = httpx.Timeout(30.0, connect=5.0, read=360.0)
+"""Reading waits as long as the suite works on one request: 300 s for a statement, and what comes around it."""
+
+Json = dict[str, Any]
+FINISHED_STATES = frozenset({"completed", "partial", "failed", "cancelled"})
+
+
+class GatewayError(Exception):
+    """The gateway gave no answer to use; the text is for people, one or two lines."""
+
+
+class Unreachable(GatewayError):
+    """Nobody answers at the address, or the answer broke off."""
+
+    def __init__(self, url: str, cause: httpx.HTTPError) -> None:
+        reason = "does not answer" if isinstance(cause, httpx.ConnectError) else f"broke off ({type(cause).__name__})"
+        super().__init__(f"{url} {reason}; is `sluice demo` running, or does --url name another gateway?")
+
+
+class Problem(GatewayError):
+    """The gateway answered with an error.
+
+    Args:
+        status: HTTP status.
+        code: stable reason, for example CACHE_EXPIRED; empty where the body was no problem document.
+        detail: for people.
+    """
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(f"{detail} ({code or f'HTTP {status}'})")
+        self.status = status
+        self.code = code
+        self.detail = detail
+
+
+class Gateway:
+    """A connection to a gateway; leaving the context closes it.
+
+    Args:
+        url: base URL, for example `http://127.0.0.1:8080`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx.Client(base_url=self.url, timeout=_TIMEOUT, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def datasets(self) -> list[Json]:
+        """Return the definitions of all datasets, in name order."""
+        found: list[Json] = self._json("GET", "/api/datasets")["datasets"]
+        return found
+
+    def dataset(self, name: str) -> Json:
+        """Return the definition of one dataset."""
+        return self._json("GET", f"/api/datasets/{name}")
+
+    def health(self) -> tuple[bool, Json]:
+        """Return whether everything serves, and what the gateway says of each part."""
+        try:
+            answer = self._http.get("/health")
+        except httpx.HTTPError as error:
+            raise Unreachable(self.url, error) from None
+        return answer.status_code == httpx.codes.OK, answer.json()
+
+    def start(self, route: str, parameters: Mapping[str, object]) -> Json:
+        """Start a query and return at once with its state, or with its answer if that is there already."""
+        return self._json("POST", f"/api/{route}/query", json=dict(parameters), headers={"Prefer": "wait=0"})
+
+    def query(self, query_id: str) -> Json:
+        """Return a query as it stands."""
+        return self._json("GET", f"/api/queries/{query_id}")
+
+    def withdraw(self, query_id: str) -> None:
+        """Say that this caller no longer wants the query."""
+        self._json("DELETE", f"/api/queries/{query_id}")
+
+    def events(self, query_id: str) -> Iterator[Json]:
+        """Yield the query whenever it changes, the final state last."""
+        with self._stream("GET", f"/api/queries/{query_id}/events", headers={"Accept": "text/event-stream"}) as answer:
+            for line in answer.iter_lines():
+                if line.startswith("data:"):
+                    yield json.loads(line.removeprefix("data:"))
+
+    def view(self, route: str, query_id: str, view: str, filters: Mapping[str, Sequence[str]], page_size: int) -> Json:
+        """Return the whole answer for one view: receipt, columns, rows, and the page of a paged view."""
+        query = _view_query(query_id, view, filters) | {"page_size": str(page_size)}
+        return self._json("GET", f"/api/{route}/view", params=query)
+
+    @contextmanager
+    def rows(
+        self, route: str, query_id: str, view: str, filters: Mapping[str, Sequence[str]], *, paged: bool
+    ) -> Iterator[pa.RecordBatchReader]:
+        """Give a reader over every row of a view; rows arrive while they are read. Receipt: schema metadata.
+
+        Args:
+            paged: whether the view is paged; then its rows come from the export, which has no pages.
+        """
+        query = _view_query(query_id, view, filters)
+        path = f"/api/{route}/view"
+        if paged:
+            path, query = f"/api/{route}/export", query | {"format": "arrow"}
+        with (
+            self._stream("GET", path, params=query, headers={"Accept": ARROW_STREAM}) as answer,
+            arrow.decode(answer.iter_bytes()) as reader,
+        ):
+            yield reader
+
+    def _json(self, method: str, path: str, **options: Any) -> Json:
+        try:
+            answer = self._http.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise Unreachable(self.url, error) from None
+        if answer.is_error:
+            raise _problem(answer)
+        body: Json = answer.json() if answer.content else {}
+        return body
+
+    @contextmanager
+    def _stream(self, method: str, path: str, **options: Any) -> Iterator[httpx.Response]:
+        try:
+            with self._http.stream(method, path, **options) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise _problem(answer)
+                yield answer
+        except httpx.HTTPError as error:
+            raise Unreachable(self.url, error) from None
+
+
+def _view_query(query_id: str, view: str, filters: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    return {"query_id": query_id, "view": view} | {name: list(values) for name, values in filters.items()}
+
+
+def _problem(answer: httpx.Response) -> Problem:
+    try:
+        body = answer.json()
+    except ValueError:
+        body = {}
+    if not isinstance(body, dict):
+        body = {}
+    detail = str(body.get("detail") or body.get("title") or answer.reason_phrase or "the gateway refused")
+    return Problem(answer.status_code, str(body.get("code", "")), detail)

@@ -1,0 +1,84 @@
+"""How a user gets rows: a table on the terminal, or CSV, Parquet or Arrow in a file or on standard output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_NUMBERS = ("int", "uint", "float", "double", "decimal")
+
+
+class Format(StrEnum):
+    """How rows are written."""
+
+    TABLE = "table"
+    CSV = "csv"
+    PARQUET = "parquet"
+    ARROW = "arrow"
+
+    @property
+    def binary(self) -> bool:
+        """Whether a terminal would show it as noise."""
+        return self in (Format.PARQUET, Format.ARROW)
+
+
+def write_rows(reader: pa.RecordBatchReader, form: Format, out: Path | None) -> int:
+    """Write every batch as it comes and return the row count; a file appears under its name when it is complete.
+
+    Args:
+        reader: where the rows come from.
+        form: CSV, Parquet or Arrow.
+        out: the file; None is standard output.
+    """
+    with _sink(out) as sink, _writer(form, sink, reader.schema) as writer:
+        row_count = 0
+        for batch in reader:
+            writer.write_batch(batch)
+            row_count += batch.num_rows
+    return row_count
+
+
+def print_table(console: Console, columns: Sequence[dict[str, Any]], rows: Sequence[Sequence[object]]) -> None:
+    """Print rows under their column names; numbers stand right, NULL is empty."""
+    table = Table(header_style="bold", pad_edge=False)
+    for column in columns:
+        numeric = str(column.get("type", "")).startswith(_NUMBERS)
+        table.add_column(str(column["name"]), justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        # Text, or a value such as `[red]` would be read as markup.
+        table.add_row(*(Text("" if value is None else str(value)) for value in row))
+    console.print(table)
+
+
+def _writer(form: Format, sink: IO[bytes], schema: pa.Schema) -> Any:
+    if form is Format.CSV:
+        return pa.csv.CSVWriter(sink, schema)
+    if form is Format.PARQUET:
+        return pa.parquet.ParquetWriter(sink, schema, compression="zstd")
+    return pa.ipc.new_stream(sink, schema)
+
+
+@contextmanager
+def _sink(out: Path | None) -> Iterator[IO[bytes]]:
+    if out is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    draft = out.with_name(f".{out.name}.part")
+    try:
+        with draft.open("wb") as file:
+            yield file
+        draft.replace(out)
+    finally:
+        draft.unlink(missing_ok=True)
