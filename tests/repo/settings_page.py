@@ -1,0 +1,84 @@
+"""docs/settings.md as text, from the settings classes of the processes; `make docs` writes it, a test compares it."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import itertools
+import sys
+import textwrap
+from collections.abc import Iterator
+
+from pydantic.fields import FieldInfo
+from sluice_rpc.settings import ProcessSettings
+
+from tests.repo.tree import PROCESSES, ROOT
+
+PAGE = ROOT / "docs" / "settings.md"
+
+HEAD = """# Settings
+
+Each process reads its settings once, at start, from environment variables with its own prefix. A variable with the
+prefix that names no setting stops the process, and so does a value that does not fit; the message names the variable.
+Defaults are for one machine, as `sluice demo` uses it. A second variable in a row is an older
+name that is accepted too.
+
+Written by `make docs` from the classes; edit the docstrings there.
+"""
+
+
+def settings_class(process: str) -> type[ProcessSettings]:
+    """Return the settings class of a process."""
+    module = importlib.import_module(f"sluice_{process.replace('-', '_')}.settings")
+    found: type[ProcessSettings] = module.Settings
+    return found
+
+
+def page() -> str:
+    """Return the whole page."""
+    return "\n".join([HEAD, *(section(process) for process in PROCESSES)])
+
+
+def section(process: str) -> str:
+    """Return the heading and table of one process."""
+    settings = settings_class(process)
+    rows = [f"## {process}\n", "| Variable | Default | Meaning |", "|---|---|---|"]
+    meanings = docstrings(settings)
+    for (name, field), variables in zip(settings.model_fields.items(), settings.variable_names().values(), strict=True):
+        spelt = ", ".join(f"`{variable}`" for variable in variables)
+        rows.append(f"| {spelt} | {default_of(field)} | {meanings[name]} |")
+    return "\n".join(rows) + "\n"
+
+
+def default_of(field: FieldInfo) -> str:
+    """Return a default as it would be written in the environment; paths of a clone start at its root."""
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True, validated_data={})
+    text = str(value).replace(str(ROOT), ".") if value not in (None, "") else ""
+    return f"`{text}`" if text else "empty"
+
+
+def docstrings(settings: type[ProcessSettings]) -> dict[str, str]:
+    """Return the text below each setting in the sources of the class and its bases."""
+    found: dict[str, str] = {}
+    for owner in reversed(settings.__mro__):
+        if issubclass(owner, ProcessSettings):
+            found |= dict(_attribute_docstrings(owner))
+    return found
+
+
+def _attribute_docstrings(owner: type) -> Iterator[tuple[str, str]]:
+    tree = ast.parse(textwrap.dedent(inspect.getsource(owner)))
+    body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
+    for statement, below in itertools.pairwise(body):
+        match statement, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                yield name, " ".join(text.split())
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["--write"]:
+        sys.exit("usage: python -m tests.repo.settings_page --write")
+    PAGE.write_text(page(), encoding="utf-8")
