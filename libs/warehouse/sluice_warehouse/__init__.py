@@ -18,6 +18,8 @@ import pyarrow as pa
 
 from sluice_warehouse.statements import Statement
 
+__all__ = ["Bind", "Reading", "Statement", "Tag", "Warehouse", "open_warehouse"]
+
 Bind: TypeAlias = str | int | float | date | datetime | None
 """A value for one bind; datetimes are plant-local, without a zone."""
 
@@ -38,7 +40,8 @@ class Reading(Protocol):
     """The rows of one running statement.
 
     A context manager: leaving it, however it is left, ends the statement. Iterating yields record batches of the
-    declared schema, at most 65,536 rows each, one pull at a time.
+    declared schema, at most 65,536 rows each, one pull at a time. The statement starts with the first pull, so that
+    whoever holds the reading can cancel it while it looks for its first row.
 
     Raises while iterating:
         StatementTimeout: the deadline passed.
@@ -80,7 +83,7 @@ class Warehouse(Protocol):
     def open(
         self, statement: Statement, binds: Mapping[str, Bind], *, schema: pa.Schema, deadline_s: float, tag: Tag
     ) -> Reading:
-        """Start the statement and return its rows to come.
+        """Return the rows of the statement to come; its text, binds and column names are checked at once.
 
         Args:
             statement: what to run.
@@ -94,7 +97,6 @@ class Warehouse(Protocol):
             WarehouseUnavailable: no session.
             WarehouseError: the statement was refused.
             ContractBroken: columns are missing or not declared.
-            StatementTimeout: the deadline passed before the first row.
         """
         ...
 

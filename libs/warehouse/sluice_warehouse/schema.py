@@ -7,7 +7,7 @@ Numbers become the declared kind of number only where no value changes. Types ar
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import pyarrow as pa
@@ -69,25 +69,25 @@ class Fitting:
 
     Args:
         declared: the columns wanted, in the order wanted.
-        found: the columns the statement yields; names compare without case.
+        found: names of the columns the statement yields; they compare without case.
         part: name of the statement, for errors.
 
     Raises:
         ContractBroken: a column is missing, there twice, or not declared.
     """
 
-    def __init__(self, declared: pa.Schema, found: pa.Schema, part: str) -> None:
+    def __init__(self, declared: pa.Schema, found: Sequence[str], part: str) -> None:
         self.schema = declared
         self._part = part
         positions: dict[str, int] = {}
-        for position, name in enumerate(found.names):
+        for position, name in enumerate(found):
             if positions.setdefault(name.lower(), position) != position:
                 raise ContractBroken(name, part, "is there twice")
         wanted = [name.lower() for name in declared.names]
         for name in declared.names:
             if name.lower() not in positions:
                 raise ContractBroken(name, part, "is missing")
-        for name in found.names:
+        for name in found:
             if name.lower() not in wanted:
                 raise ContractBroken(name, part, "is not declared")
         self._positions = [positions[name] for name in wanted]
@@ -126,8 +126,12 @@ def _conversion(wanted: pa.DataType) -> tuple[_Kind, _Convert]:
         return _is_text, _encoded
     if pa.types.is_string(wanted):
         return _is_text, _trimmed
+    if pa.types.is_date(wanted):
+        return _is_local_time, _dated
     if pa.types.is_temporal(wanted):
         return _is_local_time, _cast
+    if pa.types.is_decimal(wanted):
+        return _is_number, _exact
     return _is_number, _cast
 
 
@@ -147,6 +151,21 @@ def _is_local_time(found: pa.DataType) -> bool:
 
 
 def _cast(values: pa.Array, wanted: pa.DataType) -> pa.Array:
+    return values.cast(wanted, safe=True)
+
+
+def _dated(values: pa.Array, wanted: pa.DataType) -> pa.Array:
+    dates = values.cast(wanted)
+    # Arrow drops the time of day without a word, even when asked to be safe.
+    if not pc.all(pc.equal(dates.cast(values.type), values)).as_py():
+        raise pa.ArrowInvalid("a date with a time of day")
+    return dates
+
+
+def _exact(values: pa.Array, wanted: pa.DataType) -> pa.Array:
+    if pa.types.is_integer(values.type):
+        # Arrow asks for room for the widest integer there could be, not for those that are there.
+        values = values.cast(pa.decimal128(38, 0))
     return values.cast(wanted, safe=True)
 
 

@@ -1,0 +1,318 @@
+"""The embedded warehouse: a DuckDB file that holds the twin, opened read-only, rows streamed.
+
+DuckDB's faults are translated here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import duckdb
+import pyarrow as pa
+import structlog
+from sluice_rpc.errors import ServiceError
+
+from sluice_warehouse import Bind, Statement, Tag
+from sluice_warehouse.errors import StatementCancelled, StatementTimeout, WarehouseError, WarehouseUnavailable
+from sluice_warehouse.faults import Fault, FaultFile, FaultSource
+from sluice_warehouse.schema import Fitting
+from sluice_warehouse.statement_log import Outcome, StatementCounts, StatementLog
+from sluice_warehouse.statements import to_duckdb
+from sluice_warehouse.watch import StatementWatch
+
+log = structlog.get_logger()
+
+BATCH_ROW_COUNT: Final = 65_536
+
+_UNAVAILABLE: Final = (duckdb.IOException, duckdb.ConnectionException)
+_ORA_BY_FAULT: Final[tuple[tuple[type[duckdb.Error], int], ...]] = (
+    (duckdb.CatalogException, 942),
+    (duckdb.BinderException, 904),
+    (duckdb.ParserException, 900),
+    (duckdb.ConversionException, 1722),
+    (duckdb.OutOfMemoryException, 4030),
+)
+_OTHER_FAULT: Final = 600
+
+
+class DuckDBWarehouse:
+    """The twin in a file.
+
+    Connects at the first use and again after it failed, so that a process may start before its warehouse does.
+
+    Args:
+        path: the DuckDB file.
+        statement_log: JSON lines of the statements that really ran; None only counts them.
+        memory_limit_bytes: buffers of the engine.
+        thread_count: threads of the engine.
+        fault: what shall go wrong, asked before each statement.
+        fault_path: the same from a file; `fault` is asked first.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        statement_log: Path | None = None,
+        memory_limit_bytes: int = 512 << 20,
+        thread_count: int = 2,
+        fault: FaultSource | None = None,
+        fault_path: Path | None = None,
+    ) -> None:
+        self._path = path
+        self._memory_limit_bytes = memory_limit_bytes
+        self._thread_count = thread_count
+        self._log = StatementLog(statement_log)
+        self._faults = [source for source in (fault, FaultFile(fault_path) if fault_path else None) if source]
+        # Protects the connection and the clock that was read from it.
+        self._lock = threading.Lock()
+        self._connection: Any = None
+        self._plant_time: datetime | None = None
+        self._closed = False
+        self._readings: weakref.WeakSet[DuckDBReading] = weakref.WeakSet()
+
+    @property
+    def counts(self) -> StatementCounts:
+        """What this process ran here."""
+        return self._log.counts
+
+    def open(
+        self, statement: Statement, binds: Mapping[str, Bind], *, schema: pa.Schema, deadline_s: float, tag: Tag
+    ) -> DuckDBReading:
+        if set(binds) != set(statement.bind_names):
+            odd = ", ".join(sorted(set(binds) ^ set(statement.bind_names)))
+            raise ValueError(f"binds of {statement.name!r} and their values differ in {odd}")
+        fault = next((found for source in self._faults if (found := source(statement, binds))), Fault())
+        cursor = self._session()
+        try:
+            relation = cursor.sql(to_duckdb(statement), params=dict(binds))
+            fitting = Fitting(schema, relation.columns, statement.name)
+        except duckdb.Error as error:
+            cursor.close()
+            raise _translated(statement, error) from error
+        except ServiceError:
+            cursor.close()
+            raise
+        run = _Run(cursor, relation, statement, binds=binds, tag=tag, deadline_s=deadline_s, statement_log=self._log)
+        reading = DuckDBReading(run, fitting, fault)
+        with self._lock:
+            self._readings.add(reading)
+        return reading
+
+    def plant_time(self) -> datetime:
+        if self._plant_time is None:
+            cursor = self._session()
+            try:
+                row = cursor.execute("select PLANT_TIME from DWH_TWIN.META").fetchall()[0]
+            except duckdb.Error as error:
+                raise WarehouseUnavailable from error
+            finally:
+                cursor.close()
+            # The file is read-only, so its clock stands still.
+            self._plant_time = row[0]
+        return self._plant_time
+
+    def ping(self) -> None:
+        cursor = self._session()
+        try:
+            cursor.execute("select 1").fetchall()
+        except duckdb.Error as error:
+            raise WarehouseUnavailable from error
+        finally:
+            cursor.close()
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            connection, self._connection = self._connection, None
+            readings = list(self._readings)
+        for reading in readings:
+            reading.close()
+        if connection is not None:
+            connection.close()
+
+    def _session(self) -> Any:
+        with self._lock:
+            if self._closed:
+                raise WarehouseUnavailable
+            if self._connection is None:
+                self._connection = self._connect()
+            return self._connection.cursor()
+
+    def _connect(self) -> Any:
+        try:
+            connection = duckdb.connect(str(self._path), read_only=True)
+            # Set after connecting: DuckDB refuses a second connection of one process with another configuration.
+            connection.execute("set global TimeZone = 'UTC'")
+            connection.execute(f"set global memory_limit = '{int(self._memory_limit_bytes)}B'")
+            connection.execute(f"set global threads = {int(self._thread_count)}")
+        except duckdb.Error as error:
+            log.warning("warehouse cannot be opened", path=str(self._path), fault=type(error).__name__)
+            raise WarehouseUnavailable from error
+        return connection
+
+
+class _Run:
+    """One statement from start to end: session, watch, log lines. Ends once, whoever asks."""
+
+    def __init__(
+        self,
+        cursor: Any,
+        relation: Any,
+        statement: Statement,
+        *,
+        binds: Mapping[str, Bind],
+        tag: Tag,
+        deadline_s: float,
+        statement_log: StatementLog,
+    ) -> None:
+        self.statement = statement
+        self.watch = StatementWatch(deadline_s, cursor.interrupt)
+        self.reader: Any = None
+        self.row_count = 0
+        self._cursor = cursor
+        self._relation = relation
+        self._binds = binds
+        self._tag = tag
+        self._deadline_s = deadline_s
+        self._log = statement_log
+        self._run_id: str | None = None
+        # Held while the session works, and while it is closed.
+        self.working = threading.RLock()
+        self._ended = False
+
+    @property
+    def ended(self) -> bool:
+        return self._ended
+
+    def start(self) -> None:
+        self._run_id = self._log.start(self.statement, self._binds, self._tag)
+        self.reader = self._relation.to_arrow_reader(BATCH_ROW_COUNT)
+
+    def check(self) -> None:
+        """Raise if there is a reason to end."""
+        reason = self.watch.reason
+        if reason == "timeout":
+            raise StatementTimeout(self.statement.name, self._deadline_s)
+        if reason == "cancelled":
+            raise StatementCancelled(self.statement.name)
+
+    def end(self, outcome: Outcome) -> None:
+        with self.working:
+            if self._ended:
+                return
+            self._ended = True
+            self.watch.end()
+            if self.reader is not None:
+                self.reader.close()
+            self._relation = None
+            self._cursor.close()
+            if self._run_id is not None:
+                self._log.end(self._run_id, self.statement, self.row_count, outcome)
+
+
+class DuckDBReading:
+    """The rows of one statement; see `sluice_warehouse.Reading`."""
+
+    def __init__(self, run: _Run, fitting: Fitting, fault: Fault) -> None:
+        self._run = run
+        self._fitting = fitting
+        self._fault = fault
+        # A reading that is dropped without being closed must not keep its statement running.
+        weakref.finalize(self, run.end, "left").atexit = False
+
+    @property
+    def schema(self) -> pa.Schema:
+        return self._fitting.schema
+
+    @property
+    def row_count(self) -> int:
+        return self._run.row_count
+
+    def cancel(self) -> None:
+        self._run.watch.cancel()
+
+    def close(self) -> None:
+        self.cancel()
+        self._run.end("left")
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> pa.RecordBatch:
+        run = self._run
+        with run.working:
+            if run.ended:
+                run.check()
+                raise StopIteration
+            try:
+                batch = self._pull()
+            except StopIteration:
+                run.end("completed")
+                raise
+            except ServiceError as error:
+                run.end(_outcome(error))
+                raise
+            run.row_count += batch.num_rows
+            return batch
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _pull(self) -> pa.RecordBatch:
+        run = self._run
+        run.check()
+        try:
+            if run.reader is None:
+                self._start()
+            self._break_off()
+            batch = run.reader.read_next_batch()
+        except duckdb.Error as error:
+            run.check()
+            raise _translated(run.statement, error) from error
+        except (OSError, pa.ArrowException) as error:
+            # Past the first row DuckDB's faults come through Arrow's C stream, which keeps the text only.
+            run.check()
+            log.warning("statement broke off", statement=run.statement.name, fault=type(error).__name__)
+            raise WarehouseError(_OTHER_FAULT) from error
+        return self._fitting.fit(batch)
+
+    def _start(self) -> None:
+        run = self._run
+        if self._fault.delay_s > 0:
+            run.watch.pause(self._fault.delay_s)
+            run.check()
+        if self._fault.error is not None and self._fault.after_row_count == 0:
+            raise self._fault.error
+        run.start()
+
+    def _break_off(self) -> None:
+        if self._fault.error is not None and self._run.row_count >= self._fault.after_row_count:
+            raise self._fault.error
+
+
+def _outcome(error: ServiceError) -> Outcome:
+    if isinstance(error, StatementTimeout):
+        return "timeout"
+    return "cancelled" if isinstance(error, StatementCancelled) else "failed"
+
+
+def _translated(statement: Statement, error: duckdb.Error) -> ServiceError:
+    log.warning("statement refused", statement=statement.name, fault=type(error).__name__)
+    if isinstance(error, _UNAVAILABLE):
+        return WarehouseUnavailable()
+    for fault, ora in _ORA_BY_FAULT:
+        if isinstance(error, fault):
+            return WarehouseError(ora)
+    return WarehouseError(_OTHER_FAULT)
