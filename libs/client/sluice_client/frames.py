@@ -1,0 +1,173 @@
+"""DataFrames in the cache service: whole ones under a key, and the numbered chunks of a query.
+
+How the columns travel: as Arrow with pandas metadata, so that what comes back equals what was stored.
+
+- Index: a RangeIndex costs nothing; any other, a MultiIndex included, is stored with its names. A DatetimeIndex comes
+  back without its `freq`.
+- Types: integers, floats, booleans, strings, bytes, dates, `Decimal`, timedeltas and the nullable pandas types keep
+  their type. Decimals of one column come back with the scale of the widest. Categoricals keep categories and order.
+- Time: `datetime64` keeps its unit; a zone is kept by name; zone-less stays zone-less and is never shifted.
+- NULL: a column that is all NULL comes back all NULL, with its type if it had one and as objects if not. In object
+  columns NaN and NaT come back as None.
+- Not storable: two columns of one name, or a column of objects that share no Arrow type. Then the store answers False.
+- Column names that are no strings come back as they were; `DataFrame.attrs` come back if JSON can hold them.
+
+An unreachable cache, a full one, or one that no longer has the frame is an ordinary answer (False or None) and leaves a
+line in the log: whoever stores a DataFrame here can compute it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from types import TracebackType
+from typing import Self, TypeVar
+
+import pandas as pd
+import pyarrow as pa
+import structlog
+from google.protobuf.timestamp_pb2 import Timestamp
+from sluice.cache.v1 import frame_service_pb2 as pb
+from sluice.cache.v1 import frame_service_pb2_grpc as pb_grpc
+from sluice.table.v1 import table_pb2
+from sluice_rpc import arrow
+from sluice_rpc.client import open_channel
+from sluice_rpc.errors import NotFound, ServiceError
+from sluice_rpc.ports import Clock, SystemClock
+
+log = structlog.get_logger()
+
+Answer = TypeVar("Answer")
+
+DEFAULT_TTL_S = 900
+"""How long a DataFrame is kept where the caller does not say."""
+
+_MAX_LABEL_LENGTH = 256
+
+
+class FrameStore:
+    """DataFrames kept by the cache process; leaving the context closes the connection.
+
+    Args:
+        target: `host:port` of the cache process.
+        timeout_s: longest wait for one call.
+        clock: tells the time that versions and ages are made of.
+    """
+
+    def __init__(self, target: str, *, timeout_s: float = 30.0, clock: Clock | None = None) -> None:
+        self._channel = open_channel(target, "cache", timeout_s=timeout_s)
+        self._stub = pb_grpc.FrameServiceStub(self._channel)
+        self._clock = clock or SystemClock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._channel.close()
+
+    def store_df(self, key: str, df: pd.DataFrame, ttl: int = DEFAULT_TTL_S) -> bool:
+        """Keep a DataFrame under a key and return whether the cache has it now; the later of two stores wins.
+
+        Args:
+            key: any text.
+            df: see the module for what comes back of it.
+            ttl: seconds until it is gone; at least 1.
+
+        Raises:
+            ValueError: the ttl is below 1.
+        """
+        if ttl < 1:
+            raise ValueError(f"ttl is {ttl}; a DataFrame is kept for at least 1 s")
+        try:
+            table = pa.Table.from_pandas(df)
+        except (pa.ArrowException, ValueError, TypeError) as error:
+            log.warning("dataframe not storable", key=key, reason=str(error))
+            return False
+        response = self._ask(key, lambda: self._stub.PutFrame(self._put_requests(key, table, ttl)))
+        return response is not None and response.stored
+
+    def load_df(self, key: str) -> pd.DataFrame | None:
+        """Return the DataFrame under a key; None when there is none, or the cache cannot be asked."""
+        return self._ask(key, lambda: self._read(key))
+
+    def store_chunk(self, prefix: str, query_hash: str, idx: int, df: pd.DataFrame, ttl: int = DEFAULT_TTL_S) -> bool:
+        """Keep one chunk of a query and return whether the cache has it now.
+
+        Args:
+            prefix: what the query asks, for example a dataset name.
+            query_hash: id of the query.
+            idx: position of the chunk, from 0.
+            df: rows of the chunk; none are a chunk as well.
+            ttl: seconds until it is gone; at least 1.
+        """
+        return self.store_df(chunk_key(prefix, query_hash, idx), df, ttl)
+
+    def load_chunk(self, prefix: str, query_hash: str, idx: int) -> pd.DataFrame | None:
+        """Return one chunk of a query; None when it is not there, or the cache cannot be asked."""
+        return self.load_df(chunk_key(prefix, query_hash, idx))
+
+    def chunk_exists(self, prefix: str, query_hash: str, idx: int) -> bool:
+        """Return whether the cache has the chunk, without reading it."""
+        key = chunk_key(prefix, query_hash, idx)
+        request = pb.StatFrameRequest(frame_id=frame_id_of(key))
+        return self._ask(key, lambda: self._stub.StatFrame(request)) is not None
+
+    # The names that callers of the earlier Redis module know.
+    redis_store_df = store_df
+    redis_load_df = load_df
+    redis_store_chunk = store_chunk
+    redis_load_chunk = load_chunk
+    redis_chunk_exists = chunk_exists
+
+    def _ask(self, key: str, call: Callable[[], Answer]) -> Answer | None:
+        try:
+            return call()
+        except NotFound:
+            return None
+        except ServiceError as error:
+            log.warning("cache not usable", key=key, reason=error.reason, detail=error.message)
+            return None
+
+    def _put_requests(self, key: str, table: pa.Table, ttl: int) -> Iterator[pb.PutFrameRequest]:
+        now = self._clock.now()
+        # Microseconds: two stores by one caller within a millisecond must still have an order.
+        version = int(now.timestamp() * 1_000_000)
+        yield pb.PutFrameRequest(header=pb.FrameHeader(frame_id=frame_id_of(key), version=version))
+        for piece in arrow.encode(table.schema, table.to_batches(), codec="zstd"):
+            yield pb.PutFrameRequest(chunk=table_pb2.TableChunk(ipc=piece))
+        read_time, keep_until_time = Timestamp(), Timestamp()
+        read_time.FromDatetime(now)
+        keep_until_time.FromDatetime(now + timedelta(seconds=ttl))
+        yield pb.PutFrameRequest(
+            trailer=pb.FrameTrailer(
+                row_count=table.num_rows,
+                labels={"key": key[:_MAX_LABEL_LENGTH]},
+                read_time=read_time,
+                fresh_until_time=keep_until_time,
+                keep_until_time=keep_until_time,
+            )
+        )
+
+    def _read(self, key: str) -> pd.DataFrame:
+        request = pb.GetFrameRequest(frame_id=frame_id_of(key), compression=pb.COMPRESSION_ZSTD)
+        parts = self._stub.GetFrame(request)
+        with arrow.decode(part.chunk.ipc for part in parts if part.WhichOneof("part") == "chunk") as reader:
+            df: pd.DataFrame = reader.read_all().to_pandas()
+        return df
+
+
+def chunk_key(prefix: str, query_hash: str, idx: int) -> str:
+    """Return the key of one chunk of a query, in the form operators know from Redis."""
+    return f"batch:{prefix}:{query_hash}:chunk:{idx}"
+
+
+def frame_id_of(key: str) -> str:
+    """Return the id under which the cache keeps a key: keys may be any text, frame ids may not."""
+    return f"df-{hashlib.sha256(key.encode()).hexdigest()[:40]}"
