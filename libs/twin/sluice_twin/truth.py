@@ -12,7 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from fractions import Fraction
+from functools import cached_property
 from math import floor
 from typing import Final, TypeAlias
 
@@ -74,26 +76,32 @@ class Hold:
     release_comment: str | None
     ncr: str | None
     future_hold_comment: str | None
-    hours: Fraction
+    seconds: int
+    """From hold to release, or to the query's `as_of` while open."""
     quality: bool = True
     rn_hold_day: int = 0
     rn_reason: int = 0
 
-    @property
+    @cached_property
     def hold_day(self) -> date:
         """The production day of the hold, labelled by the day it ends on."""
         return production_day(self.hold_time)
 
-    @property
+    @cached_property
     def release_day(self) -> date | None:
         """The production day of the release; None while open."""
         return None if self.release_time is None else production_day(self.release_time)
 
     @property
+    def hours(self) -> Fraction:
+        """How long it lasted, exactly."""
+        return Fraction(self.seconds, 3600)
+
+    @cached_property
     def duration_range(self) -> str:
         """The bucket of the hold's hours, whether it is released or still open."""
         for label, limit in zip(DURATION_RANGES, (4, 24, 72), strict=False):
-            if self.hours < limit:
+            if self.seconds < limit * 3600:
                 return label
         return DURATION_RANGES[-1]
 
@@ -175,7 +183,7 @@ def _hold(row: RawRow, lot: RawRow | None, until: datetime) -> Hold:
         release_comment=_text(row, "RELEASECOMMENTS"),
         ncr=_text(row, "NCRID"),
         future_hold_comment=_text(row, "FUTUREHOLDCOMMENTS"),
-        hours=Fraction(round((until - held).total_seconds()), 3600),
+        seconds=round((until - held).total_seconds()),
     )
 
 
@@ -193,7 +201,10 @@ def _rank(holds: Sequence[Hold]) -> None:
 
 
 def _quantity(value: object) -> Number:
-    exact = Fraction(0 if value is None else str(value))
+    if value is None:
+        return 0
+    assert isinstance(value, int | float | Decimal)
+    exact = Fraction(value)
     return exact.numerator if exact.denominator == 1 else exact
 
 
@@ -220,7 +231,10 @@ def select(rows: Iterable[Hold], start: date, end: date, filters: Filters, *appl
         "duration_range": lambda hold: filters.duration_range in (None, hold.duration_range),
         "day_filter": lambda hold: filters.day_filter is None or _is_on_day(hold, filters.day_filter),
     }
-    return [hold for hold in rows if all(tests[name](hold) for name in apply)]
+    chosen = list(rows)
+    for name in apply:
+        chosen = [hold for hold in chosen if tests[name](hold)]
+    return chosen
 
 
 def _is_of_record_type(hold: Hold, start: date, end: date, record_type: Collection[str]) -> bool:
@@ -338,13 +352,13 @@ def duration(rows: Sequence[Hold], start: date, end: date, filters: Filters | No
 def hours(rows: Sequence[Hold], start: date, end: date, filters: Filters | None = None) -> dict[str, float]:
     """Averages and maxima of the hours of released and of open rows, 2 decimals, 0 where there are none."""
     chosen = select(rows, start, end, filters or Filters(), "hold_type", "record_type", "reason")
-    released = [hold.hours for hold in chosen if hold.release_time is not None]
-    still = [hold.hours for hold in chosen if hold.release_time is None]
+    released = [hold.seconds for hold in chosen if hold.release_time is not None]
+    still = [hold.seconds for hold in chosen if hold.release_time is None]
     return {
-        "avg_released_hours": two_places(sum(released, Fraction(0)) / max(len(released), 1)),
-        "max_released_hours": two_places(max(released, default=Fraction(0))),
-        "avg_on_hold_hours": two_places(sum(still, Fraction(0)) / max(len(still), 1)),
-        "max_on_hold_hours": two_places(max(still, default=Fraction(0))),
+        "avg_released_hours": two_places(Fraction(sum(released), 3600 * max(len(released), 1))),
+        "max_released_hours": two_places(Fraction(max(released, default=0), 3600)),
+        "avg_on_hold_hours": two_places(Fraction(sum(still), 3600 * max(len(still), 1))),
+        "max_on_hold_hours": two_places(Fraction(max(still, default=0), 3600)),
     }
 
 

@@ -1,0 +1,202 @@
+"""Lots on their way: track-ins and track-outs, collected parameters, consumed material, and move transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from sluice_twin.columns import NO_TIME, NONE, Ints, Rows, coded, constant, ids, make_ids, numbers, refs, slices, times
+from sluice_twin.containers import product_columns, spec_columns
+from sluice_twin.lots import DONE, LIVE, Lots
+from sluice_twin.machines import Machines, shift_of
+from sluice_twin.plant import CLOCK_S, END_S, PlantSpec
+from sluice_twin.steps import plant_steps
+from sluice_twin.words import people, words
+
+_SESSION_KIND = 0x48A0
+
+
+def lot_history_rows(spec: PlantSpec, lots: Lots, machines: Machines) -> Iterator[Rows]:
+    """`DW_MES_LOTWIPHISTORY`: one row per partial track-out, in order of track-in.
+
+    One session in three goes out in two or three partials: what is left to process falls, the parts add up.
+    """
+    count = spec.row_count("DW_MES_LOTWIPHISTORY")
+    rng = spec.random("DW_MES_LOTWIPHISTORY")
+    partials = rng.choice([1, 2, 3], size=count, p=[0.67, 0.23, 0.1])
+    sessions = int(np.searchsorted(np.cumsum(partials), count)) + 1
+    lot, at = lots.moments(rng, sessions)
+    step = plant_steps().spec_at(lots.progress(lot, at), rng.integers(0, 1000, sessions))
+    lasting = rng.integers(900, 9 * 3_600, sessions)
+    session = np.repeat(np.arange(sessions), partials[:sessions])[:count]
+    part_number = (
+        np.arange(count) - np.repeat(np.cumsum(partials[:sessions]) - partials[:sessions], partials[:sessions])[:count]
+    )
+    of = partials[session]
+    for rows in slices(count):
+        pick = session[rows]
+        yield {
+            **_session_columns(spec, lots, lot[pick], step[pick], pick),
+            **_machine_columns(machines, step[pick], pick),
+            **_track_columns(lots, lot[pick], at[pick], lasting=lasting[pick], part=part_number[rows], of=of[rows]),
+        }
+
+
+def _session_columns(spec: PlantSpec, lots: Lots, lot: Ints, step: Ints, session: Ints) -> Rows:
+    return {
+        "WIPLOTHISTORYID": ids(make_ids(_SESSION_KIND, session, spec.seed)),
+        "WIPEQUIPMENTHISTORYID": ids(make_ids(0x48A1, session, spec.seed)),
+        "WIPTRACKINGGROUPKEYID": ids(make_ids(0x48A2, session, spec.seed)),
+        "CONTAINERID": refs(lots.ids, lot),
+        "PJ_WORKORDER": coded(lots.orders, lots.order[lot]),
+        "FINISHEDRUNCARD": coded(lots.names, np.where(session % 4 == 0, lot, NONE)),
+        "WORKCENTERID": ids(make_ids(0x48D0, plant_steps().spec_center[step], spec.seed)),
+        "SPECID": ids(make_ids(0x48D1, step, spec.seed)),
+        "WORKFLOWNAME": coded(["Route A", "Route B"], lots.product[lot] % 2),
+        "PROCESSTYPENAME": coded(["Production", "Engineering"], (session % 40 == 0).astype(np.int64)),
+        "DATECODE": coded([f"{year}{week:02d}" for year in (24, 25) for week in range(1, 53)], session % 104),
+        **product_columns(lots, lot, ("PRODUCTNAME", "PACKAGE_LF")),
+        **spec_columns(step, "SPECNAME", "WORKCENTERNAME"),
+    }
+
+
+def _machine_columns(machines: Machines, step: Ints, pick: Ints) -> Rows:
+    """Machine id and name; check points have none."""
+    machine = machines.at_center(plant_steps().spec_center[step], pick // 3)
+    machine = np.where(pick % 12 == 5, NONE, machine)
+    return {"EQUIPMENTID": refs(machines.ids, machine), "EQUIPMENTNAME": coded(machines.names, machine)}
+
+
+def _track_columns(lots: Lots, lot: Ints, at: Ints, *, lasting: Ints, part: Ints, of: Ints) -> Rows:
+    whole = lots.quantity[lot]
+    share = whole // of
+    before = share * part
+    last = part == of - 1
+    out = np.where(last, (whole - before) * 995 // 1000, share)
+    gone = at + lasting * (part + 1) // of
+    running = gone >= END_S
+    return {
+        "TRACKINTIMESTAMP": times(at),
+        "TRACKOUTTIMESTAMP": times(np.where(running, NO_TIME, gone)),
+        "TRACKINQTY": numbers(whole - before),
+        "TRACKOUTQTY": numbers(out, missing=running),
+        "MOVEINTIMESTAMP": times(at - 1_200),
+        "MOVEOUTTIMESTAMP": times(np.where(running | ~last, NO_TIME, gone + 600)),
+        "MOVEINQTY": numbers(whole),
+        "MOVEOUTQTY": numbers(out, missing=running | ~last),
+        "TRACKINEMPLOYEENAME": coded(people(), lots.pick[lot] % len(people())),
+        "TRACKOUTEMPLOYEENAME": coded(people(), np.where(running, NONE, (lots.pick[lot] + 3) % len(people()))),
+        "LAST_UPDATED_DATE": times(np.minimum(gone, CLOCK_S) + 300),
+    }
+
+
+def parameter_rows(spec: PlantSpec, lots: Lots, machines: Machines) -> Iterator[Rows]:
+    """`DW_MES_LOTWIPDATAHISTORY`: parameter values as text, numbers and words mixed."""
+    count = spec.row_count("DW_MES_LOTWIPDATAHISTORY")
+    rng = spec.random("DW_MES_LOTWIPDATAHISTORY")
+    lot, at = lots.moments(rng, count)
+    step = plant_steps().spec_at(lots.progress(lot, at), rng.integers(0, 1000, count))
+    value = rng.integers(0, 400, count)
+    values = [f"{number / 8:g}" for number in range(398)] + ["PASS", "N/A"]
+    for rows in slices(count):
+        number = np.arange(rows.start, rows.stop)
+        yield {
+            "CONTAINERID": refs(lots.ids, lot[rows]),
+            "WIPLOTHISTORYID": ids(make_ids(_SESSION_KIND, number, spec.seed)),
+            "PJ_WORKORDER": coded(lots.orders, lots.order[lot[rows]]),
+            "WIPDATANAMENAME": coded(words("parameters"), number % 6),
+            "WIPDATAVALUE": coded(values, value[rows]),
+            "PJ_SPCDATARESULT": coded(["In", "Out"], (value[rows] % 50 == 0).astype(np.int64)),
+            "SERVICENAME": constant("CollectData", len(number)),
+            "TXNTIMESTAMP": times(at[rows]),
+            **spec_columns(step[rows], "SPECNAME", "WORKCENTERNAME"),
+            **_machine_columns(machines, step[rows], number),
+        }
+
+
+def material_rows(spec: PlantSpec, lots: Lots, machines: Machines) -> Iterator[Rows]:
+    """`DW_MES_LOTMATERIALSHISTORY`: what each lot consumed, in time order."""
+    count = spec.row_count("DW_MES_LOTMATERIALSHISTORY")
+    rng = spec.random("DW_MES_LOTMATERIALSHISTORY")
+    lot, at = lots.moments(rng, count)
+    step = plant_steps().spec_at(lots.progress(lot, at), rng.integers(0, 1000, count))
+    material = rng.integers(0, len(words("materials")), count)
+    supply = [f"ML{number:05d}" for number in range(800)]
+    for rows in slices(count):
+        number = np.arange(rows.start, rows.stop)
+        needed = lots.quantity[lot[rows]] * (1 + material[rows]) / 1000
+        yield {
+            "CONTAINERID": refs(lots.ids, lot[rows]),
+            "PJ_WORKORDER": coded(lots.orders, lots.order[lot[rows]]),
+            "MATERIALPARTNAME": coded([f"PN-{part:03d}" for part in range(7)], material[rows]),
+            "MATERIALLOTNAME": coded(supply, (number * 13) % 800),
+            "DESCRIPTION": coded(words("materials"), material[rows]),
+            "QTYREQUIRED": numbers(needed),
+            "QTYCONSUMED": numbers(needed * 1.02),
+            "CONSUMEFACTOR": numbers((1 + material[rows]) / 1000),
+            "UOMNAME": coded(["m", "g", "pcs"], material[rows] % 3),
+            "PRIMARY_CATEGORY": coded(words("material_classes"), material[rows]),
+            "VENDORLOTNUMBER": coded(supply, np.where(number % 6 == 0, NONE, number % 800)),
+            "TXNDATE": times(at[rows]),
+            **spec_columns(step[rows], "SPECNAME", "WORKCENTERNAME"),
+            **_machine_columns(machines, step[rows], number),
+        }
+
+
+def move_rows(spec: PlantSpec, lots: Lots, machines: Machines) -> Iterator[Rows]:
+    """`DW_MES_HM_LOTMOVEOUT`: moves, and one line for every split of the plant, in time order."""
+    count = spec.row_count("DW_MES_HM_LOTMOVEOUT")
+    rng = spec.random("DW_MES_HM_LOTMOVEOUT")
+    children = np.flatnonzero((lots.split_from >= 0) & (lots.split_from < len(lots)))[: count // 3]
+    lot, at = lots.moments(rng, count - len(children))
+    kind = rng.choice([0, 3, 4], size=len(lot), p=[0.5, 0.25, 0.25])
+    lot, at = np.concatenate([lot, children]), np.concatenate([at, lots.start[children]])
+    kind = np.concatenate([kind, np.ones(len(children), dtype=np.int64)])
+    order = np.argsort(at, kind="stable")
+    lot, at, kind = lot[order], at[order], kind[order]
+    for rows in slices(count):
+        yield _move_columns(spec, lots, machines, lot=lot[rows], at=at[rows], kind=kind[rows], first=rows.start)
+
+
+def _move_columns(
+    spec: PlantSpec, lots: Lots, machines: Machines, *, lot: Ints, at: Ints, kind: Ints, first: int
+) -> Rows:
+    number = first + np.arange(len(lot))
+    split = kind == 1
+    source = np.where(split, lots.split_from[lot], lot)
+    steps = plant_steps()
+    step = steps.spec_at(lots.progress(lot, at), number)
+    before = np.maximum(step - 1, 0)
+    quantity = lots.quantity[lot]
+    return {
+        "HISTORYMAINLINEID": ids(make_ids(0x48A3, number, spec.seed)),
+        "HISTORYID": ids(make_ids(0x48A4, number, spec.seed)),
+        "TXNID": ids(make_ids(0x48A5, number, spec.seed)),
+        "CONTAINERID": refs(lots.ids, lot),
+        "CONTAINERNAME": coded(lots.names, lot),
+        "FROMCONTAINERID": refs(lots.ids, source),
+        "FROMCONTAINERNAME": coded(lots.names, source),
+        "CDONAME": coded(words("moves"), kind),
+        "CALLBYCDONAME": coded(["Shopfloor", "Automation"], number % 2),
+        "QTY": numbers(quantity),
+        "FROMQTY": numbers(np.where(split, quantity * 2, quantity)),
+        "SHIFTNAME": coded(["D", "N"], shift_of(at)),
+        "TXNTYPE": numbers(kind + 10),
+        "STATUS": numbers(np.where(lots.status[lot] == DONE, LIVE, lots.status[lot])),
+        "TXNDATE": times(at),
+        "SYSTEMDATE": times(at + 1),
+        "UPDATETIME": times(at + 600),
+        "MFGDATE": times(at // 86_400 * 86_400),
+        "USERFULLNAME": coded(people(), number % len(people())),
+        "OWNERNAME": coded(words("owners"), np.where(lots.pick[lot] < 30, 1, 0)),
+        **spec_columns(step, "SPECNAME", "WORKCENTER"),
+        **spec_columns(before, "FROMSPECNAME", "FROMWORKCENTER"),
+        **product_columns(lots, lot, ("PRODUCTNAME",)),
+        **_resource_columns(machines, step, number),
+    }
+
+
+def _resource_columns(machines: Machines, step: Ints, pick: Ints) -> Rows:
+    named = _machine_columns(machines, step, pick)
+    return {"RESOURCEID": named["EQUIPMENTID"], "RESOURCENAME": named["EQUIPMENTNAME"]}
