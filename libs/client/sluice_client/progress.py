@@ -30,8 +30,8 @@ def _bar(states: Iterable[Json], console: Console) -> Json:
             progress = last.get("progress") or {}
             bar.update(
                 task,
-                total=progress.get("total") or None,
-                completed=progress.get("completed", 0),
+                total=progress.get("total_count") or None,
+                completed=progress.get("completed_count", 0),
                 rows=_rows(progress),
             )
     return last
@@ -49,10 +49,10 @@ def _lines(states: Iterable[Json], console: Console) -> Json:
 
 
 def _sentence(progress: Json) -> str:
-    if not progress.get("total"):
+    if not progress.get("total_count"):
         return ""
-    failed = f", {progress['failed']} failed" if progress.get("failed") else ""
-    return f"{progress.get('completed', 0)} of {progress['total']} chunks{failed}, {_rows(progress)}"
+    failed = f", {progress['failed_count']} failed" if progress.get("failed_count") else ""
+    return f"{progress.get('completed_count', 0)} of {progress['total_count']} chunks{failed}, {_rows(progress)}"
 
 
 def _rows(progress: Json) -> str:

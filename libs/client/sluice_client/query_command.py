@@ -29,8 +29,8 @@ class QueryFailed(GatewayError):
     """The query ended without an answer."""
 
     def __init__(self, state: Json) -> None:
-        code = state.get("error_code") or str(state.get("status", "")).upper()
-        super().__init__(f"{state.get('error_message') or 'the query ended without an answer'} ({code})")
+        error = state.get("error") or {"code": str(state["status"]).upper(), "message": "the query has no answer"}
+        super().__init__(f"{error['message']} ({error['code']})")
 
 
 @dataclass(frozen=True)

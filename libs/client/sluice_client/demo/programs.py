@@ -96,8 +96,7 @@ def _settings(ports: SuitePorts, files: SuiteFiles, redis_url: str) -> dict[str,
         "cache": {
             "LISTEN": cache,
             "REDIS_URL": redis_url,
-            "HOT_DIR": str(files.cache_dir / "hot"),
-            "SPOOL_DIR": str(files.cache_dir / "spool"),
+            "DATA_DIR": str(files.cache_dir),
         },
         "lineage": {"LISTEN": lineage, **warehouse},
         "query-engine": {"LISTEN": query_engine, "CACHE_TARGET": cache, "REDIS_URL": redis_url, **warehouse},
@@ -105,6 +104,7 @@ def _settings(ports: SuitePorts, files: SuiteFiles, redis_url: str) -> dict[str,
             "LISTEN": f"{LOOPBACK}:{ports.gateway}",
             "QUERY_ENGINE_TARGET": query_engine,
             "LINEAGE_TARGET": lineage,
+            "CACHE_TARGET": cache,
         },
     }
     return {
