@@ -5,18 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import redis
 from sluice_client.redis_server import NO_REDIS, RedisServer, find_server
+from sluice_twin import write_plant
+
+from tests.running_suite import RunningSuite, open_http, running_suite
+
+pytest_plugins = ["tests.profiles"]
+
+TWIN_SCALE = 0.02
+"""Every planted oddity fits, and generating it takes a few seconds."""
 
 
 @pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A real server for the whole session; fails, never skips, where no server program is found."""
+def redis_program() -> Path:
+    """The Redis server program; its absence fails the tests, it never skips them."""
     program = find_server()
     if program is None:
         pytest.fail(NO_REDIS)
-    with RedisServer(program, tmp_path_factory.mktemp("redis")) as server:
+    return program
+
+
+@pytest.fixture(scope="session")
+def redis_server(redis_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A real server for the whole session."""
+    with RedisServer(redis_program, tmp_path_factory.mktemp("redis")) as server:
         yield server
 
 
@@ -29,9 +44,22 @@ def redis_url(redis_server: RedisServer) -> str:
 
 
 @pytest.fixture(scope="session")
-def redis_program() -> Path:
-    """The server program, for tests that stop and start servers of their own."""
-    program = find_server()
-    if program is None:
-        pytest.fail(NO_REDIS)
-    return program
+def twin_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plant of the default seed, its truths beside it; tests only read it."""
+    path = tmp_path_factory.mktemp("twin") / "plant.duckdb"
+    write_plant(path, scale=TWIN_SCALE)
+    return path
+
+
+@pytest.fixture(scope="session")
+def suite(twin_path: Path, redis_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSuite]:
+    """All four processes and Redis on the plant, for tests that leave every one of them alive."""
+    with running_suite(tmp_path_factory.mktemp("suite"), twin_path, redis_program) as running:
+        yield running
+
+
+@pytest.fixture
+def http(suite: RunningSuite) -> Iterator[httpx.Client]:
+    """An HTTP client of the session's suite."""
+    with open_http(suite.url) as client:
+        yield client

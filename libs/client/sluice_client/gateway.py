@@ -151,7 +151,12 @@ class Gateway:
 
 
 def _view_query(query_id: str, view: str, filters: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    return {"query_id": query_id, "view": view} | {name: list(values) for name, values in filters.items()}
+    return {"query_id": query_id, "view": view} | {name: list(map(_whole, values)) for name, values in filters.items()}
+
+
+def _whole(value: str) -> str:
+    # In a query string a comma parts values and a bracket opens JSON, so such a value goes as a JSON list of one.
+    return json.dumps([value]) if "," in value or value.startswith(("[", "{")) else value
 
 
 def _problem(answer: httpx.Response) -> Problem:
