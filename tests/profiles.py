@@ -18,6 +18,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-golden", action="store_true", help="rewrite golden answers instead of comparing them")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the mark that `make golden` selects."""
+    config.addinivalue_line("markers", "golden: compares an answer with a reviewed file; make golden rewrites the file")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say what this run did not run; a run of everything says nothing."""
     lines = left_out(terminalreporter.stats, str(config.getoption("markexpr")), str(config.getoption("keyword")))
