@@ -145,8 +145,9 @@ def open_warehouse(
     from sluice_warehouse.duckdb import DuckDBWarehouse
 
     parts = urlsplit(url)
-    path = Path(unquote(parts.path))
-    if parts.scheme != "duckdb" or parts.netloc or not path.is_absolute() or not path.name:
+    # SQLAlchemy's four slashes before an absolute path mean the same as three.
+    path = Path("/" + unquote(parts.path).lstrip("/"))
+    if parts.scheme != "duckdb" or parts.netloc or not parts.path.startswith("/") or not path.name:
         raise ValueError(f"{url!r} is no warehouse URL; expected duckdb:///absolute/path.duckdb")
     return DuckDBWarehouse(
         path,

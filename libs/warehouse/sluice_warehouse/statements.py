@@ -112,8 +112,13 @@ def parse(name: str, source: str) -> Statement:
 
 
 def to_duckdb(statement: Statement) -> str:
-    """Return the text with DuckDB's bind markers, `$name`; nothing else differs."""
-    return "".join(f"${token.text[1:]}" if token.kind == "bind" else token.text for token in _tokens(statement.text))
+    """Return the text as DuckDB reads it: binds `$name`, and `with recursive` where Oracle says `with` alone."""
+    tokens = list(_tokens(statement.text))
+    words = [position for position, token in enumerate(tokens) if token.kind == "word"]
+    first_words = [tokens[position].text.lower() for position in words[:2]]
+    if first_words[:1] == ["with"] and first_words[1:] != ["recursive"]:
+        tokens[words[0]] = _Token("word", "with recursive")
+    return "".join(f"${token.text[1:]}" if token.kind == "bind" else token.text for token in tokens)
 
 
 def expand_ids(statement: Statement, name: str, count: int) -> Statement:

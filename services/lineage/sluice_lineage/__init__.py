@@ -1,0 +1,1 @@
+"""The lineage process: where lots come from. Knows containers and their ancestry, no page and no dataset."""

@@ -1,0 +1,68 @@
+"""How the lineage process is put together."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry
+from sluice.lineage.v1 import lineage_service_pb2_grpc as pb_grpc
+from sluice_rpc.ports import SystemClock
+from sluice_rpc.server import RpcServer, Service
+from sluice_rpc.settings import SettingsError
+from sluice_warehouse import open_warehouse
+from sluice_warehouse.lanes import SlowLane
+from sluice_warehouse.permits import LocalPermits
+
+from sluice_lineage.genealogy import Genealogy, load_split_ancestors
+from sluice_lineage.metrics import register_permits
+from sluice_lineage.servicer import LineageServicer
+from sluice_lineage.settings import Settings
+
+SERVICE_NAME = "sluice.lineage.v1.LineageService"
+
+
+@dataclass(frozen=True)
+class Process:
+    """The process, built and not started."""
+
+    server: RpcServer
+    closing: ExitStack
+    """What must be closed once the server has stopped."""
+
+
+def build(settings: Settings) -> Process:
+    """Construct everything; nothing is bound or connected yet.
+
+    Raises:
+        SettingsError: the warehouse URL is none of ours.
+    """
+    closing = ExitStack()
+    registry = CollectorRegistry()
+    try:
+        warehouse = open_warehouse(
+            settings.warehouse_url,
+            statement_log=settings.statement_log,
+            fault_path=settings.fault_file,
+            memory_limit_bytes=settings.warehouse_memory_limit_bytes,
+            thread_count=settings.warehouse_thread_count,
+        )
+    except ValueError as error:
+        raise SettingsError(f"warehouse_url: {error}") from error
+    closing.callback(warehouse.close)
+    permits = LocalPermits(settings.slow_max_concurrent)
+    register_permits(permits, registry)
+    genealogy = Genealogy(
+        SlowLane(warehouse, permits, permit_wait_s=settings.permit_wait_s),
+        # DuckDB has no CONNECT BY.
+        load_split_ancestors("recursive_with"),
+        max_size_bytes=settings.max_response_bytes,
+    )
+    servicer = LineageServicer(
+        genealogy,
+        SystemClock(),
+        max_id_count=settings.max_id_count,
+        statement_timeout_s=settings.statement_timeout_s,
+    )
+    service = Service(SERVICE_NAME, lambda server: pb_grpc.add_LineageServiceServicer_to_server(servicer, server))
+    return Process(RpcServer("lineage", settings, [service], registry), closing)

@@ -1,0 +1,32 @@
+"""What lineage refuses.
+
+OutOfRange
+├── TooManyIds
+└── AncestryTooLarge
+"""
+
+from __future__ import annotations
+
+from sluice_rpc.errors import OutOfRange
+
+
+class TooManyIds(OutOfRange):
+    """One request names more ids than it may."""
+
+    reason = "TOO_MANY_IDS"
+
+    def __init__(self, limit: int, observed: int) -> None:
+        super().__init__(f"{observed:,} ids in one request, at most {limit:,}", limit=limit, observed=observed)
+
+
+class AncestryTooLarge(OutOfRange):
+    """The ancestry found does not fit into one answer; fewer ids in a request do."""
+
+    reason = "RESULT_TOO_LARGE"
+
+    def __init__(self, limit_bytes: int, observed_bytes: int) -> None:
+        super().__init__(
+            f"the ancestry needs more than {limit_bytes:,} bytes; ask for fewer containers at once",
+            limit=limit_bytes,
+            observed=observed_bytes,
+        )

@@ -1,0 +1,45 @@
+"""What lineage reads from SLUICE_LINEAGE_* at start, and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import SettingsConfigDict
+from sluice_rpc.settings import ProcessSettings
+
+_MIB = 1 << 20
+
+
+class Settings(ProcessSettings):
+    """Settings of the lineage process."""
+
+    model_config = SettingsConfigDict(env_prefix="SLUICE_LINEAGE_", extra="forbid", frozen=True, populate_by_name=True)
+
+    listen: str = "127.0.0.1:7102"
+    """Address of the gRPC server, `host:port`."""
+    warehouse_url: str
+    """Where rows come from: `duckdb:///absolute/path.duckdb`. It need not be there when the process starts."""
+    slow_max_concurrent: int = Field(
+        default=2,
+        ge=1,
+        le=64,
+        validation_alias=AliasChoices("SLUICE_LINEAGE_SLOW_MAX_CONCURRENT", "DB_SLOW_MAX_CONCURRENT"),
+    )
+    """Statements this process may run at once: its own share of what the warehouse allows all processes."""
+    permit_wait_s: float = Field(default=60.0, gt=0)
+    """Longest wait for a permit, in seconds; then the call fails with PERMITS_EXHAUSTED."""
+    statement_timeout_s: float = Field(default=300.0, gt=0)
+    """Deadline of a call whose caller set none, in seconds. No statement runs longer than 300 s."""
+    max_id_count: int = Field(default=200_000, ge=1)
+    """Most container ids in one request."""
+    max_response_bytes: int = Field(default=4 * _MIB - 64 * 1024, ge=1024)
+    """Largest answer. gRPC clients refuse messages above 4 MiB; a larger answer is refused here with its reason."""
+    warehouse_memory_limit_bytes: int = Field(default=256 * _MIB, ge=64 * _MIB)
+    """Buffers of an embedded warehouse."""
+    warehouse_thread_count: int = Field(default=2, ge=1, le=64)
+    """Threads of an embedded warehouse."""
+    statement_log: Path | None = None
+    """File to which an embedded warehouse appends a line for each statement that starts and ends."""
+    fault_file: Path | None = None
+    """File that tells an embedded warehouse what shall go wrong; for tests of a running suite."""
