@@ -3,6 +3,7 @@
 Nothing here reads the product's datasets; the judge in `truth` works from the fact sheets alone.
 """
 
+from sluice_twin.digests import digests
 from sluice_twin.handmade import plant_of
 from sluice_twin.plant import DEFAULT_SEED, PLANT_TIME, UnusableSize
 from sluice_twin.planted import read_raw
@@ -18,6 +19,7 @@ __all__ = [
     "UnknownTable",
     "UnusableSize",
     "catalogue",
+    "digests",
     "plant_of",
     "read_raw",
     "truth_path",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -14,40 +16,70 @@ from sluice_twin.plant import CLOCK_S, END_S, PlantSpec
 from sluice_twin.steps import plant_steps
 from sluice_twin.words import people, words
 
-_SESSION_KIND = 0x48A0
+_SESSION_KIND: Final = 0x48A0
+GROUP_KIND: Final = 0x48A2
+"""Kind of the ids that group the transactions of one session."""
 
 
-def lot_history_rows(spec: PlantSpec, lots: Lots, machines: Machines) -> Iterator[Rows]:
-    """`DW_MES_LOTWIPHISTORY`: one row per partial track-out, in order of track-in.
+@dataclass(frozen=True)
+class Sessions:
+    """Every processing of a lot on a machine, in order of track-in; parameters and rejects belong to one of them."""
 
-    One session in three goes out in two or three partials: what is left to process falls, the parts add up.
-    """
+    lot: Ints
+    at: Ints
+    lasting_s: Ints
+    step: Ints
+    machine: Ints
+    partials: Ints
+
+    def __len__(self) -> int:
+        return len(self.lot)
+
+
+def make_sessions(spec: PlantSpec, lots: Lots, machines: Machines) -> Sessions:
+    """As many sessions as fill `DW_MES_LOTWIPHISTORY`: one in three goes out in two or three partials."""
     count = spec.row_count("DW_MES_LOTWIPHISTORY")
     rng = spec.random("DW_MES_LOTWIPHISTORY")
     partials = rng.choice([1, 2, 3], size=count, p=[0.67, 0.23, 0.1])
     sessions = int(np.searchsorted(np.cumsum(partials), count)) + 1
     lot, at = lots.moments(rng, sessions)
     step = plant_steps().spec_at(lots.progress(lot, at), rng.integers(0, 1000, sessions))
-    lasting = rng.integers(900, 9 * 3_600, sessions)
-    session = np.repeat(np.arange(sessions), partials[:sessions])[:count]
-    part_number = (
-        np.arange(count) - np.repeat(np.cumsum(partials[:sessions]) - partials[:sessions], partials[:sessions])[:count]
-    )
-    of = partials[session]
+    machine = machines.at_center(plant_steps().spec_center[step], rng.integers(0, 1000, sessions))
+    # Check points have no machine.
+    machine = np.where(rng.random(sessions) < 0.08, NONE, machine)
+    return Sessions(lot, at, rng.integers(900, 9 * 3_600, sessions), step, machine, partials[:sessions])
+
+
+def lot_history_rows(spec: PlantSpec, lots: Lots, machines: Machines, sessions: Sessions) -> Iterator[Rows]:
+    """`DW_MES_LOTWIPHISTORY`: one row per partial track-out, in order of track-in.
+
+    Over the partials of a session what is left to process falls and the parts that go out add up.
+    """
+    count = spec.row_count("DW_MES_LOTWIPHISTORY")
+    session = np.repeat(np.arange(len(sessions)), sessions.partials)[:count]
+    part = np.arange(count) - np.repeat(np.cumsum(sessions.partials) - sessions.partials, sessions.partials)[:count]
     for rows in slices(count):
         pick = session[rows]
         yield {
-            **_session_columns(spec, lots, lot[pick], step[pick], pick),
-            **_machine_columns(machines, step[pick], pick),
-            **_track_columns(lots, lot[pick], at[pick], lasting=lasting[pick], part=part_number[rows], of=of[rows]),
+            **_session_columns(spec, lots, sessions, pick),
+            **_machine_columns(machines, sessions.machine[pick]),
+            **_track_columns(
+                lots,
+                sessions.lot[pick],
+                sessions.at[pick],
+                lasting=sessions.lasting_s[pick],
+                part=part[rows],
+                of=sessions.partials[pick],
+            ),
         }
 
 
-def _session_columns(spec: PlantSpec, lots: Lots, lot: Ints, step: Ints, session: Ints) -> Rows:
+def _session_columns(spec: PlantSpec, lots: Lots, sessions: Sessions, session: Ints) -> Rows:
+    lot, step = sessions.lot[session], sessions.step[session]
     return {
         "WIPLOTHISTORYID": ids(make_ids(_SESSION_KIND, session, spec.seed)),
         "WIPEQUIPMENTHISTORYID": ids(make_ids(0x48A1, session, spec.seed)),
-        "WIPTRACKINGGROUPKEYID": ids(make_ids(0x48A2, session, spec.seed)),
+        "WIPTRACKINGGROUPKEYID": ids(make_ids(GROUP_KIND, session, spec.seed)),
         "CONTAINERID": refs(lots.ids, lot),
         "PJ_WORKORDER": coded(lots.orders, lots.order[lot]),
         "FINISHEDRUNCARD": coded(lots.names, np.where(session % 4 == 0, lot, NONE)),
@@ -61,10 +93,7 @@ def _session_columns(spec: PlantSpec, lots: Lots, lot: Ints, step: Ints, session
     }
 
 
-def _machine_columns(machines: Machines, step: Ints, pick: Ints) -> Rows:
-    """Machine id and name; check points have none."""
-    machine = machines.at_center(plant_steps().spec_center[step], pick // 3)
-    machine = np.where(pick % 12 == 5, NONE, machine)
+def _machine_columns(machines: Machines, machine: Ints) -> Rows:
     return {"EQUIPMENTID": refs(machines.ids, machine), "EQUIPMENTNAME": coded(machines.names, machine)}
 
 
@@ -91,27 +120,27 @@ def _track_columns(lots: Lots, lot: Ints, at: Ints, *, lasting: Ints, part: Ints
     }
 
 
-def parameter_rows(spec: PlantSpec, lots: Lots, machines: Machines) -> Iterator[Rows]:
-    """`DW_MES_LOTWIPDATAHISTORY`: parameter values as text, numbers and words mixed."""
+def parameter_rows(spec: PlantSpec, lots: Lots, machines: Machines, sessions: Sessions) -> Iterator[Rows]:
+    """`DW_MES_LOTWIPDATAHISTORY`: parameter values as text, numbers and words mixed, collected during a session."""
     count = spec.row_count("DW_MES_LOTWIPDATAHISTORY")
     rng = spec.random("DW_MES_LOTWIPDATAHISTORY")
-    lot, at = lots.moments(rng, count)
-    step = plant_steps().spec_at(lots.progress(lot, at), rng.integers(0, 1000, count))
+    session = np.sort(rng.integers(0, len(sessions), count))
     value = rng.integers(0, 400, count)
     values = [f"{number / 8:g}" for number in range(398)] + ["PASS", "N/A"]
     for rows in slices(count):
-        number = np.arange(rows.start, rows.stop)
+        number, pick = np.arange(rows.start, rows.stop), session[rows]
+        lot = sessions.lot[pick]
         yield {
-            "CONTAINERID": refs(lots.ids, lot[rows]),
-            "WIPLOTHISTORYID": ids(make_ids(_SESSION_KIND, number, spec.seed)),
-            "PJ_WORKORDER": coded(lots.orders, lots.order[lot[rows]]),
+            "CONTAINERID": refs(lots.ids, lot),
+            "WIPLOTHISTORYID": ids(make_ids(_SESSION_KIND, pick, spec.seed)),
+            "PJ_WORKORDER": coded(lots.orders, lots.order[lot]),
             "WIPDATANAMENAME": coded(words("parameters"), number % 6),
             "WIPDATAVALUE": coded(values, value[rows]),
             "PJ_SPCDATARESULT": coded(["In", "Out"], (value[rows] % 50 == 0).astype(np.int64)),
             "SERVICENAME": constant("CollectData", len(number)),
-            "TXNTIMESTAMP": times(at[rows]),
-            **spec_columns(step[rows], "SPECNAME", "WORKCENTERNAME"),
-            **_machine_columns(machines, step[rows], number),
+            "TXNTIMESTAMP": times(sessions.at[pick] + number % 800),
+            **spec_columns(sessions.step[pick], "SPECNAME", "WORKCENTERNAME"),
+            **_machine_columns(machines, sessions.machine[pick]),
         }
 
 
@@ -140,7 +169,7 @@ def material_rows(spec: PlantSpec, lots: Lots, machines: Machines) -> Iterator[R
             "VENDORLOTNUMBER": coded(supply, np.where(number % 6 == 0, NONE, number % 800)),
             "TXNDATE": times(at[rows]),
             **spec_columns(step[rows], "SPECNAME", "WORKCENTERNAME"),
-            **_machine_columns(machines, step[rows], number),
+            **_machine_columns(machines, machines.at_center(plant_steps().spec_center[step[rows]], number)),
         }
 
 
@@ -168,6 +197,7 @@ def _move_columns(
     steps = plant_steps()
     step = steps.spec_at(lots.progress(lot, at), number)
     before = np.maximum(step - 1, 0)
+    machine = machines.at_center(steps.spec_center[step], number)
     quantity = lots.quantity[lot]
     return {
         "HISTORYMAINLINEID": ids(make_ids(0x48A3, number, spec.seed)),
@@ -193,10 +223,6 @@ def _move_columns(
         **spec_columns(step, "SPECNAME", "WORKCENTER"),
         **spec_columns(before, "FROMSPECNAME", "FROMWORKCENTER"),
         **product_columns(lots, lot, ("PRODUCTNAME",)),
-        **_resource_columns(machines, step, number),
+        "RESOURCEID": refs(machines.ids, machine),
+        "RESOURCENAME": coded(machines.names, machine),
     }
-
-
-def _resource_columns(machines: Machines, step: Ints, pick: Ints) -> Rows:
-    named = _machine_columns(machines, step, pick)
-    return {"RESOURCEID": named["EQUIPMENTID"], "RESOURCENAME": named["EQUIPMENTNAME"]}

@@ -88,7 +88,7 @@ class PlantSpec:
         return max(round(ROWS_AT_SCALE_1[table] * self.scale), _LEAST_ROWS.get(table, 1))
 
     def random(self, table: str) -> np.random.Generator:
-        """The table's own random numbers: giving one table another size leaves every other table as it was."""
+        """The table's own random numbers, so that no table depends on how many another one drew before it."""
         return np.random.default_rng([self.seed, list(catalogue()).index(table)])
 
 

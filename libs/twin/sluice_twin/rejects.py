@@ -11,58 +11,67 @@ from sluice_twin.columns import NONE, Flags, Ints, Rows, coded, ids, make_ids, n
 from sluice_twin.containers import spec_columns
 from sluice_twin.lots import GHOSTS, Lots
 from sluice_twin.machines import Machines, shift_of
-from sluice_twin.plant import PlantSpec
+from sluice_twin.moves import GROUP_KIND, Sessions
+from sluice_twin.plant import END_S, PlantSpec
 from sluice_twin.steps import SHARED_SPEC, plant_steps
 from sluice_twin.words import people, words
 
 _PARTS: Final = ("REJECTQTY", "STANDBYQTY", "QTYTOPROCESS", "INPROCESSQTY", "PROCESSEDQTY")
 
 
-def reject_rows(spec: PlantSpec, lots: Lots, machines: Machines) -> Iterator[Rows]:
-    """All rejects in time order; the rows of one event share its id, time and move-in quantity."""
+def reject_rows(spec: PlantSpec, lots: Lots, machines: Machines, sessions: Sessions) -> Iterator[Rows]:
+    """All rejects in time order; the rows of one event share its id, time and move-in quantity.
+
+    Every event happened in a session of `DW_MES_LOTWIPHISTORY`, on that machine and step.
+    """
     count = spec.row_count("DW_MES_LOTREJECTHISTORY")
     rng = spec.random("DW_MES_LOTREJECTHISTORY")
     reasons = rng.choice([1, 2, 3, 4], size=count, p=[0.45, 0.3, 0.15, 0.1])
     events = int(np.searchsorted(np.cumsum(reasons), count)) + 1
-    lot, at = lots.moments(rng, events)
+    session = rng.integers(0, len(sessions), events)
+    at = sessions.at[session] + (rng.random(events) * sessions.lasting_s[session]).astype(np.int64)
+    at = np.minimum(at, END_S - 1)
+    order = np.argsort(at, kind="stable")
+    session, at = session[order], at[order]
     orphan = rng.integers(0, 1000, events) < 2
     orphan[0] = True
-    step = plant_steps().spec_at(lots.progress(lot, at), rng.integers(0, 1000, events))
     event = np.repeat(np.arange(events), reasons[:events])[:count]
     for rows in slices(count):
         of = event[rows]
-        number = np.arange(rows.start, rows.stop)
         yield {
-            **_event_columns(spec, lots, machines, event=of, lot=lot[of], orphan=orphan[of], at=at[of], step=step[of]),
-            **_reason_columns(spec, rng, number, of),
+            **_event_columns(spec, lots, of, sessions.lot[session[of]], orphan[of]),
+            **_session_columns(spec, lots, machines, sessions, session[of]),
+            **_reason_columns(spec, rng, np.arange(rows.start, rows.stop), of),
+            "MOVEINTIMESTAMP": times(sessions.at[session[of]] - 1_200),
+            "TXNDATE": times(at[of]),
+            "SHIFTNAME": coded(["D", "N"], shift_of(at[of])),
+            "LAST_UPDATED_DATE": times(at[of] + 400),
         }
 
 
-def _event_columns(
-    spec: PlantSpec, lots: Lots, machines: Machines, *, event: Ints, lot: Ints, orphan: Flags, at: Ints, step: Ints
-) -> Rows:
-    steps = plant_steps()
-    machine = machines.at_center(steps.spec_center[step], event // 3)
-    # Every hundredth event is charged to the step that stands under several groups.
-    specs = [*steps.specs, SHARED_SPEC]
-    charged = np.where(event % 100 == 7, len(steps.specs), step)
+def _event_columns(spec: PlantSpec, lots: Lots, event: Ints, lot: Ints, orphan: Flags) -> Rows:
     return {
         "HISTORYMAINLINEID": ids(make_ids(0x48E0, event, spec.seed)),
-        "WIPTRACKINGGROUPKEYID": ids(make_ids(0x48A2, event, spec.seed)),
         "CONTAINERID": refs(lots.ids, np.where(orphan, len(lots) + 2 + event % (GHOSTS - 2), lot)),
+        "EMPLOYEENAME": coded(people(), event % len(people())),
+        "FINISHEDRUNCARD": coded(lots.names, np.where(event % 5 == 0, lot, NONE)),
+    }
+
+
+def _session_columns(spec: PlantSpec, lots: Lots, machines: Machines, sessions: Sessions, session: Ints) -> Rows:
+    lot, step = sessions.lot[session], sessions.step[session]
+    steps = plant_steps()
+    # One session in a hundred is charged to the step that stands under several groups.
+    charged = np.where(session % 100 == 7, len(steps.specs), step)
+    return {
+        "WIPTRACKINGGROUPKEYID": ids(make_ids(GROUP_KIND, session, spec.seed)),
         "PJ_WORKORDER": coded(lots.orders, lots.order[lot]),
         "WORKCENTERID": ids(make_ids(0x48D0, steps.spec_center[step], spec.seed)),
         "SPECID": ids(make_ids(0x48D1, charged, spec.seed)),
-        "SPECNAME": coded(specs, charged),
-        "EQUIPMENTNAME": coded(machines.names, machine),
+        "SPECNAME": coded([*steps.specs, SHARED_SPEC], charged),
+        "EQUIPMENTNAME": coded(machines.names, sessions.machine[session]),
         "MOVEINQTY": numbers(lots.quantity[lot]),
-        "MOVEINTIMESTAMP": times(at - 5_400),
-        "TXNDATE": times(at),
-        "SHIFTNAME": coded(["D", "N"], shift_of(at)),
-        "EMPLOYEENAME": coded(people(), event % len(people())),
-        "FINISHEDRUNCARD": coded(lots.names, np.where(event % 5 == 0, lot, NONE)),
         "FROMQTY": numbers(lots.quantity[lot]),
-        "LAST_UPDATED_DATE": times(at + 400),
         **spec_columns(step, None, "WORKCENTERNAME"),
         **spec_columns(np.minimum(step + 1, len(steps.specs) - 1), "NOWSPECNAME", "NOWWORKCENTERNAME"),
     }

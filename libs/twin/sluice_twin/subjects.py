@@ -29,6 +29,7 @@ def subjects(spec: PlantSpec) -> list[Subject]:
     holds = make_holds(spec, lots)
     held_for = open_reason(holds, lots)
     plant = machines.make_machines(spec)
+    sessions = moves.make_sessions(spec, lots, plant)
     repairs = jobs.make_jobs(spec, plant)
     names: list[str | None] = [reason.name for reason in reasons()]
     return [
@@ -36,9 +37,9 @@ def subjects(spec: PlantSpec) -> list[Subject]:
         Subject("DW_MES_CONTAINER", lambda: containers.container_rows(lots, held_for, names, spec.seed)),
         Subject("DW_MES_PJ_COMBINEDASSYLOTS", lambda: [containers.combined_lot_rows(spec, lots)]),
         Subject("DW_MES_HOLDRELEASEHISTORY", lambda: hold_rows(spec, lots, holds)),
-        Subject("DW_MES_LOTREJECTHISTORY", lambda: reject_rows(spec, lots, plant)),
-        Subject("DW_MES_LOTWIPHISTORY", lambda: moves.lot_history_rows(spec, lots, plant)),
-        Subject("DW_MES_LOTWIPDATAHISTORY", lambda: moves.parameter_rows(spec, lots, plant)),
+        Subject("DW_MES_LOTREJECTHISTORY", lambda: reject_rows(spec, lots, plant, sessions)),
+        Subject("DW_MES_LOTWIPHISTORY", lambda: moves.lot_history_rows(spec, lots, plant, sessions)),
+        Subject("DW_MES_LOTWIPDATAHISTORY", lambda: moves.parameter_rows(spec, lots, plant, sessions)),
         Subject("DW_MES_LOTMATERIALSHISTORY", lambda: moves.material_rows(spec, lots, plant)),
         Subject("DW_MES_HM_LOTMOVEOUT", lambda: moves.move_rows(spec, lots, plant)),
         Subject("DW_MES_RESOURCE", lambda: [machines.resource_rows(spec, plant)]),
