@@ -158,12 +158,27 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class ViewColumn:
+    """Title and meaning of a column that SQL of ours yields; its type comes from compiling that."""
+
+    name: str
+    title: str
+    description: str
+
+
+@dataclass(frozen=True)
 class Derived:
-    """The main table of the query: one SELECT over parts and references, run once per manifest version."""
+    """The main table of the query: one SELECT over parts and references, run once per manifest version.
+
+    Attributes:
+        dictionary_columns: columns of few distinct values, stored dictionary-encoded.
+        columns: title and meaning of each column, in order.
+    """
 
     name: str
     sql: str
     dictionary_columns: tuple[str, ...] = ()
+    columns: tuple[ViewColumn, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -242,15 +257,6 @@ class PatternFilter:
 
 Filter = ChoiceFilter | SetFilter | MatchFilter | PatternFilter
 """A view-time filter: it narrows rows that are already in the cache and is never part of the query id."""
-
-
-@dataclass(frozen=True)
-class ViewColumn:
-    """Title and meaning of an output column; its type comes from compiling the view."""
-
-    name: str
-    title: str
-    description: str
 
 
 @dataclass(frozen=True)

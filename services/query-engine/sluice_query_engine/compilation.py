@@ -1,0 +1,134 @@
+"""Compiling a dataset's SQL on zero rows, before anybody asks: columns, binds and relations are checked at load."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+
+from sluice_query_engine import export, views
+from sluice_query_engine.dataset import (
+    BindPython,
+    ChoiceFilter,
+    Dataset,
+    Filter,
+    MatchFilter,
+    PatternFilter,
+    SetFilter,
+    View,
+)
+from sluice_query_engine.toml_section import CatalogError
+
+QUERY_BINDS: Final[Mapping[str, BindPython]] = {
+    "start_time": datetime(2025, 1, 1),
+    "end_time": datetime(2025, 1, 2),
+    "start_date": date(2025, 1, 1),
+    "end_date": date(2025, 1, 2),
+    "as_of_time": datetime(2025, 1, 2),
+}
+"""Every bind that a manifest brings, with a sample value of its type. Clips, derived tables, views and predicates may
+bind these and nothing else, but for the groups of their own pattern."""
+
+_ORDERED: Final = re.compile(r"\border\s+by\b", re.IGNORECASE)
+_SELECTED: Final = re.compile(r"\bselected\b")
+
+
+def compile_dataset(dataset: Dataset, folder: Path) -> dict[str, pa.Schema]:
+    """Return the output columns of each view, and of the main table under its own name.
+
+    Raises:
+        CatalogError: a statement does not compile, binds what nobody brings, or yields other columns than declared.
+    """
+    with duckdb.connect(config={"threads": 1, "memory_limit": "256MB"}) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        toml = folder / "dataset.toml"
+        for part in dataset.parts:
+            connection.register(part.name, part.schema.empty_table())
+            if dataset.clip:
+                _compile(connection, _kept(part.name, dataset.clip), QUERY_BINDS, toml, "clip")
+        for reference in dataset.references:
+            connection.register(reference.name, reference.schema.empty_table())
+        derived = dataset.derived
+        schema = _compile(connection, derived.sql, QUERY_BINDS, folder, "derived")
+        _check_columns(toml, "derived.columns", (column.name for column in derived.columns), schema.names)
+        for name in (*(part.name for part in dataset.parts), *(reference.name for reference in dataset.references)):
+            connection.unregister(name)
+        connection.register(derived.name, schema.empty_table())
+        for item in dataset.filters:
+            _compile_filter(connection, dataset, item, toml)
+        return {
+            derived.name: schema,
+            **{view.name: _compile_view(connection, dataset, view, folder) for view in dataset.views},
+        }
+
+
+def _compile_view(connection: duckdb.DuckDBPyConnection, dataset: Dataset, view: View, folder: Path) -> pa.Schema:
+    toml, path = folder / "dataset.toml", folder / "views" / f"{view.name}.sql"
+    if bool(view.filters) != bool(_SELECTED.search(view.sql)):
+        raise CatalogError(path, "", "reads `selected` exactly when filters are declared for it")
+    if view.paged:
+        for key in view.sort_keys:
+            statement = export.rows_statement(dataset, view.name, {}, key.name, key.descending)
+            _compile(
+                connection,
+                statement.sql,
+                {**QUERY_BINDS, **statement.binds},
+                toml,
+                f"views.{view.name}.sort.{key.name}",
+            )
+    elif not _ORDERED.search(view.sql):
+        raise CatalogError(path, "", "has no order by")
+    [statement] = views.compose(dataset, [view.name], {})
+    schema = _compile(connection, statement.sql, {**QUERY_BINDS, **statement.binds}, path, "")
+    _check_columns(toml, f"views.{view.name}.columns", (column.name for column in view.columns), schema.names)
+    return schema
+
+
+def _compile_filter(connection: duckdb.DuckDBPyConnection, dataset: Dataset, item: Filter, toml: Path) -> None:
+    binds = dict(QUERY_BINDS)
+    match item:
+        case ChoiceFilter() | SetFilter():
+            predicates = dict(item.predicates)
+        case MatchFilter():
+            predicates = {"column": f"list_contains([''], {item.column})"}
+        case PatternFilter():
+            predicates = dict(item.predicates)
+            for group, kind in item.groups.items():
+                binds[f"{item.name}_{group}"] = date(2025, 1, 1) if kind == "date" else ""
+    for value, predicate in predicates.items():
+        if predicate:
+            sql = _kept(dataset.derived.name, predicate)
+            _compile(connection, sql, binds, toml, f"filters.{item.name}.{value}")
+
+
+def _kept(table: str, predicate: str) -> str:
+    return " ".join(("select count(*) from", table, "where", predicate))
+
+
+def _compile(
+    connection: duckdb.DuckDBPyConnection, sql: str, binds: Mapping[str, BindPython], path: Path, where: str
+) -> pa.Schema:
+    """Return the columns of the one SELECT that the text must be."""
+    try:
+        statements = duckdb.extract_statements(sql)
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise CatalogError(path, where, "is not one SELECT")
+        names = statements[0].named_parameters
+        unknown = sorted(names - set(binds))
+        if unknown:
+            raise CatalogError(path, where, f"binds ${unknown[0]}; there are {', '.join(sorted(binds))}")
+        return connection.sql(sql, params={name: binds[name] for name in names}).to_arrow_table().schema
+    except duckdb.Error as error:
+        # The first lines say what and where; the rest points into the text with carets.
+        raise CatalogError(path, where, f"does not compile: {str(error).splitlines()[0]}") from error
+
+
+def _check_columns(path: Path, where: str, declared: Iterable[str], found: list[str]) -> None:
+    names = list(declared)
+    if names != found:
+        raise CatalogError(path, where, f"declares {', '.join(names)}; the statement yields {', '.join(found)}")
