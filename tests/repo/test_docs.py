@@ -6,11 +6,17 @@ import re
 from pathlib import Path
 
 import pytest
+from google.protobuf import descriptor_pool, json_format, message_factory
+from sluice.cache.v1 import frame_service_pb2
+from sluice.lineage.v1 import lineage_service_pb2
+from sluice.query.v1 import query_service_pb2
 
 from tests.repo.settings_page import PAGE, docstrings, page, settings_class
 from tests.repo.tree import PROCESSES, ROOT, files, relative, text_of
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+PROTOS = (frame_service_pb2, lineage_service_pb2, query_service_pb2)
+"""Importing a stub is what puts its services into the pool."""
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
@@ -37,6 +43,18 @@ def targets() -> list[str]:
     """Return the targets of the Makefile that people type."""
     (line,) = re.findall(r"^\.PHONY: (.+)$", text_of(ROOT / "Makefile"), re.MULTILINE)
     return str(line).split()
+
+
+def grpc_calls() -> list[tuple[str, str, str]]:
+    """Return body, service and method of each call that docs/grpc.md shows."""
+    text = text_of(ROOT / "docs" / "grpc.md").replace("\\\n", " ")
+    return re.findall(r"-d '([^']*)'\s+(?:http://)?127\.0\.0\.1:\d+[/ ](sluice\.[\w.]+)/(\w+)", text)
+
+
+@pytest.mark.parametrize(("body", "service", "method"), grpc_calls())
+def test_a_grpc_example_fits_its_proto(body: str, service: str, method: str) -> None:
+    request = descriptor_pool.Default().FindServiceByName(service).FindMethodByName(method).input_type
+    json_format.Parse(body, message_factory.GetMessageClass(request)())
 
 
 def test_every_link_leads_somewhere() -> None:
