@@ -1,0 +1,120 @@
+"""The route table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+import swagger_ui_bundle
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from sluice_rpc.errors import InternalFault, ServiceError
+from sluice_rpc.ports import Ids
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from sluice_gateway import problems
+from sluice_gateway.errors import AnswerCut, ClientLeft, MethodNotAllowed, NoSuchPath, RequestBroken
+from sluice_gateway.metrics import HttpMetrics
+from sluice_gateway.middleware import RequestScope
+from sluice_gateway.routes.datasets import DatasetRoutes
+from sluice_gateway.routes.health import HealthRoutes
+from sluice_gateway.routes.lineage import LineageRoutes
+from sluice_gateway.routes.pages import STATIC_DIR, PageRoutes
+from sluice_gateway.routes.queries import QueryRoutes
+from sluice_gateway.routes.views import ViewRoutes
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Routes:
+    """Everything that answers."""
+
+    pages: PageRoutes
+    health: HealthRoutes
+    datasets: DatasetRoutes
+    queries: QueryRoutes
+    views: ViewRoutes
+    lineage: LineageRoutes
+
+
+def build_app(routes: Routes, metrics: HttpMetrics, ids: Ids, root_path: str) -> FastAPI:
+    """Return the application; first match wins, so the routes of datasets, which may hold slashes, come last."""
+    app = FastAPI(title="Sluice", docs_url=None, redoc_url=None, openapi_url=None, root_path=root_path)
+    table: list[tuple[str, str, Callable[..., Any]]] = [
+        ("GET", "/", routes.pages.landing),
+        ("GET", "/docs", routes.pages.docs),
+        ("GET", "/openapi.json", routes.pages.openapi),
+        ("GET", "/problems/{reason}", routes.pages.problem),
+        ("GET", "/health", routes.health.health),
+        ("GET", "/health/live", routes.health.live),
+        ("GET", "/health/ready", routes.health.ready),
+        ("GET", "/metrics", routes.health.metrics),
+        ("GET", "/api/me", routes.pages.me),
+        ("GET", "/api/datasets", routes.datasets.list),
+        ("GET", "/api/datasets/{name}", routes.datasets.get),
+        ("GET", "/api/queries/{query_id}", routes.queries.get),
+        ("DELETE", "/api/queries/{query_id}", routes.queries.cancel),
+        ("GET", "/api/queries/{query_id}/events", routes.queries.events),
+        ("POST", "/api/queries/{query_id}/retry", routes.queries.retry),
+        ("POST", "/api/lineage/ancestors", routes.lineage.ancestors),
+        ("POST", "/api/{route:path}/plan", routes.datasets.plan),
+        ("POST", "/api/{route:path}/query", routes.queries.start),
+        ("GET POST", "/api/{route:path}/view", routes.views.view),
+        ("GET POST", "/api/{route:path}/options", routes.views.options),
+        ("GET POST", "/api/{route:path}/export", routes.views.export),
+        ("GET", "/api/{route:path}/frame", routes.views.frame),
+    ]
+    for methods, path, endpoint in table:
+        app.add_api_route(path, endpoint, methods=methods.split(), response_model=None)
+    app.mount("/docs/files", StaticFiles(directory=swagger_ui_bundle.swagger_ui_path))
+    app.mount("/static", StaticFiles(directory=STATIC_DIR))
+    _handle_errors(app)
+    app.add_middleware(RequestScope, metrics=metrics, ids=ids)
+    return app
+
+
+def _handle_errors(app: FastAPI) -> None:
+    app.add_exception_handler(ServiceError, _service_error)
+    app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(ClientLeft, _client_left)
+    app.add_exception_handler(Exception, _fault)
+
+
+async def _service_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ServiceError)
+    return problems.to_response(error, request)
+
+
+async def _http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return problems.to_response(NoSuchPath(), request)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (error.headers or {}).get("Allow", "GET, POST")
+        return problems.to_response(MethodNotAllowed(request.method, allowed), request)
+    return problems.to_response(RequestBroken(error.status_code, str(error.detail)), request)
+
+
+async def _validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return problems.to_response(RequestBroken(HTTPStatus.BAD_REQUEST, "does not fit its declaration"), request)
+
+
+async def _client_left(request: Request, error: Exception) -> Response:
+    # Nobody reads this; 499 is what the log and the metrics show, as nginx has it.
+    return Response(status_code=499)
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    request_id = str(structlog.contextvars.get_contextvars().get("request_id", ""))
+    if not isinstance(error, AnswerCut):
+        log.error("request broke", exc_info=error)
+    return problems.to_response(InternalFault(request_id), request)

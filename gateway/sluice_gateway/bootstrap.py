@@ -1,0 +1,79 @@
+"""Puts the gateway together."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from sluice_rpc.client import open_aio_channel
+from sluice_rpc.ports import Clock, Ids, RandomIds, SystemClock
+
+from sluice_gateway.app import Routes, build_app
+from sluice_gateway.connection import Patience
+from sluice_gateway.definitions import Definitions
+from sluice_gateway.engine import Health, Lineage, QueryEngine
+from sluice_gateway.events import EventStreams
+from sluice_gateway.identity import Identity
+from sluice_gateway.metrics import HttpMetrics
+from sluice_gateway.routes.datasets import DatasetRoutes
+from sluice_gateway.routes.health import HealthRoutes
+from sluice_gateway.routes.lineage import LineageRoutes
+from sluice_gateway.routes.pages import PageRoutes
+from sluice_gateway.routes.queries import QueryRoutes
+from sluice_gateway.routes.views import ViewRoutes
+from sluice_gateway.settings import Settings
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A gateway that is ready to be served.
+
+    Attributes:
+        app: the ASGI application.
+        patience: ends whoever waits when the process stops.
+        closing: what must be closed at the end.
+    """
+
+    app: FastAPI
+    patience: Patience
+    closing: AsyncExitStack
+
+
+async def build(settings: Settings, *, clock: Clock | None = None, ids: Ids | None = None) -> Gateway:
+    """Return a gateway for the running event loop; nothing is called yet, so the other processes may come later."""
+    closing = AsyncExitStack()
+    targets = {
+        "query-engine": settings.query_engine_target,
+        "cache": settings.cache_target,
+        "lineage": settings.lineage_target,
+    }
+    channels = {name: open_aio_channel(target, name) for name, target in targets.items()}
+    for channel in channels.values():
+        closing.push_async_callback(channel.close)
+    engine = QueryEngine(channels["query-engine"], settings)
+    definitions = Definitions(engine, settings.definitions_ttl_s, clock or SystemClock())
+    identity = Identity(settings.identity_header, [item.strip() for item in settings.trusted_proxies.split(",")])
+    patience = Patience()
+    registry = CollectorRegistry()
+    limit = settings.max_body_bytes
+    routes = Routes(
+        pages=PageRoutes(definitions, identity, settings.root_path),
+        health=HealthRoutes({name: Health(channel, settings) for name, channel in channels.items()}, registry),
+        datasets=DatasetRoutes(definitions, engine, identity, limit),
+        queries=QueryRoutes(
+            definitions=definitions,
+            engine=engine,
+            identity=identity,
+            patience=patience,
+            streams=EventStreams(patience, settings.keep_alive_s, settings.events_max_s),
+            events_max_s=settings.events_max_s,
+            max_body_bytes=limit,
+            root_path=settings.root_path,
+        ),
+        views=ViewRoutes(definitions, engine, identity, limit, settings.export_thread_count),
+        lineage=LineageRoutes(Lineage(channels["lineage"], settings), identity, limit),
+    )
+    app = build_app(routes, HttpMetrics(registry), ids or RandomIds(), settings.root_path)
+    return Gateway(app, patience, closing)

@@ -1,0 +1,104 @@
+"""What can go wrong before or beside a gRPC call.
+
+    ServiceError
+    ├── NotFound ── DatasetNotFound, ViewNotFound, NoSuchPath
+    └── InvalidArgument ── InvalidParameter ── RequestRefused
+                                               ├── MethodNotAllowed
+                                               ├── BodyTooLarge
+                                               ├── UnsupportedMediaType
+                                               └── RequestBroken
+
+`RequestRefused` is for what HTTP has a status of its own for: its code stays INVALID_PARAMETER, so that programs need
+not learn a second list.
+"""
+
+from __future__ import annotations
+
+from sluice_rpc.errors import InvalidParameter, NotFound
+
+_SHOWN_CHARS = 80
+
+
+def shortened(text: str) -> str:
+    """Return `text` fit for a message: at most 80 characters, each of which UTF-8 can carry."""
+    cut = text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
+    return cut.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+class DatasetNotFound(NotFound):
+    """No dataset has this name or route."""
+
+    reason = "DATASET_NOT_FOUND"
+
+    def __init__(self, dataset: str) -> None:
+        super().__init__(f"dataset {shortened(dataset)!r} does not exist", dataset=shortened(dataset))
+
+
+class ViewNotFound(NotFound):
+    """The dataset has no such view."""
+
+    reason = "VIEW_NOT_FOUND"
+
+    def __init__(self, dataset: str, view: str) -> None:
+        super().__init__(f"dataset {dataset!r} has no view {shortened(view)!r}", dataset=dataset, view=shortened(view))
+
+
+class RequestRefused(InvalidParameter):
+    """The request cannot be taken as it is, and HTTP has a status of its own for it."""
+
+    http_status = 400
+
+
+class NoSuchPath(RequestRefused):
+    """Nothing is served under this path."""
+
+    http_status = 404
+
+    def __init__(self) -> None:
+        super().__init__("path", "nothing is served here; /openapi.json lists what is")
+
+
+class MethodNotAllowed(RequestRefused):
+    """The path exists, the method does not."""
+
+    http_status = 405
+
+    def __init__(self, method: str, allowed: str) -> None:
+        super().__init__("method", f"{shortened(method)} is not allowed here; allowed are {allowed}")
+        self.allowed = allowed
+
+
+class BodyTooLarge(RequestRefused):
+    """The body is longer than the gateway takes."""
+
+    http_status = 413
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__("body", f"is longer than {limit_bytes:,} bytes")
+        self.metadata["limit_bytes"] = str(limit_bytes)
+
+
+class UnsupportedMediaType(RequestRefused):
+    """The body is not JSON by its own account."""
+
+    http_status = 415
+
+    def __init__(self, given: str) -> None:
+        named = shortened(given) if given else "nothing"
+        super().__init__("content-type", f"must be application/json, not {named}")
+
+
+class RequestBroken(RequestRefused):
+    """What the framework refused by itself, under the status it chose."""
+
+    def __init__(self, http_status: int, description: str) -> None:
+        super().__init__("request", description)
+        self.http_status = http_status
+
+
+class ClientLeft(Exception):
+    """The client closed its connection before the answer; there is nobody to tell."""
+
+
+class AnswerCut(Exception):
+    """The answer broke after its first bytes were sent, so the connection ends without the end of the body."""

@@ -1,0 +1,126 @@
+"""The OpenAPI document: every call, spelt out for each dataset that is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sluice_gateway.body import JSON
+from sluice_gateway.definitions import Definition
+from sluice_gateway.messages import JSONObject
+from sluice_gateway.problems import MEDIA_TYPE
+
+_QUERY_ID: JSONObject = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
+_TEXT: JSONObject = {"type": "string"}
+_PAGING: dict[str, JSONObject] = {
+    "page": {"type": "integer", "minimum": 1},
+    "page_size": {"type": "integer", "minimum": 1, "maximum": 200},
+    "sort": _TEXT,
+    "order": {"type": "string", "enum": ["asc", "desc"]},
+}
+
+
+def document(definitions: Sequence[Definition], root_path: str) -> JSONObject:
+    """Return the document as OpenAPI 3.0, the newest version that the bundled viewer shows."""
+    paths: dict[str, JSON] = {
+        "/api/datasets": {"get": _call("Datasets", "Definitions of all datasets and the plant's clock")},
+        "/api/datasets/{name}": {
+            "get": _call("Datasets", "Definition of one dataset", [_in_path("name", _TEXT)]),
+        },
+        "/api/queries/{query_id}": {
+            "get": _call("Queries", "A query as it stands", [_in_path("query_id", _QUERY_ID)]),
+            "delete": _call(
+                "Queries",
+                "Withdraw from a query",
+                [_in_path("query_id", _QUERY_ID), _in_query("force", {"type": "boolean"})],
+            ),
+        },
+        "/api/queries/{query_id}/events": {
+            "get": _call("Queries", "Progress as server-sent events", [_in_path("query_id", _QUERY_ID)])
+        },
+        "/api/queries/{query_id}/retry": {
+            "post": _call("Queries", "Run what is missing", [_in_path("query_id", _QUERY_ID)])
+        },
+        "/api/lineage/ancestors": {"post": _call("Lineage", "Split ancestors of containers", body=_ancestors())},
+        "/api/me": {"get": _call("Operations", "Who am I")},
+        "/health": {"get": _call("Operations", "Each process, and why where one does not serve")},
+        "/health/ready": {"get": _call("Operations", "200 when every process serves")},
+        "/health/live": {"get": _call("Operations", "200 while this process runs")},
+    }
+    for definition in definitions:
+        paths.update(_dataset_paths(definition))
+    return {
+        "openapi": "3.0.3",
+        "info": {
+            "title": "Sluice",
+            "version": "1",
+            "description": "Ask the warehouse once, look many times. Errors are RFC 9457 problems.",
+        },
+        "servers": [{"url": root_path or "/"}],
+        "paths": paths,
+    }
+
+
+def _dataset_paths(definition: Definition) -> dict[str, JSON]:
+    prefix = f"/api/{definition.route}"
+    tag = str(definition.json["title"])
+    wanted = definition.json["parameters"]
+    parameters: JSON = wanted if isinstance(wanted, dict) else {}
+    filters = [_in_query(name, schema) for name, schema in definition.filters.items()]
+    query_id = _in_query("query_id", _QUERY_ID, required=True)
+    view = _in_query("view", {"type": "array", "items": {"type": "string", "enum": [*definition.views]}})
+    paging = [_in_query(name, schema) for name, schema in _PAGING.items()]
+    formats = _in_query("format", {"type": "string", "enum": ["csv", "parquet", "arrow"]})
+    return {
+        f"{prefix}/plan": {"post": _call(tag, "What a query would do", body=parameters)},
+        f"{prefix}/query": {"post": _call(tag, "Start or join a query", body=_with_look(definition))},
+        f"{prefix}/view": {"get": _call(tag, "Views of a finished query", [query_id, view, *filters, *paging])},
+        f"{prefix}/options": {"get": _call(tag, "Values of each filter", [query_id, *filters])},
+        f"{prefix}/export": {"get": _call(tag, "Every row of a view", [query_id, view, *filters, formats])},
+        f"{prefix}/frame": {"get": _call(tag, "A stored table", [query_id, _in_query("table", _TEXT), formats])},
+    }
+
+
+def _with_look(definition: Definition) -> JSONObject:
+    """The body of a query: parameters, and beside them how the first look is wanted."""
+    required = definition.json["parameters"]
+    members: dict[str, JSON] = {**definition.parameters, **definition.filters, **_PAGING}
+    members["views"] = {"type": "array", "items": {"type": "string", "enum": [*definition.views]}}
+    return {
+        "type": "object",
+        "properties": members,
+        "required": required.get("required", []) if isinstance(required, dict) else [],
+    }
+
+
+def _ancestors() -> JSONObject:
+    return {
+        "type": "object",
+        "required": ["container_ids"],
+        "properties": {
+            "container_ids": {"type": "array", "items": {"type": "string"}},
+            "max_depth": {"type": "integer", "minimum": 1, "maximum": 20},
+        },
+    }
+
+
+def _call(tag: str, summary: str, parameters: Sequence[JSONObject] = (), *, body: JSON = None) -> JSONObject:
+    call: JSONObject = {
+        "tags": [tag],
+        "summary": summary,
+        "parameters": [*parameters],
+        "responses": {
+            "200": {"description": "The answer"},
+            "default": {"description": "A problem", "content": {MEDIA_TYPE: {"schema": {"type": "object"}}}},
+        },
+    }
+    if body is not None:
+        call["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+    return call
+
+
+def _in_query(name: str, schema: Mapping[str, JSON], *, required: bool = False) -> JSONObject:
+    return {"name": name, "in": "query", "required": required, "schema": dict(schema)}
+
+
+def _in_path(name: str, schema: Mapping[str, JSON]) -> JSONObject:
+    return {"name": name, "in": "path", "required": True, "schema": dict(schema)}

@@ -1,0 +1,1 @@
+"""One module per family of calls; the table that binds them to paths is `sluice_gateway.app`."""

@@ -1,0 +1,50 @@
+"""Definitions of datasets, and plans of queries: what can be asked and what it would cost."""
+
+from __future__ import annotations
+
+from sluice.query.v1 import query_service_pb2 as pb
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sluice_gateway import body, inputs, messages, render
+from sluice_gateway.definitions import Definitions
+from sluice_gateway.engine import QueryEngine
+from sluice_gateway.identity import Identity
+
+
+class DatasetRoutes:
+    """`/api/datasets` and `/api/{route}/plan`."""
+
+    def __init__(self, definitions: Definitions, engine: QueryEngine, identity: Identity, max_body_bytes: int) -> None:
+        self._definitions = definitions
+        self._engine = engine
+        self._identity = identity
+        self._max_body_bytes = max_body_bytes
+
+    async def list(self) -> Response:
+        """List datasets in name order, with the plant's clock."""
+        return Response(render.dumps(await self._definitions.listed()), media_type="application/json")
+
+    async def get(self, name: str) -> Response:
+        """Show one dataset: parameters, filters, views with their columns."""
+        definition = await self._definitions.by_name(name)
+        return Response(render.dumps(definition.json), media_type="application/json")
+
+    async def plan(self, request: Request, route: str) -> Response:
+        """Say what a query would do; no warehouse work."""
+        definition = await self._definitions.by_route(route)
+        given = await body.read_object(request, self._max_body_bytes)
+        asked = inputs.asked(given, definition, inputs.PLAN)
+        wanted = pb.PlanQueryRequest(
+            dataset=definition.name,
+            parameters=messages.struct(asked.parameters),
+            no_cache=refuses_cache(request),
+        )
+        answer = await self._engine.plan(wanted, self._identity.of(request))
+        return Response(render.dumps(messages.plan(answer)), media_type="application/json")
+
+
+def refuses_cache(request: Request) -> bool:
+    """Say whether the client wants everything read again (`Cache-Control: no-cache`)."""
+    directives = ",".join(request.headers.getlist("cache-control")).lower().split(",")
+    return any(directive.strip() == "no-cache" for directive in directives)

@@ -1,0 +1,141 @@
+"""The life of a query over HTTP: start it, see how far it is, withdraw from it, run what is missing."""
+
+from __future__ import annotations
+
+from sluice.query.v1 import query_service_pb2 as pb
+from sluice_rpc.errors import InvalidParameter, ServiceError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sluice_gateway import body, events, inputs, messages, preference, render
+from sluice_gateway.connection import Patience, WatchedStream, while_connected
+from sluice_gateway.definitions import Definition, Definitions
+from sluice_gateway.engine import QueryEngine
+from sluice_gateway.events import EventStreams
+from sluice_gateway.identity import Caller, Identity
+from sluice_gateway.routes.datasets import refuses_cache
+from sluice_gateway.routes.views import view_answer, view_request
+
+_WATCH_MARGIN_S = 5.0
+"""A watch ends by our own clock; its deadline is only there so that no call is without one."""
+
+
+class QueryRoutes:
+    """`POST /api/{route}/query` and `/api/queries/{query_id}`."""
+
+    def __init__(
+        self,
+        *,
+        definitions: Definitions,
+        engine: QueryEngine,
+        identity: Identity,
+        patience: Patience,
+        streams: EventStreams,
+        events_max_s: float,
+        max_body_bytes: int,
+        root_path: str,
+    ) -> None:
+        self._definitions = definitions
+        self._engine = engine
+        self._identity = identity
+        self._patience = patience
+        self._streams = streams
+        self._events_max_s = events_max_s
+        self._max_body_bytes = max_body_bytes
+        self._root_path = root_path
+
+    async def start(self, request: Request, route: str) -> Response:
+        """Start or join a query; answer with its views if it finishes in time, else say where to look."""
+        definition = await self._definitions.by_route(route)
+        given = await body.read_object(request, self._max_body_bytes)
+        asked = inputs.asked(given, definition, inputs.QUERY)
+        prefer = request.headers.getlist("prefer")
+        wait_s = preference.wait_s(prefer)
+        response = await while_connected(
+            request.receive, self._run(definition, asked, wait_s, refuses_cache(request), self._identity.of(request))
+        )
+        if prefer:
+            response.headers["Preference-Applied"] = f"wait={wait_s}"
+        return response
+
+    async def get(self, request: Request, query_id: str) -> Response:
+        """Show a query as it stands."""
+        query = await self._engine.get(inputs.check_query_id(query_id), self._identity.of(request))
+        return _state(query)
+
+    async def events(self, request: Request, query_id: str) -> Response:
+        """Stream the query's progress until it has ended."""
+        caller = self._identity.of(request)
+        # An id that is not there is a problem with a status, not a stream that ends at once.
+        await self._engine.get(inputs.check_query_id(query_id), caller)
+        watching = self._engine.watch(query_id, self._events_max_s + _WATCH_MARGIN_S, caller)
+        return WatchedStream(self._streams.of(watching, request.url.path), events.MEDIA_TYPE, events.HEADERS)
+
+    async def cancel(self, request: Request, query_id: str) -> Response:
+        """Withdraw this caller; `?force=true` cancels for everybody."""
+        force = request.query_params.get("force", "false")
+        if force not in ("true", "false"):
+            raise InvalidParameter("force", "must be true or false")
+        caller = self._identity.of(request)
+        return _state(await self._engine.cancel(inputs.check_query_id(query_id), force == "true", caller))
+
+    async def retry(self, request: Request, query_id: str) -> Response:
+        """Run what is missing from a finished query."""
+        query = await self._engine.retry(inputs.check_query_id(query_id), self._identity.of(request))
+        return self._accepted(query)
+
+    async def _run(
+        self, definition: Definition, asked: inputs.Asked, wait_s: int, no_cache: bool, caller: Caller
+    ) -> Response:
+        started = pb.StartQueryRequest(
+            dataset=definition.name, parameters=messages.struct(asked.parameters), no_cache=no_cache
+        )
+        query = await self._settled(await self._engine.start(started, caller), wait_s, caller)
+        if query.state == pb.QUERY_STATE_RUNNING:
+            return self._accepted(query)
+        if query.state in (pb.QUERY_STATE_FAILED, pb.QUERY_STATE_CANCELLED):
+            raise failure(query)
+        asked.query_id = query.query_id
+        answer = await self._engine.read_view(view_request(asked), caller)
+        content = {
+            "query_id": query.query_id,
+            "status": messages.state(query),
+            # What this very request cost the warehouse; the views alone cost nothing.
+            "receipt": messages.receipt(query.receipt if query.HasField("receipt") else answer.receipt),
+            "views": (await view_answer(answer))["views"],
+        }
+        return Response(render.dumps(content), media_type="application/json")
+
+    async def _settled(self, query: pb.Query, wait_s: int, caller: Caller) -> pb.Query:
+        """Return the query once it has ended or the wait is over."""
+        if query.state != pb.QUERY_STATE_RUNNING or wait_s == 0:
+            return query
+        newest = query
+        try:
+            async with (
+                self._patience.at_most(wait_s),
+                self._engine.watch(query.query_id, wait_s + _WATCH_MARGIN_S, caller) as changes,
+            ):
+                async for change in changes:
+                    newest = change
+                    if newest.state != pb.QUERY_STATE_RUNNING:
+                        break
+        except TimeoutError:
+            pass
+        return newest
+
+    def _accepted(self, query: pb.Query) -> Response:
+        location = f"{self._root_path}/api/queries/{query.query_id}"
+        content = render.dumps(messages.query(query))
+        return Response(content, 202, {"Location": location}, media_type="application/json")
+
+
+def failure(query: pb.Query) -> ServiceError:
+    """Return the error of a query that ended without a result."""
+    reason = query.error_code or ("CANCELLED" if query.state == pb.QUERY_STATE_CANCELLED else "INTERNAL")
+    message = query.error_message or "the query ended without a result"
+    return ServiceError(message, reason=reason, query_id=query.query_id)
+
+
+def _state(query: pb.Query) -> Response:
+    return Response(render.dumps(messages.query(query)), media_type="application/json")
