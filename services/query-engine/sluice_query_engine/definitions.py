@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 import pyarrow as pa
-from google.protobuf import struct_pb2
+from google.protobuf import json_format, struct_pb2
 from sluice.query.v1 import query_service_pb2 as pb
 
 from sluice_query_engine.dataset import (
@@ -136,6 +136,4 @@ def _about(title: str, description: str) -> _JsonObject:
 
 
 def _struct(value: _JsonObject) -> struct_pb2.Struct:
-    struct = struct_pb2.Struct()
-    struct.update(value)
-    return struct
+    return json_format.ParseDict(value, struct_pb2.Struct())
