@@ -1,0 +1,176 @@
+"""Which frames are live: in memory by id and by label pair, written through to sidecar files and the shared index."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+from sluice_rpc.ports import Clock
+
+from sluice_cache import files
+from sluice_cache.errors import CacheExpired
+from sluice_cache.frames import Frame, from_json, to_json
+from sluice_cache.index import SharedIndex
+
+log = structlog.get_logger()
+
+
+class Catalogue:
+    """Live frames of this process.
+
+    Args:
+        folder: where each frame's sidecar lies; the sidecar is what makes a file on disk a frame.
+        shared: index that outlives the disk.
+        clock: decides what has expired.
+    """
+
+    def __init__(self, folder: Path, shared: SharedIndex, clock: Clock) -> None:
+        self._folder = folder
+        self._shared = shared
+        self._clock = clock
+        # Guards both maps and the sidecars: version checks and their effect are one step.
+        self._lock = threading.RLock()
+        self._frames: dict[str, Frame] = {}
+        self._by_label: dict[tuple[str, str], set[str]] = defaultdict(set)
+
+    def load(self) -> int:
+        """Take in what the sidecars say and return how many frames that is; broken sidecars are dropped and logged."""
+        for path in sorted(self._folder.glob("*.json")):
+            try:
+                frame = from_json(path.read_bytes())
+            except ValueError as error:
+                log.warning("sidecar dropped", file=path.name, reason=str(error))
+                path.unlink(missing_ok=True)
+                continue
+            with self._lock:
+                self._remember(frame)
+        return len(self._frames)
+
+    def commit(self, frame: Frame) -> tuple[Frame, Frame | None, bool]:
+        """Make a frame visible.
+
+        Returns:
+            The frame as it now stands, the one it replaced, and whether this one was taken: an older version never
+            replaces a newer one.
+        """
+        with self._lock:
+            present = self._known(frame.frame_id)
+            if present is not None and present.version > frame.version:
+                return present, None, False
+            self._write(frame, durable=True)
+        self._shared.put_frame(frame)
+        return frame, present, True
+
+    def get(self, frame_id: str) -> Frame:
+        """Return a live frame.
+
+        Raises:
+            CacheExpired: it is not there or past its time.
+        """
+        frame = self.find(frame_id)
+        if frame is None:
+            raise CacheExpired("frame", frame_id)
+        return frame
+
+    def find(self, frame_id: str) -> Frame | None:
+        """Return a live frame, or None."""
+        with self._lock:
+            frame = self._known(frame_id)
+        if frame is None:
+            frame = self._shared.get_frame(frame_id)
+            if frame is not None and frame.keep_until_time > self._clock.now():
+                with self._lock:
+                    present = self._known(frame_id)
+                    if present is None:
+                        # Files of another process are not ours to read; what Redis holds is everybody's.
+                        self._write(frame, durable=False)
+                    else:
+                        frame = present
+        if frame is None or frame.keep_until_time <= self._clock.now() or not frame.copies:
+            return None
+        return frame
+
+    def change(self, frame: Frame, apply: Callable[[Frame], Frame]) -> Frame | None:
+        """Change a frame that is still of the given version; None when it is not there any more."""
+        with self._lock:
+            present = self._frames.get(frame.frame_id)
+            if present is None or present.version != frame.version:
+                return None
+            changed = apply(present)
+            self._write(changed, durable=False)
+        self._shared.put_frame(changed)
+        return changed
+
+    def touch(self, frame_id: str, fresh_until: datetime | None, keep_until: datetime | None) -> Frame:
+        """Move the times of a live frame.
+
+        Raises:
+            CacheExpired: it is not there.
+        """
+        frame = self.get(frame_id)
+        touched = frame.touched(fresh_until, keep_until)
+        if touched == frame:
+            return frame
+        changed = self.change(frame, lambda present: present.touched(fresh_until, keep_until))
+        if changed is None:
+            raise CacheExpired("frame", frame_id)
+        return changed
+
+    def delete(self, frame_id: str) -> Frame | None:
+        """Forget a frame and return it; its copies are the caller's to delete."""
+        with self._lock:
+            frame = self._frames.pop(frame_id, None)
+            if frame is not None:
+                self._unlabel(frame)
+            self._sidecar(frame_id).unlink(missing_ok=True)
+        frame = frame or self._shared.get_frame(frame_id)
+        if frame is not None:
+            self._shared.delete_frame(frame)
+        return frame
+
+    def matching(self, labels: Mapping[str, str]) -> list[Frame]:
+        """Return the live frames that carry all labels, oldest read first."""
+        pairs = list(labels.items())
+        with self._lock:
+            ids = set.intersection(*(self._by_label.get(pair, set()) for pair in pairs)) if pairs else set()
+            found = {frame_id: self._frames[frame_id] for frame_id in ids}
+        for frame in self._shared.find_frames(labels):
+            found.setdefault(frame.frame_id, frame)
+        now = self._clock.now()
+        live = [frame for frame in found.values() if frame.keep_until_time > now and frame.copies]
+        return sorted(live, key=lambda frame: (frame.read_time, frame.frame_id))
+
+    def all(self) -> list[Frame]:
+        """Return every frame known here, expired ones included."""
+        with self._lock:
+            return list(self._frames.values())
+
+    def _known(self, frame_id: str) -> Frame | None:
+        return self._frames.get(frame_id)
+
+    def _remember(self, frame: Frame) -> None:
+        present = self._frames.get(frame.frame_id)
+        if present is not None:
+            self._unlabel(present)
+        self._frames[frame.frame_id] = frame
+        for pair in frame.labels.items():
+            self._by_label[pair].add(frame.frame_id)
+
+    def _unlabel(self, frame: Frame) -> None:
+        for pair in frame.labels.items():
+            members = self._by_label.get(pair)
+            if members is not None:
+                members.discard(frame.frame_id)
+                if not members:
+                    del self._by_label[pair]
+
+    def _write(self, frame: Frame, *, durable: bool) -> None:
+        files.write_whole(self._sidecar(frame.frame_id), to_json(frame).encode(), durable=durable)
+        self._remember(frame)
+
+    def _sidecar(self, frame_id: str) -> Path:
+        return files.inside(self._folder, f"{frame_id}.json")

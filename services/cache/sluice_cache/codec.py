@@ -1,0 +1,135 @@
+"""Arrow IPC and types, once and only here.
+
+Hot files are uncompressed IPC streams, byte for byte what `GetFrame` sends without compression, so they are
+memory-mapped by readers and copied to the wire as they lie.
+
+Types that leave RunQuery are predictable from the types that DuckDB gives its columns:
+
+- HUGEINT and UHUGEINT (sums of integers) leave as int64; a value beyond 64 bits refuses the statement.
+- ENUM, dictionaries and string views leave as utf8, blobs as binary.
+- TIMESTAMP_S columns stay timestamp[s]; arithmetic on them is DuckDB's TIMESTAMP and leaves as timestamp[us].
+- Timestamps with a zone leave in UTC.
+- All else (DECIMAL with a scale, DATE, DOUBLE, lists, structs) leaves as DuckDB gives it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+from sluice_rpc import arrow
+
+from sluice_cache.errors import InvalidFrame, InvalidSql
+
+
+def checked_batches(pieces: Iterable[bytes]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """Return schema and batches of a stream from outside; every batch is validated before anything reads it.
+
+    Raises:
+        InvalidFrame: the bytes are no IPC stream (also from the iterator).
+    """
+    try:
+        reader = arrow.decode(pieces)
+    except (pa.ArrowException, OSError) as error:
+        raise InvalidFrame("chunk", f"not an Arrow IPC stream: {error}") from error
+    names = reader.schema.names
+    if len(set(names)) != len(names) or not names:
+        raise InvalidFrame("chunk", "a frame has at least one column, each name once")
+    return reader.schema, _validated(reader)
+
+
+def _validated(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    while True:
+        try:
+            batch = reader.read_next_batch()
+            # Offsets or dictionary indices out of bounds would let DuckDB read other memory.
+            batch.validate(full=True)
+        except StopIteration:
+            return
+        except (pa.ArrowException, OSError) as error:
+            raise InvalidFrame("chunk", f"broken record batch: {error}") from error
+        yield batch
+
+
+def map_stream(path: Path) -> pa.Table:
+    """Return the table of a hot file without reading it; pages come in as they are used.
+
+    Raises:
+        pyarrow.ArrowException, OSError: the file is no IPC stream or is cut.
+    """
+    with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as reader:
+        table: pa.Table = reader.read_all()
+    return table
+
+
+def schema_hash(schema: pa.Schema) -> str:
+    """Return 16 hexadecimal characters that differ when names, types or nullability do."""
+    return hashlib.sha256(schema.remove_metadata().serialize().to_pybytes()).hexdigest()[:16]
+
+
+def wire_schema(schema: pa.Schema) -> pa.Schema:
+    """Return the types under which columns of a statement leave, as the module's docstring says."""
+    return pa.schema([pa.field(field.name, _wire_type(field.type)) for field in schema])
+
+
+def to_wire(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return the batch in its wire types.
+
+    Raises:
+        InvalidSql: an integer passes 64 bits.
+    """
+    if batch.schema.equals(schema):
+        return batch
+    try:
+        columns = [column.cast(field.type) for column, field in zip(batch.columns, schema, strict=True)]
+    except pa.ArrowInvalid as error:
+        raise InvalidSql(f"a value does not fit its column's type on the wire: {error}") from error
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _wire_type(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_dictionary(kind):
+        return _wire_type(kind.value_type)
+    if pa.types.is_decimal128(kind) and kind.precision == 38 and kind.scale == 0:
+        return pa.int64()
+    if pa.types.is_string_view(kind) or pa.types.is_large_string(kind):
+        return pa.string()
+    if pa.types.is_binary_view(kind) or pa.types.is_large_binary(kind):
+        return pa.binary()
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        return pa.timestamp(kind.unit, "UTC")
+    return kind
+
+
+class DictionaryEncoder:
+    """Encodes columns of few distinct values batch by batch; the codes of earlier batches stay what they were."""
+
+    def __init__(self, schema: pa.Schema, columns: Iterable[str]) -> None:
+        self._columns = [name for name in columns if name in schema.names]
+        self._values: dict[str, pa.Array] = {}
+        self.schema = schema
+        for name in self._columns:
+            position = schema.get_field_index(name)
+            value_type = schema.field(name).type
+            encoded = pa.dictionary(pa.int32(), value_type)
+            self.schema = self.schema.set(position, pa.field(name, encoded))
+            self._values[name] = pa.array([], value_type)
+
+    def encode(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the batch with its columns encoded; their dictionaries begin with those of the batch before."""
+        columns = [
+            self._encoded(name, column) if name in self._values else column
+            for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+    def _encoded(self, name: str, column: pa.Array) -> pa.DictionaryArray:
+        known = self._values[name]
+        distinct = column.unique().drop_null()
+        new = distinct.filter(pa.compute.invert(pa.compute.is_in(distinct, value_set=known)))
+        if len(new):
+            known = self._values[name] = pa.concat_arrays([known, new])
+        codes = pa.compute.index_in(column, value_set=known)
+        return pa.DictionaryArray.from_arrays(codes, known)

@@ -1,0 +1,239 @@
+"""The two services of the cache: messages in, messages out, nothing else decided here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import grpc
+import pyarrow as pa
+from sluice.cache.v1 import frame_service_pb2 as pb
+from sluice.cache.v1 import frame_service_pb2_grpc as pb_grpc
+from sluice.cache.v1 import sql_service_pb2 as sql_pb
+from sluice.cache.v1 import sql_service_pb2_grpc as sql_grpc
+from sluice.table.v1 import table_pb2
+from sluice_rpc import arrow
+from sluice_rpc.deadline import remaining_s
+from sluice_rpc.errors import InvalidParameter
+from sluice_rpc.ports import Clock, Memory
+
+from sluice_cache import binds, codec, convert
+from sluice_cache.errors import InvalidFrame, ResultTooLarge
+from sluice_cache.frames import check_id, check_table_name
+from sluice_cache.manifests import Manifests
+from sluice_cache.sql.runner import Answer, Call, Runner, Statement
+from sluice_cache.tiers import Tier
+from sluice_cache.tiers.read_through import FrameStore, Opened
+
+_DEFAULT_PAGE_SIZE = 1000
+_MAX_PAGE_SIZE = 10_000
+
+
+class FrameServicer(pb_grpc.FrameServiceServicer):
+    """Frames and manifests over gRPC."""
+
+    def __init__(self, store: FrameStore, manifests: Manifests, tiers: list[Tier], memory: Memory) -> None:
+        self._store = store
+        self._manifests = manifests
+        self._tiers = tiers
+        self._memory = memory
+
+    def PutFrame(
+        self, request_iterator: Iterator[pb.PutFrameRequest], context: grpc.ServicerContext
+    ) -> pb.PutFrameResponse:
+        incoming = _Incoming(request_iterator)
+        header = incoming.header()
+        check_id(header.frame_id)
+        schema, batches = codec.checked_batches(incoming.pieces(header.max_bytes))
+        frame, stored = self._store.put(
+            header.frame_id,
+            header.version,
+            schema,
+            incoming.counted(batches),
+            lambda: convert.ending_from_proto(incoming.trailer(), incoming.bytes),
+        )
+        return pb.PutFrameResponse(frame=convert.frame_to_proto(frame), stored=stored)
+
+    def GetFrame(self, request: pb.GetFrameRequest, context: grpc.ServicerContext) -> Iterator[pb.GetFrameResponse]:
+        check_id(request.frame_id)
+        if request.offset < 0 or request.limit < 0:
+            raise InvalidParameter("offset", "offset and limit are never negative")
+        with self._store.open(request.frame_id) as opened:
+            names = opened.copy.schema.names
+            unknown = [name for name in request.columns if name not in names]
+            if unknown:
+                raise InvalidParameter("columns", f"the frame has no column {unknown[0]!r}")
+            yield pb.GetFrameResponse(frame=convert.frame_to_proto(opened.frame))
+            for piece in _pieces(opened, request):
+                yield pb.GetFrameResponse(chunk=table_pb2.TableChunk(ipc=piece))
+
+    def StatFrame(self, request: pb.StatFrameRequest, context: grpc.ServicerContext) -> pb.StatFrameResponse:
+        frame = self._store.catalogue.get(check_id(request.frame_id))
+        return pb.StatFrameResponse(frame=convert.frame_to_proto(frame))
+
+    def TouchFrame(self, request: pb.TouchFrameRequest, context: grpc.ServicerContext) -> pb.TouchFrameResponse:
+        frame = self._store.catalogue.touch(
+            check_id(request.frame_id),
+            convert.time_from_proto(request.fresh_until_time, set_=request.HasField("fresh_until_time")),
+            convert.time_from_proto(request.keep_until_time, set_=request.HasField("keep_until_time")),
+        )
+        return pb.TouchFrameResponse(frame=convert.frame_to_proto(frame))
+
+    def DeleteFrame(self, request: pb.DeleteFrameRequest, context: grpc.ServicerContext) -> pb.DeleteFrameResponse:
+        self._store.delete(check_id(request.frame_id))
+        return pb.DeleteFrameResponse()
+
+    def ListFrames(self, request: pb.ListFramesRequest, context: grpc.ServicerContext) -> pb.ListFramesResponse:
+        if not request.labels:
+            raise InvalidParameter("labels", "at least one label")
+        if request.page_size < 0:
+            raise InvalidParameter("page_size", "never negative")
+        size = min(request.page_size or _DEFAULT_PAGE_SIZE, _MAX_PAGE_SIZE)
+        after = _after(request)
+        found = self._store.catalogue.matching(request.labels)
+        # Frames keep their place (oldest read first, then id), so the last one of a page is where the next begins.
+        rest = [frame for frame in found if (frame.read_time.isoformat(), frame.frame_id) > after]
+        page = rest[:size]
+        token = ""
+        if len(rest) > size:
+            last = page[-1]
+            token = f"{_labels_hash(request)}|{last.read_time.isoformat()}|{last.frame_id}"
+        return pb.ListFramesResponse(frames=map(convert.frame_to_proto, page), next_page_token=token)
+
+    def PutManifest(self, request: pb.PutManifestRequest, context: grpc.ServicerContext) -> pb.PutManifestResponse:
+        manifest, stored = self._manifests.put(request.manifest)
+        return pb.PutManifestResponse(manifest=manifest, stored=stored)
+
+    def GetManifest(self, request: pb.GetManifestRequest, context: grpc.ServicerContext) -> pb.GetManifestResponse:
+        return pb.GetManifestResponse(manifest=self._manifests.get(check_id(request.manifest_id, "manifest_id")))
+
+    def GetStats(self, request: pb.GetStatsRequest, context: grpc.ServicerContext) -> pb.GetStatsResponse:
+        tiers = [convert.counts_to_proto(tier.kind, tier.counts()) for tier in self._tiers]
+        return pb.GetStatsResponse(tiers=tiers, rss_bytes=self._memory.rss_bytes())
+
+
+class SqlServicer(sql_grpc.SqlServiceServicer):
+    """SQL over frames over gRPC."""
+
+    def __init__(self, runner: Runner, manifests: Manifests, clock: Clock, statement_timeout_s: float) -> None:
+        self._runner = runner
+        self._manifests = manifests
+        self._clock = clock
+        self._statement_timeout_s = statement_timeout_s
+
+    def RunQuery(
+        self, request: sql_pb.RunQueryRequest, context: grpc.ServicerContext
+    ) -> Iterator[sql_pb.RunQueryResponse]:
+        if not request.statements:
+            raise InvalidParameter("statements", "at least one statement")
+        if request.max_row_count < 0:
+            raise InvalidParameter("max_row_count", "never negative")
+        frames, manifests = {}, []
+        for source in request.sources:
+            match source.WhichOneof("source"):
+                case "frame":
+                    frames[check_table_name(source.frame.name)] = check_id(source.frame.frame_id)
+                case "manifest_id":
+                    manifests.append(self._manifests.get(check_id(source.manifest_id, "manifest_id")))
+                case _:
+                    raise InvalidParameter("sources", "a source is a frame or a manifest")
+        statements = [Statement(item.sql, binds.all_from_proto(item.binds)) for item in request.statements]
+        call = Call(self._clock, remaining_s(context, self._statement_timeout_s))
+        context.add_callback(call.cancel)
+        started = self._clock.monotonic()
+        for answer in self._runner.run(frames, manifests, statements, call, request.max_row_count):
+            yield from _told(answer)
+            elapsed_s = self._clock.monotonic() - started
+            yield sql_pb.RunQueryResponse(
+                done=sql_pb.StatementDone(
+                    row_count=answer.row_count, tier=convert.tier_to_proto(answer.tier), elapsed_s=elapsed_s
+                )
+            )
+            started += elapsed_s
+
+
+def _told(answer: Answer) -> Iterator[sql_pb.RunQueryResponse]:
+    yield sql_pb.RunQueryResponse(header=sql_pb.StatementHeader(statement_index=answer.index))
+    for piece in arrow.encode(answer.schema, answer.batches()):
+        yield sql_pb.RunQueryResponse(chunk=table_pb2.TableChunk(ipc=piece))
+
+
+class _Incoming:
+    """The messages of one put, in their order: header, pieces, trailer."""
+
+    def __init__(self, requests: Iterator[pb.PutFrameRequest]) -> None:
+        self._requests = requests
+        self._trailer: pb.FrameTrailer | None = None
+        self._row_count = 0
+        self.bytes = 0
+
+    def header(self) -> pb.FrameHeader:
+        first = next(self._requests, None)
+        if first is None or first.WhichOneof("part") != "header":
+            raise InvalidFrame("header", "the first message of a put is its header")
+        return first.header
+
+    def pieces(self, max_bytes: int) -> Iterator[bytes]:
+        for request in self._requests:
+            match request.WhichOneof("part"):
+                case "chunk":
+                    self.bytes += len(request.chunk.ipc)
+                    if 0 < max_bytes < self.bytes:
+                        raise ResultTooLarge("bytes", max_bytes, self.bytes)
+                    yield request.chunk.ipc
+                case "trailer":
+                    self._trailer = request.trailer
+                    return
+                case _:
+                    raise InvalidFrame("header", "a put has one header")
+
+    def counted(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            self._row_count += batch.num_rows
+            yield batch
+
+    def trailer(self) -> pb.FrameTrailer:
+        """Return the trailer, which ends the put and must say what came."""
+        if self._trailer is None:
+            last = next(self._requests, None)
+            if last is None or last.WhichOneof("part") != "trailer":
+                raise InvalidFrame("trailer", "the stream ended without its trailer")
+            self._trailer = last.trailer
+        if self._trailer.row_count != self._row_count:
+            raise InvalidFrame("row_count", f"the trailer says {self._trailer.row_count}, {self._row_count} came")
+        return self._trailer
+
+
+def _pieces(opened: Opened, request: pb.GetFrameRequest) -> Iterator[bytes]:
+    columns = list(request.columns) or None
+    schema = opened.copy.schema
+    chosen = schema if columns is None else pa.schema([schema.field(name) for name in columns])
+    batches = _window(opened.copy.batches(columns), request.offset, request.limit)
+    return arrow.encode(chosen, batches, "zstd" if request.compression == pb.COMPRESSION_ZSTD else None)
+
+
+def _window(batches: Iterator[pa.RecordBatch], offset: int, limit: int) -> Iterator[pa.RecordBatch]:
+    left = limit
+    for batch in batches:
+        kept = batch.slice(min(offset, batch.num_rows))
+        offset -= batch.num_rows - kept.num_rows
+        if limit:
+            kept = kept.slice(0, left)
+            left -= kept.num_rows
+        if kept.num_rows:
+            yield kept
+        if limit and left == 0:
+            return
+
+
+def _labels_hash(request: pb.ListFramesRequest) -> str:
+    return hashlib.sha256(repr(sorted(request.labels.items())).encode()).hexdigest()[:12]
+
+
+def _after(request: pb.ListFramesRequest) -> tuple[str, str]:
+    if not request.page_token:
+        return ("", "")
+    parts = request.page_token.split("|")
+    if len(parts) != 3 or parts[0] != _labels_hash(request):
+        raise InvalidParameter("page_token", "not a token of a page with these labels")
+    return (parts[1], parts[2])

@@ -1,0 +1,63 @@
+"""What the cache reads from SLUICE_CACHE_* at start, and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import SettingsConfigDict
+from sluice_rpc.settings import ProcessSettings
+
+_MIB = 1 << 20
+
+
+class Settings(ProcessSettings):
+    """Settings of the cache process."""
+
+    model_config = SettingsConfigDict(env_prefix="SLUICE_CACHE_", extra="forbid", frozen=True, populate_by_name=True)
+
+    listen: str = "127.0.0.1:7103"
+    """Address of the gRPC server, `host:port`."""
+    data_dir: Path = Path("var/cache")
+    """Folder of hot frames, spool, sidecars and DuckDB's temporary files. One process at a time."""
+    redis_url: str = ""
+    """Redis of the second tier, `redis://host:port/db`; empty switches the tier off."""
+    redis_prefix: str = ""
+    """Put before every key; for several deployments on one Redis."""
+    redis_max_frame_bytes: int = Field(default=64 * _MIB, ge=0)
+    """Frames above this many decoded bytes never go to Redis."""
+    memory_max_bytes: int = Field(default=2048 * _MIB, ge=16 * _MIB)
+    """Budget of the first tier: hot files and DuckDB's tables together. Past it the least recently used move down."""
+    native_max_bytes: int = Field(default=768 * _MIB, ge=0)
+    """Share of `memory_max_bytes` that DuckDB's own tables of derived frames may take; 0 reads every frame in place."""
+    spill_row_count: int = Field(default=5_000_000, ge=1)
+    """Frames with more rows go straight to the spool."""
+    spill_bytes: int = Field(default=1024 * _MIB, ge=1)
+    """Frames with more decoded bytes go straight to the spool."""
+    spool_max_bytes: int = Field(default=20 * 1024 * _MIB, ge=0)
+    """Byte cap of the spool; past it nothing more is kept there. A warning is logged from 85 %."""
+    default_keep_s: float = Field(default=900.0, gt=0)
+    """How long a frame is kept whose trailer names no time, in seconds."""
+    duckdb_memory_limit_bytes: int = Field(default=2048 * _MIB, ge=64 * _MIB)
+    """Memory of DuckDB, its own tables included; beyond it statements spill to disk, then fail."""
+    duckdb_temp_max_bytes: int = Field(default=8 * 1024 * _MIB, ge=0)
+    """Disk that statements may spill to."""
+    duckdb_threads: int = Field(default=0, ge=0, le=256)
+    """Threads of DuckDB; 0 takes one per core."""
+    max_result_row_count: int = Field(default=20_000_000, ge=1)
+    """Most rows of one statement's table when the caller names no limit."""
+    statement_timeout_s: float = Field(default=300.0, gt=0)
+    """Time of a RunQuery whose caller set no deadline, in seconds."""
+    sweep_interval_s: float = Field(default=60.0, gt=0)
+    """Seconds between sweeps of what has expired."""
+    orphan_grace_s: float = Field(default=600.0, ge=0)
+    """Files that no frame names are kept this long after their last write, in seconds."""
+
+    @model_validator(mode="after")
+    def _native_fits(self) -> Self:
+        if self.native_max_bytes > self.memory_max_bytes:
+            raise ValueError("native_max_bytes is a share of memory_max_bytes and must not be larger")
+        if self.native_max_bytes > self.duckdb_memory_limit_bytes // 2:
+            raise ValueError("native_max_bytes may take at most half of duckdb_memory_limit_bytes")
+        return self

@@ -1,0 +1,141 @@
+"""Turns frames and manifest tables into relations of one connection, and takes them away again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import duckdb
+from sluice.cache.v1 import frame_service_pb2 as pb
+
+from sluice_cache import binds
+from sluice_cache.binds import Bind, identifier, quoted
+from sluice_cache.errors import InvalidSql
+from sluice_cache.frames import TierKind
+from sluice_cache.sql import check
+from sluice_cache.sql.database import Database
+from sluice_cache.sql.native import NativeTables
+from sluice_cache.tiers.memory import MappedCopy
+from sluice_cache.tiers.read_through import FrameStore
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Source:
+    """A relation that a statement may read: rows of one frame, or slices of several under one clip."""
+
+    name: str
+    slices: tuple[pb.FrameSlice, ...]
+    clip: str = ""
+    values: Mapping[str, Bind] | None = None
+
+
+class Relations:
+    """The relations of one connection for one request."""
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, database: Database, store: FrameStore, native: NativeTables
+    ) -> None:
+        self._connection = connection
+        self._database = database
+        self._store = store
+        self._native = native
+        self._held = ExitStack()
+        self._names: list[str] = []
+        self._registered = 0
+        self.slowest = TierKind.MEMORY
+        self.frame_ids: list[str] = []
+
+    @contextmanager
+    def held(self) -> Iterator[Relations]:
+        """Keep the frames open and the names there until left."""
+        with self._held:
+            try:
+                yield self
+            finally:
+                for name in reversed(self._names):
+                    self._connection.execute(f"drop view if exists temp.{identifier(name)}").fetchall()
+                for number in range(self._registered):
+                    self._connection.unregister(_hidden(number))
+
+    def add(self, source: Source) -> None:
+        """Make a source readable under its name.
+
+        Raises:
+            CacheExpired: a frame is gone.
+            InvalidSql: the frames do not share a schema, or the range or clip does not fit it.
+        """
+        first: pa.Schema | None = None
+        parts = []
+        for item in source.slices:
+            schema, relation = self._frame(item.frame_id)
+            first = first or schema
+            if schema.names != first.names:
+                raise InvalidSql(f"frames of {source.name!r} do not share a schema", field="slices")
+            parts.append(_part(relation, first.names, item))
+        text = " union all ".join(parts)
+        if source.clip:
+            text = f"select * from ({text}) where {self._clip(source)}"
+        try:
+            self._connection.execute(f"create temp view {identifier(source.name)} as {text}").fetchall()
+        except duckdb.Error as error:
+            raise InvalidSql(f"table {source.name!r} cannot be read: {_first_line(error)}", field="slices") from error
+        self._names.append(source.name)
+
+    def _frame(self, frame_id: str) -> tuple[pa.Schema, str]:
+        """Open a frame and return its schema and the relation that reads it."""
+        opened = self._held.enter_context(self._store.open(frame_id))
+        self.slowest = max(self.slowest, opened.found_in)
+        self.frame_ids.append(frame_id)
+        native = self._held.enter_context(self._native.pinned(opened.frame))
+        if native is not None:
+            return opened.copy.schema, native
+        if isinstance(opened.copy, MappedCopy):
+            name = _hidden(self._registered)
+            self._connection.register(name, opened.copy.table)
+            self._registered += 1
+            return opened.copy.schema, name
+        return opened.copy.schema, f"read_parquet({quoted(str(opened.copy.path.resolve()))})"
+
+    def _clip(self, source: Source) -> str:
+        values = source.values or {}
+        tree = check.expression_of(source.clip, self._database.parse)
+        filled = check.with_values(tree, _literal_of(self._database.parse, values))
+        text = self._database.text_of(filled)
+        # The tree is `select <clip>`; what follows its keyword is the clip again, values in place.
+        return f"({text.removeprefix('SELECT ')})"
+
+
+def _literal_of(parse: check.Parse, values: Mapping[str, Bind]) -> Callable[[str], check.Node]:
+    def node(name: str) -> check.Node:
+        if name not in values:
+            raise InvalidSql(f"${name} is not bound by the manifest", field="clip")
+        select = parse(f"select {binds.literal(values[name])}")["statements"][0]["node"]
+        literal: check.Node = select["select_list"][0]
+        return literal
+
+    return node
+
+
+def _part(relation: str, columns: list[str], item: pb.FrameSlice) -> str:
+    listed = ", ".join(identifier(column) for column in columns)
+    bounds = []
+    if item.start:
+        bounds.append(f"{identifier(item.column)} >= {binds.literal(binds.timestamp(item.start))}")
+    if item.end:
+        bounds.append(f"{identifier(item.column)} < {binds.literal(binds.timestamp(item.end))}")
+    where = f" where {' and '.join(bounds)}" if bounds else ""
+    return f"select {listed} from {relation}{where}"
+
+
+def _hidden(number: int) -> str:
+    # Begins with an underscore, which no relation of a caller may.
+    return f"_frame_{number}"
+
+
+def _first_line(error: duckdb.Error) -> str:
+    return str(error).partition("\n")[0][:300]

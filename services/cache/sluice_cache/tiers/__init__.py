@@ -1,0 +1,89 @@
+"""What a tier is: a place that holds copies of frames under names of its own. The contract suite runs on each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
+
+from sluice_cache.frames import Frame, TierKind
+
+
+class CopyBroken(Exception):
+    """A copy is not what its frame says: cut, swapped, or of another shape. The copy is worthless."""
+
+
+class TierFull(Exception):
+    """The tier takes nothing more; the frame is served all the same, only not kept there."""
+
+
+@dataclass(frozen=True)
+class TierCounts:
+    """Counts of a tier since the process started."""
+
+    available: bool = True
+    reason: str = ""
+    frame_count: int = 0
+    bytes: int = 0
+    max_bytes: int = 0
+    hit_count: int = 0
+    miss_count: int = 0
+    eviction_count: int = 0
+
+
+class Copy(Protocol):
+    """One opened copy; stays readable until closed, whatever happens to its frame meanwhile."""
+
+    @property
+    def schema(self) -> pa.Schema: ...
+
+    def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield the rows in order, batch by batch."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class TierWriter(Protocol):
+    """A copy in the making; invisible until committed."""
+
+    def write(self, batch: pa.RecordBatch) -> None: ...
+
+    def commit(self) -> str:
+        """Complete the copy and return the tier's name for it."""
+        ...
+
+    def abort(self) -> None:
+        """Leave nothing behind; harmless after commit or abort."""
+        ...
+
+
+class Tier(Protocol):
+    """A place for copies of frames."""
+
+    @property
+    def kind(self) -> TierKind: ...
+
+    def create(self, frame_id: str, version: int, schema: pa.Schema) -> TierWriter:
+        """Begin a copy.
+
+        Raises:
+            TierFull: there is no room.
+        """
+        ...
+
+    def open(self, frame: Frame) -> Copy | None:
+        """Return the frame's copy in this tier, or None when it is not there any more.
+
+        Raises:
+            CopyBroken: it is there and does not fit the frame.
+        """
+        ...
+
+    def delete(self, token: str) -> None:
+        """Drop a copy; open readers end well. Dropping what is not there succeeds."""
+        ...
+
+    def counts(self) -> TierCounts: ...

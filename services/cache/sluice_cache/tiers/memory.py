@@ -1,0 +1,167 @@
+"""L1: hot frames as uncompressed IPC stream files, memory-mapped; bounded in bytes, kept across restarts."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+from sluice_rpc import arrow
+
+from sluice_cache import codec, files
+from sluice_cache.frames import Frame, TierKind
+from sluice_cache.tiers import CopyBroken, TierCounts
+
+SUFFIX = ".arrows"
+
+AddedCallback = Callable[[Path], None]
+
+
+class MappedCopy:
+    """A hot frame; its pages belong to the operating system, and the mapping outlives the file's name."""
+
+    def __init__(self, table: pa.Table, path: Path) -> None:
+        self.table = table
+        self.path = path
+
+    @property
+    def schema(self) -> pa.Schema:
+        return self.table.schema
+
+    def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+        table = self.table if columns is None else self.table.select(columns)
+        yield from table.to_batches(max_chunksize=arrow.BATCH_ROW_COUNT)
+
+    def close(self) -> None:
+        """Nothing to give back: the mapping ends with its last array."""
+
+
+class MemoryTier:
+    """Hot files in one folder and the tables mapped from them.
+
+    Args:
+        folder: theirs alone.
+        max_bytes: what `overflow` measures against.
+    """
+
+    kind = TierKind.MEMORY
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+        # Guards the maps below; mapping a file happens outside it.
+        self._lock = threading.Lock()
+        self._sizes: OrderedDict[str, int] = OrderedDict()
+        self._mapped: dict[str, MappedCopy] = {}
+        self._counts = TierCounts(max_bytes=max_bytes)
+
+    def load(self, tokens: set[str]) -> set[str]:
+        """Take in the hot files of an earlier process; return those of `tokens` that are there."""
+        there = {path.name: path.stat() for path in self._folder.glob(f"*{SUFFIX}") if path.name in tokens}
+        with self._lock:
+            for name in sorted(there, key=lambda name: there[name].st_atime):
+                self._sizes[name] = there[name].st_size
+        return set(there)
+
+    def create(self, frame_id: str, version: int, schema: pa.Schema) -> HotWriter:
+        token = f"{frame_id}.{version}.{secrets.token_hex(4)}{SUFFIX}"
+        return HotWriter(files.inside(self._folder, token), schema, self._added)
+
+    def open(self, frame: Frame) -> MappedCopy | None:
+        token = frame.copies.get(self.kind)
+        copy = self._take(token) if token is not None else None
+        if copy is None and token is not None:
+            copy = self._map(token, frame)
+        counts = self._counts
+        hit = 0 if copy is None else 1
+        self._counts = replace(counts, hit_count=counts.hit_count + hit, miss_count=counts.miss_count + 1 - hit)
+        return copy
+
+    def delete(self, token: str) -> None:
+        with self._lock:
+            self._sizes.pop(token, None)
+            self._mapped.pop(token, None)
+        files.inside(self._folder, token).unlink(missing_ok=True)
+
+    def overflow(self) -> list[str]:
+        """Return the copies to give up, least recently used first, so that the rest fits the budget."""
+        with self._lock:
+            excess = sum(self._sizes.values()) - self._max_bytes
+            chosen = []
+            for token, size in self._sizes.items():
+                if excess <= 0:
+                    break
+                chosen.append(token)
+                excess -= size
+        return chosen
+
+    def evicted(self) -> None:
+        """Count one copy given up for the budget."""
+        self._counts = replace(self._counts, eviction_count=self._counts.eviction_count + 1)
+
+    def counts(self) -> TierCounts:
+        with self._lock:
+            return replace(self._counts, frame_count=len(self._sizes), bytes=sum(self._sizes.values()))
+
+    def _take(self, token: str) -> MappedCopy | None:
+        with self._lock:
+            if token in self._sizes:
+                self._sizes.move_to_end(token)
+            return self._mapped.get(token)
+
+    def _map(self, token: str, frame: Frame) -> MappedCopy | None:
+        path = files.inside(self._folder, token)
+        try:
+            table = codec.map_stream(path)
+        except FileNotFoundError:
+            return None
+        except (pa.ArrowException, OSError) as error:
+            raise CopyBroken(f"{token}: {error}") from error
+        if table.num_rows != frame.row_count:
+            raise CopyBroken(f"{token}: {table.num_rows} rows, the frame has {frame.row_count}")
+        copy = MappedCopy(table, path)
+        with self._lock:
+            if token in self._sizes:
+                self._mapped[token] = copy
+        return copy
+
+    def _added(self, path: Path) -> None:
+        with self._lock:
+            self._sizes[path.name] = path.stat().st_size
+
+
+class HotWriter:
+    """A hot file in the making, under a private name."""
+
+    def __init__(self, path: Path, schema: pa.Schema, added: AddedCallback) -> None:
+        self._path = path
+        self._temporary = path.with_name(path.name + files.TEMP_SUFFIX)
+        self._added = added
+        self._sink = pa.OSFile(str(self._temporary), "wb")
+        self._writer = pa.ipc.new_stream(self._sink, schema)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        for offset in range(0, batch.num_rows, arrow.BATCH_ROW_COUNT):
+            self._writer.write_batch(batch.slice(offset, arrow.BATCH_ROW_COUNT))
+
+    def commit(self) -> str:
+        self._writer.close()
+        self._sink.close()
+        files.publish(self._temporary, self._path)
+        self._added(self._path)
+        return self._path.name
+
+    def abort(self) -> None:
+        self._sink.close()
+        self._temporary.unlink(missing_ok=True)
+
+    def read_back(self) -> Iterator[pa.RecordBatch]:
+        """Yield what was written so far, so that it can go to another tier; nothing can be written after it."""
+        self._writer.close()
+        self._sink.close()
+        with pa.memory_map(str(self._temporary)) as source, pa.ipc.open_stream(source) as reader:
+            yield from reader

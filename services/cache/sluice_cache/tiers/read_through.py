@@ -1,0 +1,367 @@
+"""Frames over all tiers: a put lands in the right one, a read fills those above, what overflows moves down."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+import pyarrow as pa
+import structlog
+from sluice_rpc.ports import Clock
+
+from sluice_cache.catalogue import Catalogue
+from sluice_cache.errors import CacheExpired, MemoryPressure
+from sluice_cache.flight import SingleFlight
+from sluice_cache.frames import Frame, TierKind
+from sluice_cache.tiers import Copy, CopyBroken, Tier, TierFull
+from sluice_cache.tiers.memory import HotWriter, MappedCopy, MemoryTier
+from sluice_cache.tiers.spool import SpoolCopy, SpoolTier, SpoolWriter
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What is known of a frame once its rows have come."""
+
+    row_count: int
+    bytes: int
+    labels: dict[str, str]
+    read_time: datetime | None
+    fresh_until_time: datetime | None
+    keep_until_time: datetime | None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A frame held open: the copy to read, and the tier it was found in."""
+
+    frame: Frame
+    copy: MappedCopy | SpoolCopy
+    found_in: TierKind
+
+
+class FrameStore:
+    """The frames of this process.
+
+    Args:
+        catalogue: what is live.
+        memory, spool: tiers on this machine.
+        shared: the tier that other processes see too, if there is one.
+        behind: runs copies to the shared tier, so that no put waits for it.
+        clock: for times that a trailer leaves open.
+        spill_row_count, spill_bytes: larger frames go straight to the spool.
+        shared_max_bytes: larger frames never go to the shared tier.
+        default_keep_s: life of a frame whose trailer names none.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        memory: MemoryTier,
+        spool: SpoolTier,
+        shared: Tier | None,
+        behind: Executor,
+        clock: Clock,
+        *,
+        spill_row_count: int,
+        spill_bytes: int,
+        shared_max_bytes: int,
+        default_keep_s: float,
+    ) -> None:
+        self.catalogue = catalogue
+        self._memory = memory
+        self._spool = spool
+        self._shared = shared
+        self._behind = behind
+        self._clock = clock
+        self._spill_row_count = spill_row_count
+        self._spill_bytes = spill_bytes
+        self._shared_max_bytes = shared_max_bytes
+        self._default_keep_s = default_keep_s
+        self._fills: SingleFlight[Opened] = SingleFlight()
+        self._trimming = threading.Lock()
+        self._dropped: list[Callable[[Frame], None]] = []
+
+    def on_drop(self, told: Callable[[Frame], None]) -> None:
+        """Have a function called with every frame that is deleted or replaced."""
+        self._dropped.append(told)
+
+    def load(self) -> None:
+        """Take in what an earlier process left; frames none of whose copies is there any more are forgotten."""
+        self.catalogue.load()
+        frames = self.catalogue.all()
+        named = {token for frame in frames for token in frame.copies.values()}
+        there = self._memory.load(named) | self._spool.load(named)
+        for frame in frames:
+            lost = [kind for kind, token in frame.copies.items() if kind is not TierKind.REDIS and token not in there]
+            for kind in lost:
+                self.catalogue.change(frame, partial(Frame.without_copy, tier=kind))
+            if len(lost) == len(frame.copies):
+                self.catalogue.delete(frame.frame_id)
+
+    def put(
+        self,
+        frame_id: str,
+        version: int,
+        schema: pa.Schema,
+        batches: Iterable[pa.RecordBatch],
+        ending: Callable[[], Ending],
+    ) -> tuple[Frame, bool]:
+        """Store a frame; whatever fails on the way leaves nothing behind.
+
+        Args:
+            frame_id: its id.
+            version: an older one never replaces a newer one.
+            schema: of every batch.
+            batches: the rows, consumed one at a time.
+            ending: asked after the last batch; may raise to refuse the frame.
+
+        Returns:
+            The frame as it now stands, and whether it is this one.
+        """
+        landing = _Landing(self._memory, self._spool, self._spill_row_count, self._spill_bytes)
+        try:
+            landing.begin(frame_id, version, schema)
+            for batch in batches:
+                landing.write(batch)
+            end = ending()
+            kind, token = landing.commit()
+        except TierFull as error:
+            raise MemoryPressure from error
+        finally:
+            landing.leave()
+        now = self._clock.now()
+        frame = Frame(
+            frame_id=frame_id,
+            version=version,
+            row_count=end.row_count,
+            bytes=end.bytes,
+            stored_bytes=landing.bytes,
+            read_time=end.read_time or now,
+            fresh_until_time=end.fresh_until_time or now,
+            keep_until_time=end.keep_until_time or now + timedelta(seconds=self._default_keep_s),
+            labels=end.labels,
+            copies={kind: token},
+        )
+        return self._commit(frame)
+
+    @contextmanager
+    def open(self, frame_id: str) -> Iterator[Opened]:
+        """Hold a live frame open for reading; it ends well even if the frame expires meanwhile.
+
+        Raises:
+            CacheExpired: the frame is not there, or no copy of it can be read any more.
+        """
+        opened = self._open(self.catalogue.get(frame_id))
+        try:
+            yield opened
+        finally:
+            opened.copy.close()
+
+    def delete(self, frame_id: str) -> None:
+        """Delete a frame from every tier; deleting what is not there succeeds."""
+        frame = self.catalogue.delete(frame_id)
+        if frame is not None:
+            self._forget(frame)
+
+    def trim(self) -> None:
+        """Move the least recently used hot frames down until the first tier fits its budget."""
+        with self._trimming:
+            tokens = set(self._memory.overflow())
+            if not tokens:
+                return
+            for frame in self.catalogue.all():
+                token = frame.copies.get(TierKind.MEMORY)
+                if token in tokens:
+                    self._demote(frame)
+
+    def _commit(self, frame: Frame) -> tuple[Frame, bool]:
+        stands, replaced, stored = self.catalogue.commit(frame)
+        if not stored:
+            self._delete_copies(frame)
+            return stands, False
+        if replaced is not None:
+            self._forget(replaced)
+        if self._shared is not None and frame.stored_bytes <= self._shared_max_bytes:
+            self._behind.submit(self._share, frame)
+        self.trim()
+        return stands, True
+
+    def _open(self, frame: Frame) -> Opened:
+        copy = self._read(self._memory, frame)
+        if isinstance(copy, MappedCopy):
+            return Opened(frame, copy, TierKind.MEMORY)
+        if self._shared is not None and TierKind.REDIS in frame.copies:
+            shared = self._shared
+            filled = self._fills.run(frame.frame_id, lambda: self._fill(shared, frame))
+            if filled is not None:
+                return filled
+        spooled = self._read(self._spool, frame)
+        if not isinstance(spooled, SpoolCopy):
+            self._gone(frame)
+            raise CacheExpired("frame", frame.frame_id)
+        if frame.row_count <= self._spill_row_count and frame.stored_bytes <= self._spill_bytes:
+            spooled.close()
+            filled = self._fills.run(frame.frame_id, lambda: self._fill(self._spool, frame))
+            if filled is not None:
+                return filled
+            spooled = self._read(self._spool, frame)
+            if not isinstance(spooled, SpoolCopy):
+                raise CacheExpired("frame", frame.frame_id)
+        return Opened(frame, spooled, TierKind.SPOOL)
+
+    def _read(self, tier: Tier, frame: Frame) -> Copy | None:
+        if tier.kind not in frame.copies:
+            return None
+        try:
+            copy = tier.open(frame)
+        except CopyBroken as error:
+            log.warning("copy dropped", tier=tier.kind.name.lower(), frame_id=frame.frame_id, reason=str(error))
+            copy = None
+        if copy is None:
+            self._lose(tier, frame)
+        return copy
+
+    def _fill(self, source: Tier, frame: Frame) -> Opened | None:
+        """Copy a frame up into the first tier and open it there; whoever waited finds it filled."""
+        frame = self.catalogue.find(frame.frame_id) or frame
+        present = self._read(self._memory, frame)
+        if isinstance(present, MappedCopy):
+            return Opened(frame, present, TierKind.MEMORY)
+        copy = self._read(source, frame)
+        if copy is None:
+            return None
+        writer = self._memory.create(frame.frame_id, frame.version, copy.schema)
+        try:
+            for batch in copy.batches():
+                writer.write(batch)
+            token = writer.commit()
+        except (CopyBroken, pa.ArrowException, OSError) as error:
+            log.warning("copy dropped", tier=source.kind.name.lower(), frame_id=frame.frame_id, reason=str(error))
+            self._lose(source, frame)
+            return None
+        finally:
+            writer.abort()
+            copy.close()
+        changed = self.catalogue.change(frame, lambda present: present.with_copy(TierKind.MEMORY, token))
+        filled = self._memory.open(frame.with_copy(TierKind.MEMORY, token))
+        if changed is None:
+            self._memory.delete(token)
+        self.trim()
+        return Opened(changed or frame, filled, source.kind) if filled is not None else None
+
+    def _share(self, frame: Frame) -> None:
+        """Copy a hot frame to the shared tier, after its put has been answered."""
+        if self._shared is None:
+            return
+        copied = self._copy_to(self._shared, frame)
+        if copied is not None and self.catalogue.change(frame, _adding(self._shared.kind, copied)) is None:
+            self._shared.delete(copied)
+
+    def _demote(self, frame: Frame) -> None:
+        token = frame.copies[TierKind.MEMORY]
+        if frame.keep_until_time > self._clock.now() and len(frame.copies) == 1:
+            spooled = self._copy_to(self._spool, frame)
+            if spooled is not None and self.catalogue.change(frame, _adding(TierKind.SPOOL, spooled)) is None:
+                self._spool.delete(spooled)
+        changed = self.catalogue.change(frame, lambda present: present.without_copy(TierKind.MEMORY))
+        if changed is not None and not changed.copies:
+            self._gone(changed)
+        self._memory.delete(token)
+        self._memory.evicted()
+
+    def _copy_to(self, tier: Tier, frame: Frame) -> str | None:
+        """Copy a hot frame into a tier and return its name there; None when that cannot be."""
+        copy = self._read(self._memory, frame)
+        if copy is None:
+            return None
+        try:
+            writer = tier.create(frame.frame_id, frame.version, copy.schema)
+        except TierFull:
+            return None
+        try:
+            for batch in copy.batches():
+                writer.write(batch)
+            return writer.commit()
+        except (TierFull, OSError) as error:
+            log.info("copy not kept", tier=tier.kind.name.lower(), frame_id=frame.frame_id, reason=str(error))
+            return None
+        finally:
+            writer.abort()
+
+    def _lose(self, tier: Tier, frame: Frame) -> None:
+        token = frame.copies[tier.kind]
+        self.catalogue.change(frame, lambda present: present.without_copy(tier.kind))
+        tier.delete(token)
+
+    def _gone(self, frame: Frame) -> None:
+        log.warning("no copy of the frame is left", frame_id=frame.frame_id)
+        self.delete(frame.frame_id)
+
+    def _forget(self, frame: Frame) -> None:
+        self._delete_copies(frame)
+        for told in self._dropped:
+            told(frame)
+
+    def _delete_copies(self, frame: Frame) -> None:
+        for kind, token in frame.copies.items():
+            for tier in (self._memory, self._shared, self._spool):
+                if tier is not None and tier.kind is kind:
+                    tier.delete(token)
+
+
+def _adding(kind: TierKind, token: str) -> Callable[[Frame], Frame]:
+    return lambda present: present.with_copy(kind, token)
+
+
+class _Landing:
+    """Where a put lands: hot, until it passes a threshold; then all of it moves to the spool and the rest follows."""
+
+    def __init__(self, memory: MemoryTier, spool: SpoolTier, spill_row_count: int, spill_bytes: int) -> None:
+        self._memory = memory
+        self._spool = spool
+        self._spill_row_count = spill_row_count
+        self._spill_bytes = spill_bytes
+        self._writer: HotWriter | SpoolWriter | None = None
+        self._key: tuple[str, int, pa.Schema] | None = None
+        self._row_count = 0
+        self.bytes = 0
+
+    def begin(self, frame_id: str, version: int, schema: pa.Schema) -> None:
+        self._key = (frame_id, version, schema)
+        self._writer = self._memory.create(frame_id, version, schema)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        assert self._writer is not None
+        self._row_count += batch.num_rows
+        self.bytes += batch.nbytes
+        self._writer.write(batch)
+        if self._row_count > self._spill_row_count or self.bytes > self._spill_bytes:
+            self._spill()
+
+    def commit(self) -> tuple[TierKind, str]:
+        assert self._writer is not None
+        kind = TierKind.MEMORY if isinstance(self._writer, HotWriter) else TierKind.SPOOL
+        return kind, self._writer.commit()
+
+    def leave(self) -> None:
+        if self._writer is not None:
+            self._writer.abort()
+
+    def _spill(self) -> None:
+        hot = self._writer
+        if not isinstance(hot, HotWriter) or self._key is None:
+            return
+        spooled = self._spool.create(*self._key)
+        self._writer = spooled
+        try:
+            for batch in hot.read_back():
+                spooled.write(batch)
+        finally:
+            hot.abort()
