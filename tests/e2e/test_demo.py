@@ -1,0 +1,85 @@
+"""`sluice demo` from outside: it comes up, says what one needs, refuses what cannot work, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.demo_process import ServingDemo, run_sluice, started_demo
+
+
+def test_everything_serves_when_the_url_is_printed(demo_http: httpx.Client) -> None:
+    assert demo_http.get("/health/ready").status_code == 200
+
+
+def test_the_printed_block_says_where_the_logs_are(demo: ServingDemo) -> None:
+    assert str(demo.process.data_dir / "logs") in demo.process.text()
+
+
+def test_the_printed_block_lists_the_datasets(demo: ServingDemo) -> None:
+    assert "hold-history" in demo.process.text()
+
+
+def test_each_process_writes_a_log_of_its_own(demo: ServingDemo) -> None:
+    written = {path.name for path in (demo.process.data_dir / "logs").glob("*.log")}
+    assert {"redis.log", "cache.log", "lineage.log", "query-engine.log", "gateway.log"} <= written
+
+
+def test_a_second_demo_on_the_folder_is_refused(demo: ServingDemo) -> None:
+    refused = run_sluice("demo", "--port", "0", data_dir=demo.process.data_dir)
+    assert (refused.returncode, demo.url in refused.stderr.decode()) == (2, True)
+
+
+def test_a_port_in_use_is_named_with_the_fix(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = run_sluice("demo", "--port", str(port), data_dir=tmp_path)
+    assert refused.returncode == 2
+    assert f"port {port} is in use" in refused.stderr.decode()
+    assert "--port 0" in refused.stderr.decode()
+
+
+def test_a_scale_that_makes_no_plant_is_refused(tmp_path: Path) -> None:
+    assert run_sluice("demo", "--port", "0", "--scale=-1", data_dir=tmp_path).returncode == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_signal_ends_everything(number: signal.Signals, tmp_path: Path) -> None:
+    with started_demo(tmp_path, "--port", "0") as demo:
+        demo.await_serving()
+        children = demo.children()
+        exit_code = demo.stop(number)
+    assert (exit_code, len(children)) == (0, 5)
+    assert [child for child in children if child.is_running()] == []
+    assert not (demo.data_dir / "demo.json").exists()
+
+
+def test_ctrl_c_before_it_serves_ends_everything(tmp_path: Path) -> None:
+    with started_demo(tmp_path, "--port", "0") as demo:
+        exit_code = demo.stop(signal.SIGINT) if demo.process.poll() is None else -1
+    assert exit_code in (0, 130, -signal.SIGINT)
+
+
+def test_datasets_are_listed_for_the_running_demo(demo: ServingDemo) -> None:
+    listed = run_sluice("datasets", data_dir=demo.process.data_dir)
+    assert (listed.returncode, b"hold-history" in listed.stdout) == (0, True)
+
+
+def test_health_is_told_for_the_running_demo(demo: ServingDemo) -> None:
+    told = run_sluice("health", data_dir=demo.process.data_dir)
+    assert (told.returncode, b"serves" in told.stdout) == (0, True)
+
+
+def test_health_of_nobody_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
+    told = run_sluice("health", "--url", "http://127.0.0.1:9", data_dir=tmp_path)
+    assert (told.returncode, len(told.stderr.decode().splitlines())) == (1, 1)
+
+
+def test_the_definition_of_a_dataset_names_its_longest_range(demo_http: httpx.Client) -> None:
+    listed = json.loads(demo_http.get("/api/datasets").content)["datasets"]
+    assert [dataset["max_range_days"] >= 365 for dataset in listed if dataset["name"] == "hold-history"] == [True]
