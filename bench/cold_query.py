@@ -1,0 +1,53 @@
+"""(b) A cold query of 2 M hold rows against one bare DuckDB statement that reads the same columns into Arrow."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import duckdb
+import httpx
+from sluice_client.redis_server import find_server
+
+from bench.hold_plant import hold_plant
+from bench.measure import Comparison, alternate
+from tests.running_suite import open_http, running_suite
+
+HOLD_COUNT = 2_000_000
+BODY = {"start_date": "2024-01-02", "end_date": "2025-12-31", "views": ["trend"]}
+ROUNDS = 3
+STATEMENT = Path(__file__).parent / "bare_slice.sql"
+
+
+def run() -> tuple[list[Comparison], list[str]]:
+    """Return the comparison and lines of absolute figures."""
+    plant = hold_plant(HOLD_COUNT)
+    bare = STATEMENT.read_text(encoding="utf-8")
+    counts: list[int] = []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_suite(Path(folder), plant, find_server()) as suite,
+        open_http(suite.url) as http,
+    ):
+
+        def ours(_: int) -> None:
+            counts.append(_query(http))
+
+        def anchor(_: int) -> None:
+            with duckdb.connect(str(plant), read_only=True) as connection:
+                connection.execute("set threads = 2")
+                connection.execute(bare).to_arrow_table()
+
+        seconds = alternate(ours, anchor, rounds=ROUNDS)
+    compared = Comparison("cold query of 2 M holds, against one bare statement", *seconds, at_most=4)
+    return [compared], [f"rows of the query: {counts[-1]:,}"]
+
+
+def _query(http: httpx.Client) -> int:
+    headers = {"Prefer": "wait=300", "Cache-Control": "no-cache"}
+    answer = http.post("/api/hold-history/query", json=BODY, headers=headers, timeout=320)
+    answer.raise_for_status()
+    receipt = answer.json()["receipt"]
+    if receipt["status"] != "complete" or receipt["chunks"]["reused"]:
+        raise RuntimeError(f"not a cold and complete answer: {receipt}")
+    return int(receipt["row_count"])
