@@ -33,6 +33,13 @@ class Unreachable(GatewayError):
         super().__init__(f"{url} {reason}; is `sluice demo` running, or does --url name another gateway?")
 
 
+class Unreadable(GatewayError):
+    """What came is not what a gateway sends, or its end is missing."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"{url} sent no whole answer; if it is a Sluice gateway, ask again")
+
+
 class Problem(GatewayError):
     """The gateway answered with an error.
 
@@ -83,7 +90,7 @@ class Gateway:
             answer = self._http.get("/health")
         except httpx.HTTPError as error:
             raise Unreachable(self.url, error) from None
-        return answer.status_code == httpx.codes.OK, answer.json()
+        return answer.status_code == httpx.codes.OK, self._object(answer)
 
     def start(self, route: str, parameters: Mapping[str, object]) -> Json:
         """Start a query and return at once with its state, or with its answer if that is there already."""
@@ -122,11 +129,12 @@ class Gateway:
         path = f"/api/{route}/view"
         if paged:
             path, query = f"/api/{route}/export", query | {"format": "arrow"}
-        with (
-            self._stream("GET", path, params=query, headers={"Accept": ARROW_STREAM}) as answer,
-            arrow.decode(answer.iter_bytes()) as reader,
-        ):
-            yield reader
+        with self._stream("GET", path, params=query, headers={"Accept": ARROW_STREAM}) as answer:
+            try:
+                with arrow.decode(answer.iter_bytes()) as reader:
+                    yield reader
+            except pa.ArrowInvalid:
+                raise Unreadable(self.url) from None
 
     def _json(self, method: str, path: str, **options: Any) -> Json:
         try:
@@ -135,7 +143,15 @@ class Gateway:
             raise Unreachable(self.url, error) from None
         if answer.is_error:
             raise _problem(answer)
-        body: Json = answer.json() if answer.content else {}
+        return self._object(answer) if answer.content else {}
+
+    def _object(self, answer: httpx.Response) -> Json:
+        try:
+            body = answer.json()
+        except ValueError:
+            raise Unreadable(self.url) from None
+        if not isinstance(body, dict):
+            raise Unreadable(self.url)
         return body
 
     @contextmanager
