@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Final, Literal, TypeAlias
 
@@ -21,7 +22,7 @@ class StatementWatch:
     """
 
     def __init__(self, deadline_s: float, interrupt: Callable[[], None]) -> None:
-        self._deadline_s = deadline_s
+        self._until = time.monotonic() + deadline_s
         self._interrupt = interrupt
         # Protects the fields below and keeps `interrupt` away from a session that is being closed.
         self._changed = threading.Condition()
@@ -33,6 +34,7 @@ class StatementWatch:
     def reason(self) -> Reason | None:
         """Why the statement is to end, or None while it may run."""
         with self._changed:
+            self._notice_deadline()
             return self._reason
 
     def cancel(self) -> None:
@@ -55,12 +57,16 @@ class StatementWatch:
 
     def _watch(self) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._ended or self._reason is not None, self._deadline_s)
-            if not self._ended and self._reason is None:
-                self._reason = "timeout"
-                self._changed.notify_all()
+            left_s = max(0.0, self._until - time.monotonic())
+            self._changed.wait_for(lambda: self._ended or self._reason is not None, left_s)
+            self._notice_deadline()
             pause_s = _FIRST_PAUSE_S
             while not self._ended:
                 self._interrupt()
                 self._changed.wait(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _notice_deadline(self) -> None:
+        if not self._ended and self._reason is None and time.monotonic() >= self._until:
+            self._reason = "timeout"
+            self._changed.notify_all()

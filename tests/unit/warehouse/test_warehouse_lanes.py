@@ -1,0 +1,161 @@
+"""The lanes: a permit for each statement of the slow lane, a connection for each of the pool, both given back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import cast
+
+import pyarrow as pa
+import pytest
+from sluice_warehouse import Tag
+from sluice_warehouse.duckdb import DuckDBWarehouse
+from sluice_warehouse.errors import (
+    PermitsExhausted,
+    PoolExhausted,
+    StatementCancelled,
+    StatementTimeout,
+    WarehouseError,
+)
+from sluice_warehouse.lanes import PoolLane, SlowLane
+from sluice_warehouse.permits import LocalPermits, Permit, PermitsSnapshot
+from sluice_warehouse.schema import parse_schema
+from sluice_warehouse.statements import parse
+
+from tests.polling import poll_until
+
+TAG = Tag("lineage", "split_ancestors 1/1", "request-7")
+NUMBERS = parse("numbers", "select c.QTY as n from DWH.DW_MES_CONTAINER c order by c.CONTAINERID")
+MANY = parse("many", "select a.QTY as n from DWH.DW_MES_CONTAINER a, DWH.DW_MES_CONTAINER b, DWH.DW_MES_CONTAINER c")
+BROKEN = parse("broken", "select n from DWH.NOT_THERE")
+SCHEMA = parse_schema({"n": "int64"})
+
+
+@pytest.fixture
+def permits() -> LocalPermits:
+    return LocalPermits(1)
+
+
+@pytest.fixture
+def lane(warehouse: DuckDBWarehouse, permits: LocalPermits) -> SlowLane:
+    return SlowLane(warehouse, permits, permit_wait_s=0.05)
+
+
+def test_a_statement_holds_one_permit_while_it_runs(lane: SlowLane, permits: LocalPermits) -> None:
+    with lane.read(NUMBERS, {}, schema=SCHEMA, deadline_s=30, tag=TAG) as reading:
+        next(iter(reading))
+        held = permits.snapshot().holders
+    assert (held, permits.available_count) == (("lineage split_ancestors 1/1",), 1)
+
+
+def test_the_permit_comes_back_when_the_statement_is_refused(lane: SlowLane, permits: LocalPermits) -> None:
+    with pytest.raises(WarehouseError), lane.read(BROKEN, {}, schema=SCHEMA, deadline_s=30, tag=TAG):
+        pass
+    assert permits.available_count == 1
+
+
+def test_the_permit_comes_back_when_the_block_breaks(lane: SlowLane, permits: LocalPermits) -> None:
+    with pytest.raises(KeyError), lane.read(MANY, {}, schema=SCHEMA, deadline_s=30, tag=TAG) as reading:
+        next(iter(reading))
+        raise KeyError
+    assert permits.available_count == 1
+
+
+class WatchedPermits:
+    """Permits without a bound that note how many statements run when one comes back."""
+
+    def __init__(self, warehouse: DuckDBWarehouse) -> None:
+        self._warehouse = warehouse
+        self.running_at_release: list[int] = []
+        self.available_count = 1
+
+    @contextmanager
+    def _permit(self) -> Iterator[None]:
+        yield
+        self.running_at_release.append(self._warehouse.counts.running)
+
+    def acquire(self, timeout_s: float, who: str, withdrawn: threading.Event | None = None) -> Permit:
+        return cast(Permit, self._permit())
+
+    def snapshot(self) -> PermitsSnapshot:
+        return PermitsSnapshot(1, self.available_count, 0, ())
+
+
+def test_the_permit_comes_back_only_after_the_statement_has_ended(warehouse: DuckDBWarehouse) -> None:
+    permits = WatchedPermits(warehouse)
+    with SlowLane(warehouse, permits).read(MANY, {}, schema=SCHEMA, deadline_s=30, tag=TAG) as reading:
+        next(iter(reading))
+        running = warehouse.counts.running
+    assert (running, permits.running_at_release) == (1, [0])
+
+
+def test_a_generator_that_is_closed_gives_the_permit_back(lane: SlowLane, permits: LocalPermits) -> None:
+    def rows() -> Iterator[pa.RecordBatch]:
+        with lane.read(MANY, {}, schema=SCHEMA, deadline_s=30, tag=TAG) as reading:
+            yield from reading
+
+    generator = rows()
+    next(generator)
+    generator.close()  # type: ignore[attr-defined]
+    assert permits.available_count == 1
+
+
+def test_without_a_permit_nothing_runs(lane: SlowLane, permits: LocalPermits, warehouse: DuckDBWarehouse) -> None:
+    with (
+        permits.acquire(1, "someone else"),
+        pytest.raises(PermitsExhausted),
+        lane.read(NUMBERS, {}, schema=SCHEMA, deadline_s=30, tag=TAG) as reading,
+    ):
+        list(reading)
+    assert warehouse.counts.started == 0
+
+
+def test_waiting_for_a_permit_ends_when_the_caller_withdraws(warehouse: DuckDBWarehouse, permits: LocalPermits) -> None:
+    lane = SlowLane(warehouse, permits)
+    withdrawn = threading.Event()
+
+    def read() -> None:
+        with lane.read(NUMBERS, {}, schema=SCHEMA, deadline_s=30, tag=TAG, withdrawn=withdrawn):
+            pass
+
+    with permits.acquire(1, "someone else"), ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(read)
+        poll_until(lambda: permits.snapshot().waiting_count == 1, 10)
+        withdrawn.set()
+        with pytest.raises(StatementCancelled):
+            waiting.result(timeout=10)
+
+
+def test_no_time_left_starts_nothing(lane: SlowLane, warehouse: DuckDBWarehouse) -> None:
+    with pytest.raises(StatementTimeout), lane.read(NUMBERS, {}, schema=SCHEMA, deadline_s=0, tag=TAG):
+        pass
+    assert warehouse.counts.started == 0
+
+
+def test_a_permit_serves_one_statement_after_the_other(lane: SlowLane) -> None:
+    counts = []
+    for _ in range(3):
+        with lane.read(NUMBERS, {}, schema=SCHEMA, deadline_s=30, tag=TAG) as reading:
+            counts.append(sum(batch.num_rows for batch in reading))
+    assert counts == [300, 300, 300]
+
+
+def test_a_full_pool_refuses_the_next_look_up(warehouse: DuckDBWarehouse) -> None:
+    pool = PoolLane(warehouse, 1, wait_s=0.01)
+    with (
+        pool.read(NUMBERS, {}, schema=SCHEMA, tag=TAG),
+        pytest.raises(PoolExhausted) as caught,
+        pool.read(NUMBERS, {}, schema=SCHEMA, tag=TAG),
+    ):
+        pass
+    assert (caught.value.reason, caught.value.retry_after_s) == ("POOL_EXHAUSTED", 5.0)
+
+
+def test_a_look_up_gives_its_connection_back_when_it_breaks(warehouse: DuckDBWarehouse) -> None:
+    pool = PoolLane(warehouse, 1, wait_s=0.01)
+    with pytest.raises(WarehouseError), pool.read(BROKEN, {}, schema=SCHEMA, tag=TAG):
+        pass
+    with pool.read(NUMBERS, {}, schema=SCHEMA, tag=TAG) as reading:
+        assert sum(batch.num_rows for batch in reading) == 300
