@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -32,7 +34,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.write_line(line)
 
 
-def left_out(stats: dict[str, list[object]], marks: str, words: str) -> list[str]:
+def left_out(stats: Mapping[str, Sequence[object]], marks: str, words: str) -> list[str]:
     """Return one sentence for each group of tests that were collected and not run."""
     lines = []
     if deselected := len(stats.get("deselected", [])):
