@@ -1,0 +1,48 @@
+"""DataFrames without a cache process to keep them, and the ids they would have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pandas as pd
+import pytest
+from sluice_client.frames import FrameStore, chunk_key, frame_id_of
+from sluice_client.ports import take_free
+
+
+@pytest.fixture
+def nobody() -> Iterator[FrameStore]:
+    """A store whose cache process is not there."""
+    with FrameStore(f"127.0.0.1:{take_free(1)[0]}", timeout_s=2.0) as store:
+        yield store
+
+
+def test_storing_without_a_cache_is_false(nobody: FrameStore) -> None:
+    assert nobody.store_df("key", pd.DataFrame({"v": [1]})) is False
+
+
+def test_loading_without_a_cache_is_none(nobody: FrameStore) -> None:
+    assert nobody.load_df("key") is None
+
+
+def test_no_chunk_exists_without_a_cache(nobody: FrameStore) -> None:
+    assert nobody.chunk_exists("hold", "0123456789abcdef", 0) is False
+
+
+def test_the_names_of_the_earlier_module_mean_the_same(nobody: FrameStore) -> None:
+    assert nobody.redis_load_chunk("hold", "0123456789abcdef", 0) is None
+
+
+def test_a_ttl_below_a_second_is_refused(nobody: FrameStore) -> None:
+    with pytest.raises(ValueError, match="at least 1 s"):
+        nobody.store_df("key", pd.DataFrame({"v": [1]}), ttl=0)
+
+
+@pytest.mark.parametrize("key", ["", "x", "批次:1", "a b/../c", "k" * 5000])
+def test_any_text_makes_a_legal_frame_id(key: str) -> None:
+    assert re.fullmatch(r"[a-z0-9][a-z0-9._-]{3,127}", frame_id_of(key))
+
+
+def test_a_chunk_key_reads_as_operators_know_it() -> None:
+    assert chunk_key("hold", "0123456789abcdef", 3) == "batch:hold:0123456789abcdef:chunk:3"
