@@ -58,23 +58,22 @@ def timestamp(text: str) -> datetime:
 def literal(value: Bind) -> str:
     """Return a typed SQL literal; texts are quoted, nothing else of the value's own text gets in."""
     match value:
-        case None:
-            return "NULL"
-        case bool():
-            return "true" if value else "false"
+        case bool() | None:
+            text = {None: "NULL", True: "true", False: "false"}[value]
         case int():
-            return f"{value}::BIGINT"
+            text = f"{value}::BIGINT"
         case float():
-            return f"'{value!r}'::DOUBLE"
+            text = f"'{value!r}'::DOUBLE"
         case str():
-            return quoted(value)
+            text = quoted(value)
         case datetime():
-            return f"TIMESTAMP '{value.isoformat(sep=' ')}'"
+            text = f"TIMESTAMP '{value.isoformat(sep=' ')}'"
         case date():
-            return f"DATE '{value.isoformat()}'"
+            text = f"DATE '{value.isoformat()}'"
         case list():
             kind = "DATE[]" if value and isinstance(value[0], date) else "VARCHAR[]"
-            return f"[{', '.join(literal(item) for item in value)}]::{kind}"
+            text = f"[{', '.join(literal(item) for item in value)}]::{kind}"
+    return text
 
 
 def quoted(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 from sluice.cache.v1 import frame_service_pb2_grpc, sql_service_pb2_grpc
@@ -13,18 +14,27 @@ from sluice_rpc.server import RpcServer, Service
 
 from sluice_cache import files
 from sluice_cache.catalogue import Catalogue
-from sluice_cache.index import NoIndex
+from sluice_cache.frames import TierKind
+from sluice_cache.index import NoIndex, SharedIndex
 from sluice_cache.manifests import Manifests
+from sluice_cache.metrics import TierMetrics
+from sluice_cache.redis_index import RedisIndex
 from sluice_cache.servicer import FrameServicer, SqlServicer
 from sluice_cache.settings import Settings
 from sluice_cache.sql.database import Database
 from sluice_cache.sql.native import NativeTables
 from sluice_cache.sql.runner import Runner
+from sluice_cache.sweep import Sweeper
+from sluice_cache.tiers import Counted, SwitchedOff
 from sluice_cache.tiers.memory import MemoryTier
 from sluice_cache.tiers.read_through import FrameStore
+from sluice_cache.tiers.redis import RedisLink, RedisTier
 from sluice_cache.tiers.spool import SpoolTier
 
 PROCESS = "cache"
+
+
+_FOLDERS = ("frames", "manifests", "hot", "spool", "tmp")
 
 
 @dataclass(frozen=True)
@@ -33,21 +43,73 @@ class Process:
 
     server: RpcServer
     closing: ExitStack
+    sweeper: Sweeper
 
 
 def build(settings: Settings, clock: Clock | None = None, memory: Memory | None = None) -> Process:
-    """Return the process, built and not yet serving.
+    """Return the process, built and not yet serving; what an earlier process left on the disk is there again.
 
     Raises:
         FolderTaken: another process works in the data folder.
     """
     clock = clock or SystemClock()
-    closing = ExitStack()
-    folders = {name: settings.data_dir / name for name in ("frames", "manifests", "hot", "spool", "tmp")}
+    with ExitStack() as closing:
+        folders = _folders(settings.data_dir, closing)
+        link = RedisLink(settings.redis_url, settings.redis_prefix, clock) if settings.redis_url else None
+        if link is not None:
+            closing.callback(link.close)
+        index: SharedIndex = RedisIndex(link, clock) if link is not None else NoIndex()
+        shared = RedisTier(link) if link is not None else None
+        database = _database(settings, folders, closing)
+        catalogue = Catalogue(folders["frames"], index, clock)
+        hot = MemoryTier(folders["hot"], settings.memory_max_bytes - settings.native_max_bytes)
+        spool = SpoolTier(folders["spool"], settings.spool_max_bytes)
+        store = FrameStore(
+            catalogue,
+            hot,
+            spool,
+            shared,
+            behind=_behind("share", closing),
+            clock=clock,
+            spill_row_count=settings.spill_row_count,
+            spill_bytes=settings.spill_bytes,
+            shared_max_bytes=settings.redis_max_frame_bytes,
+            default_keep_s=settings.default_keep_s,
+        )
+        native = NativeTables(database, _behind("native", closing), settings.native_max_bytes)
+        store.on_drop(native.drop)
+        manifests = Manifests(folders["manifests"], catalogue, index, database.parse, clock)
+        store.load()
+        manifests.load()
+        sweeper = Sweeper(
+            store,
+            manifests,
+            index,
+            [folders["hot"], folders["spool"]],
+            clock,
+            interval_s=settings.sweep_interval_s,
+            grace_s=settings.orphan_grace_s,
+        )
+        sweeper.start()
+        closing.callback(sweeper.stop)
+        tiers: list[Counted] = [hot, shared or SwitchedOff(TierKind.REDIS, "no Redis is configured"), spool]
+        registry = CollectorRegistry()
+        TierMetrics(tiers, native, registry)
+        runner = Runner(database, store, native, clock, settings.max_result_row_count)
+        frames = FrameServicer(store, manifests, tiers, memory or SystemMemory())
+        sql = SqlServicer(runner, manifests, clock, settings.statement_timeout_s)
+        return Process(RpcServer(PROCESS, settings, _services(frames, sql), registry), closing.pop_all(), sweeper)
+
+
+def _folders(root: Path, closing: ExitStack) -> dict[str, Path]:
+    folders = {name: root / name for name in _FOLDERS}
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
-    closing.enter_context(files.owned(settings.data_dir))
-    index = NoIndex()
+    closing.enter_context(files.owned(root))
+    return folders
+
+
+def _database(settings: Settings, folders: dict[str, Path], closing: ExitStack) -> Database:
     database = Database(
         folders["spool"],
         folders["tmp"],
@@ -57,39 +119,24 @@ def build(settings: Settings, clock: Clock | None = None, memory: Memory | None 
         connection_count=settings.worker_thread_count,
     )
     closing.callback(database.close)
-    behind = ThreadPoolExecutor(1, thread_name_prefix="behind")
-    closing.callback(behind.shutdown, cancel_futures=True)
-    catalogue = Catalogue(folders["frames"], index, clock)
-    hot = MemoryTier(folders["hot"], settings.memory_max_bytes - settings.native_max_bytes)
-    spool = SpoolTier(folders["spool"], settings.spool_max_bytes)
-    store = FrameStore(
-        catalogue,
-        hot,
-        spool,
-        None,
-        behind,
-        clock,
-        spill_row_count=settings.spill_row_count,
-        spill_bytes=settings.spill_bytes,
-        shared_max_bytes=settings.redis_max_frame_bytes,
-        default_keep_s=settings.default_keep_s,
-    )
-    native = NativeTables(database, behind, settings.native_max_bytes)
-    store.on_drop(native.drop)
-    manifests = Manifests(folders["manifests"], catalogue, index, database.parse, clock)
-    store.load()
-    manifests.load()
-    runner = Runner(database, store, native, clock, settings.max_result_row_count)
-    frame_servicer = FrameServicer(store, manifests, [hot, spool], memory or SystemMemory())
-    sql_servicer = SqlServicer(runner, manifests, clock, settings.statement_timeout_s)
-    services = [
+    return database
+
+
+def _behind(name: str, closing: ExitStack) -> ThreadPoolExecutor:
+    """Return a thread for work that no caller waits for; what has not begun at the end is dropped."""
+    executor = ThreadPoolExecutor(1, thread_name_prefix=name)
+    closing.callback(executor.shutdown, cancel_futures=True)
+    return executor
+
+
+def _services(frames: FrameServicer, sql: SqlServicer) -> list[Service]:
+    return [
         Service(
             "sluice.cache.v1.FrameService",
-            lambda server: frame_service_pb2_grpc.add_FrameServiceServicer_to_server(frame_servicer, server),
+            lambda server: frame_service_pb2_grpc.add_FrameServiceServicer_to_server(frames, server),
         ),
         Service(
             "sluice.cache.v1.SqlService",
-            lambda server: sql_service_pb2_grpc.add_SqlServiceServicer_to_server(sql_servicer, server),
+            lambda server: sql_service_pb2_grpc.add_SqlServiceServicer_to_server(sql, server),
         ),
     ]
-    return Process(RpcServer(PROCESS, settings, services, CollectorRegistry()), closing)

@@ -13,7 +13,7 @@ from sluice_rpc.ports import Clock
 
 from sluice_cache import files
 from sluice_cache.errors import CacheExpired
-from sluice_cache.frames import Frame, from_json, to_json
+from sluice_cache.frames import Frame, TierKind, from_json, to_json
 from sluice_cache.index import SharedIndex
 
 log = structlog.get_logger()
@@ -102,6 +102,8 @@ class Catalogue:
                 return None
             changed = apply(present)
             self._write(changed, durable=False)
+        if TierKind.REDIS in present.copies and TierKind.REDIS not in changed.copies:
+            self._shared.delete_frame(present)
         self._shared.put_frame(changed)
         return changed
 
@@ -139,7 +141,9 @@ class Catalogue:
             ids = set.intersection(*(self._by_label.get(pair, set()) for pair in pairs)) if pairs else set()
             found = {frame_id: self._frames[frame_id] for frame_id in ids}
         for frame in self._shared.find_frames(labels):
-            found.setdefault(frame.frame_id, frame)
+            # Of what this process does not know, only Redis can be read by everybody.
+            if TierKind.REDIS in frame.copies:
+                found.setdefault(frame.frame_id, frame)
         now = self._clock.now()
         live = [frame for frame in found.values() if frame.keep_until_time > now and frame.copies]
         return sorted(live, key=lambda frame: (frame.read_time, frame.frame_id))

@@ -22,7 +22,7 @@ from sluice_cache.errors import InvalidFrame, ResultTooLarge
 from sluice_cache.frames import check_id, check_table_name
 from sluice_cache.manifests import Manifests
 from sluice_cache.sql.runner import Answer, Call, Runner, Statement
-from sluice_cache.tiers import Tier
+from sluice_cache.tiers import Counted
 from sluice_cache.tiers.read_through import FrameStore, Opened
 
 _DEFAULT_PAGE_SIZE = 1000
@@ -32,7 +32,7 @@ _MAX_PAGE_SIZE = 10_000
 class FrameServicer(pb_grpc.FrameServiceServicer):
     """Frames and manifests over gRPC."""
 
-    def __init__(self, store: FrameStore, manifests: Manifests, tiers: list[Tier], memory: Memory) -> None:
+    def __init__(self, store: FrameStore, manifests: Manifests, tiers: list[Counted], memory: Memory) -> None:
         self._store = store
         self._manifests = manifests
         self._tiers = tiers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 from sluice_rpc.settings import ProcessSettings
 
@@ -53,6 +53,13 @@ class Settings(ProcessSettings):
     """Seconds between sweeps of what has expired."""
     orphan_grace_s: float = Field(default=600.0, ge=0)
     """Files that no frame names are kept this long after their last write, in seconds."""
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_scheme(cls, value: str) -> str:
+        if value and not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must begin with redis://, rediss:// or unix://")
+        return value
 
     @model_validator(mode="after")
     def _native_fits(self) -> Self:

@@ -162,7 +162,9 @@ class Runner:
                 for source in sources:
                     relations.add(source)
             for index, (select, bound) in enumerate(selects):
-                yield self._answer(index, connection, select.sql, bound, relations.slowest, call, limit)
+                yield self._answer(
+                    connection, select.sql, bound, call, index=index, tier=relations.slowest, limit=limit
+                )
             self._promote(tables, needed)
 
     def _relations(self, connection: duckdb.DuckDBPyConnection) -> Relations:
@@ -213,7 +215,7 @@ class Runner:
             with call.bounding(connection):
                 for source in sources:
                     relations.add(source)
-            answer = self._answer(0, connection, select.sql, bound, relations.slowest, call, 0)
+            answer = self._answer(connection, select.sql, bound, call, index=0, tier=relations.slowest, limit=0)
             return self._keep(frame_id, manifest, entry, answer)
 
     def _keep(self, frame_id: str, manifest: pb.Manifest, entry: pb.ManifestTable, answer: Answer) -> Frame:
@@ -231,12 +233,13 @@ class Runner:
 
     def _answer(
         self,
-        index: int,
         connection: duckdb.DuckDBPyConnection,
         sql: str,
         bound: dict[str, Bind],
-        tier: TierKind,
         call: Call,
+        *,
+        index: int,
+        tier: TierKind,
         limit: int,
     ) -> Answer:
         with call.bounding(connection), _translated():

@@ -19,6 +19,10 @@ class TierFull(Exception):
     """The tier takes nothing more; the frame is served all the same, only not kept there."""
 
 
+class TierAway(Exception):
+    """The tier does not answer now; what it holds may be there again later."""
+
+
 @dataclass(frozen=True)
 class TierCounts:
     """Counts of a tier since the process started."""
@@ -60,6 +64,26 @@ class TierWriter(Protocol):
         ...
 
 
+class Counted(Protocol):
+    """What statistics ask of a tier."""
+
+    @property
+    def kind(self) -> TierKind: ...
+
+    def counts(self) -> TierCounts: ...
+
+
+class SwitchedOff:
+    """Stands in the statistics for a tier that the settings leave out."""
+
+    def __init__(self, kind: TierKind, reason: str) -> None:
+        self.kind = kind
+        self._reason = reason
+
+    def counts(self) -> TierCounts:
+        return TierCounts(available=False, reason=self._reason)
+
+
 class Tier(Protocol):
     """A place for copies of frames."""
 
@@ -79,6 +103,7 @@ class Tier(Protocol):
 
         Raises:
             CopyBroken: it is there and does not fit the frame.
+            TierAway: it cannot be known now.
         """
         ...
 

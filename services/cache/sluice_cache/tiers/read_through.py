@@ -18,7 +18,7 @@ from sluice_cache.catalogue import Catalogue
 from sluice_cache.errors import CacheExpired, MemoryPressure
 from sluice_cache.flight import SingleFlight
 from sluice_cache.frames import Frame, TierKind
-from sluice_cache.tiers import Copy, CopyBroken, Tier, TierFull
+from sluice_cache.tiers import Copy, CopyBroken, Tier, TierAway, TierFull
 from sluice_cache.tiers.memory import HotWriter, MappedCopy, MemoryTier
 from sluice_cache.tiers.spool import SpoolCopy, SpoolTier, SpoolWriter
 
@@ -66,9 +66,9 @@ class FrameStore:
         memory: MemoryTier,
         spool: SpoolTier,
         shared: Tier | None,
+        *,
         behind: Executor,
         clock: Clock,
-        *,
         spill_row_count: int,
         spill_bytes: int,
         shared_max_bytes: int,
@@ -188,7 +188,11 @@ class FrameStore:
             return stands, False
         if replaced is not None:
             self._forget(replaced)
-        if self._shared is not None and frame.stored_bytes <= self._shared_max_bytes:
+        if (
+            self._shared is not None
+            and TierKind.MEMORY in frame.copies
+            and frame.stored_bytes <= self._shared_max_bytes
+        ):
             self._behind.submit(self._share, frame)
         self.trim()
         return stands, True
@@ -204,7 +208,9 @@ class FrameStore:
                 return filled
         spooled = self._read(self._spool, frame)
         if not isinstance(spooled, SpoolCopy):
-            self._gone(frame)
+            left = self.catalogue.find(frame.frame_id)
+            if left is None:
+                self._gone(frame)
             raise CacheExpired("frame", frame.frame_id)
         if frame.row_count <= self._spill_row_count and frame.stored_bytes <= self._spill_bytes:
             spooled.close()
@@ -221,6 +227,8 @@ class FrameStore:
             return None
         try:
             copy = tier.open(frame)
+        except TierAway:
+            return None
         except CopyBroken as error:
             log.warning("copy dropped", tier=tier.kind.name.lower(), frame_id=frame.frame_id, reason=str(error))
             copy = None
@@ -242,6 +250,8 @@ class FrameStore:
             for batch in copy.batches():
                 writer.write(batch)
             token = writer.commit()
+        except TierAway:
+            return None
         except (CopyBroken, pa.ArrowException, OSError) as error:
             log.warning("copy dropped", tier=source.kind.name.lower(), frame_id=frame.frame_id, reason=str(error))
             self._lose(source, frame)
@@ -289,7 +299,7 @@ class FrameStore:
             for batch in copy.batches():
                 writer.write(batch)
             return writer.commit()
-        except (TierFull, OSError) as error:
+        except (TierFull, TierAway, OSError) as error:
             log.info("copy not kept", tier=tier.kind.name.lower(), frame_id=frame.frame_id, reason=str(error))
             return None
         finally:

@@ -1,0 +1,41 @@
+"""The cache's own numbers for Prometheus: each tier's counts, read when they are scraped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from sluice_cache.sql.native import NativeTables
+from sluice_cache.tiers import Counted
+
+
+class TierMetrics(Collector):
+    """Counts of all tiers and of DuckDB's own tables."""
+
+    def __init__(self, tiers: Sequence[Counted], native: NativeTables, registry: CollectorRegistry) -> None:
+        self._tiers = tiers
+        self._native = native
+        registry.register(self)
+
+    def collect(self) -> Iterator[Metric]:
+        available = GaugeMetricFamily("sluice_cache_tier_available", "1 when the tier answers.", labels=["tier"])
+        frames = GaugeMetricFamily("sluice_cache_tier_frames", "Frames in the tier.", labels=["tier"])
+        size = GaugeMetricFamily("sluice_cache_tier_bytes", "Bytes in the tier.", labels=["tier"])
+        hits = CounterMetricFamily("sluice_cache_tier_hits", "Reads answered by the tier.", labels=["tier"])
+        misses = CounterMetricFamily("sluice_cache_tier_misses", "Reads that went on.", labels=["tier"])
+        evictions = CounterMetricFamily("sluice_cache_tier_evictions", "Frames dropped for room.", labels=["tier"])
+        for tier in self._tiers:
+            counts = tier.counts()
+            label = [tier.kind.name.lower()]
+            available.add_metric(label, float(counts.available))
+            frames.add_metric(label, counts.frame_count)
+            size.add_metric(label, counts.bytes)
+            hits.add_metric(label, counts.hit_count)
+            misses.add_metric(label, counts.miss_count)
+            evictions.add_metric(label, counts.eviction_count)
+        yield from (available, frames, size, hits, misses, evictions)
+        yield GaugeMetricFamily(
+            "sluice_cache_native_bytes", "Decoded bytes of frames held as DuckDB tables.", value=self._native.bytes
+        )

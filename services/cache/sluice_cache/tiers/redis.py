@@ -1,0 +1,228 @@
+"""L2: small frames in Redis as zstd IPC in values of 2 MiB; and the link that gives up quickly when Redis is away."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TypeVar
+
+import pyarrow as pa
+import redis
+import structlog
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from sluice_rpc import arrow
+from sluice_rpc.ports import Clock
+
+from sluice_cache.frames import Frame, TierKind
+from sluice_cache.tiers import CopyBroken, TierAway, TierCounts
+
+log = structlog.get_logger()
+
+CONNECT_TIMEOUT_S = 0.25
+CALL_TIMEOUT_S = 1.0
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 5.0
+VALUE_BYTES = 2 << 20
+UNNAMED_LIFE_S = 120
+"""Values that no frame comes to name, because the process died in between, go by themselves."""
+
+Result = TypeVar("Result")
+
+
+class RedisLink:
+    """A Redis that may be away: calls fail at once for a while after one has failed, and only one call probes.
+
+    Args:
+        url: `redis://host:port/db`.
+        prefix: put before every key.
+        clock: measures the pauses.
+    """
+
+    def __init__(self, url: str, prefix: str, clock: Clock) -> None:
+        self.prefix = prefix
+        self._clock = clock
+        # No retries here: a cache that waits for its second tier is slower than none.
+        self._client: redis.Redis = redis.Redis.from_url(
+            url,
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+            socket_timeout=CALL_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+        )
+        # Guards the fields below.
+        self._lock = threading.Lock()
+        self._pause_s = 0.0
+        self._closed_until = 0.0
+        self.reason = ""
+
+    @property
+    def available(self) -> bool:
+        """False from a failed call until one succeeds again."""
+        return not self.reason
+
+    def call(self, work: Callable[[redis.Redis], Result]) -> Result:
+        """Return what `work` returns.
+
+        Raises:
+            TierAway: Redis is away or refused.
+        """
+        with self._lock:
+            now = self._clock.monotonic()
+            if now < self._closed_until:
+                raise TierAway(self.reason)
+            if self.reason:
+                # This call probes; until it has ended the others go on without Redis.
+                self._closed_until = now + CONNECT_TIMEOUT_S + CALL_TIMEOUT_S
+        try:
+            result = work(self._client)
+        except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+            self._failed(type(error).__name__)
+            raise TierAway(self.reason) from error
+        except redis.RedisError as error:
+            # It is there and refuses (memory, read-only): this call is lost, the next may go well.
+            self._answered()
+            raise TierAway(str(error)) from error
+        self._answered()
+        return result
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _failed(self, reason: str) -> None:
+        with self._lock:
+            if not self.reason:
+                log.warning("redis is away", reason=reason)
+            self.reason = f"Redis does not answer ({reason})"
+            self._pause_s = min(LONGEST_PAUSE_S, max(FIRST_PAUSE_S, 2 * self._pause_s))
+            self._closed_until = self._clock.monotonic() + self._pause_s
+
+    def _answered(self) -> None:
+        with self._lock:
+            if self.reason:
+                log.info("redis is back")
+            self.reason = ""
+            self._pause_s = 0.0
+            self._closed_until = 0.0
+
+
+class RedisCopy:
+    """A frame in Redis, read value by value."""
+
+    def __init__(self, values: Iterator[bytes], frame: Frame) -> None:
+        self._frame = frame
+        try:
+            self._reader = arrow.decode(values)
+        except (pa.ArrowException, OSError) as error:
+            raise CopyBroken(f"{frame.frame_id}: {error}") from error
+
+    @property
+    def schema(self) -> pa.Schema:
+        return self._reader.schema
+
+    def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+        row_count = 0
+        try:
+            for batch in self._reader:
+                row_count += batch.num_rows
+                yield batch if columns is None else batch.select(columns)
+        except (pa.ArrowException, OSError) as error:
+            raise CopyBroken(f"{self._frame.frame_id}: {error}") from error
+        if row_count != self._frame.row_count:
+            raise CopyBroken(f"{self._frame.frame_id}: {row_count} rows, the frame has {self._frame.row_count}")
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+class RedisTier:
+    """Copies of frames in Redis; seen by every cache process of the deployment."""
+
+    kind = TierKind.REDIS
+
+    def __init__(self, link: RedisLink) -> None:
+        self._link = link
+        # Guards the counts.
+        self._lock = threading.Lock()
+        self._counts = TierCounts()
+
+    def create(self, frame_id: str, version: int, schema: pa.Schema) -> RedisWriter:
+        return RedisWriter(self._link, f"{frame_id}:{version}:{secrets.token_hex(4)}", schema, self._stored)
+
+    def open(self, frame: Frame) -> RedisCopy | None:
+        token = frame.copies.get(self.kind)
+        if token is None:
+            self._count(hit=False)
+            return None
+        keys = value_keys(self._link.prefix, token)
+        # The schema is in the first value, so a copy that is gone shows itself here.
+        first = self._link.call(lambda client: client.get(keys[0]))
+        self._count(hit=first is not None)
+        if not isinstance(first, bytes):
+            return None
+        return RedisCopy(self._values(first, keys[1:], frame), frame)
+
+    def delete(self, token: str) -> None:
+        keys = value_keys(self._link.prefix, token)
+        try:
+            self._link.call(lambda client: client.unlink(*keys))
+        except TierAway as error:
+            log.debug("values left to their expiry", reason=str(error))
+
+    def counts(self) -> TierCounts:
+        with self._lock:
+            return replace(self._counts, available=self._link.available, reason=self._link.reason)
+
+    def _values(self, first: bytes, keys: list[str], frame: Frame) -> Iterator[bytes]:
+        yield first
+        for key in keys:
+            value = self._link.call(lambda client, key=key: client.get(key))  # type: ignore[misc]
+            if not isinstance(value, bytes):
+                raise CopyBroken(f"{frame.frame_id}: a value is gone")
+            yield value
+
+    def _stored(self, size: int) -> None:
+        with self._lock:
+            counts = self._counts
+            self._counts = replace(counts, frame_count=counts.frame_count + 1, bytes=counts.bytes + size)
+
+    def _count(self, *, hit: bool) -> None:
+        with self._lock:
+            counts = self._counts
+            self._counts = replace(counts, hit_count=counts.hit_count + hit, miss_count=counts.miss_count + (not hit))
+
+
+class RedisWriter:
+    """A copy in the making, in memory, as frames in Redis are small; its values expire unless a frame names them."""
+
+    def __init__(self, link: RedisLink, name: str, schema: pa.Schema, stored: Callable[[int], None]) -> None:
+        self._link = link
+        self._name = name
+        self._stored = stored
+        self._sink = pa.BufferOutputStream()
+        self._writer = pa.ipc.new_stream(self._sink, schema, options=pa.ipc.IpcWriteOptions(compression="zstd"))
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        for offset in range(0, batch.num_rows, arrow.BATCH_ROW_COUNT):
+            self._writer.write_batch(batch.slice(offset, arrow.BATCH_ROW_COUNT))
+
+    def commit(self) -> str:
+        self._writer.close()
+        content = memoryview(self._sink.getvalue())
+        starts = range(0, len(content), VALUE_BYTES)
+        token = f"{self._name}:{len(starts)}"
+        for key, start in zip(value_keys(self._link.prefix, token), starts, strict=True):
+            value = bytes(content[start : start + VALUE_BYTES])
+            self._link.call(lambda client, key=key, value=value: client.set(key, value, ex=UNNAMED_LIFE_S))  # type: ignore[misc]
+        self._stored(len(content))
+        return token
+
+    def abort(self) -> None:
+        """Nothing to give back: what was written expires by itself."""
+
+
+def value_keys(prefix: str, token: str) -> list[str]:
+    """Return the keys of a copy's values, in order."""
+    name, _, count = token.rpartition(":")
+    return [f"{prefix}frame:data:{name}:{number}" for number in range(int(count))]
