@@ -21,8 +21,8 @@ HEAD = """# Settings
 
 Each process reads its settings once, at start, from environment variables with its own prefix. A variable with the
 prefix that names no setting stops the process, and so does a value that does not fit; the message names the variable.
-Defaults are for one machine, as `sluice demo` uses it. A second variable in a row is an older
-name that is accepted too.
+Defaults are for one machine, as `sluice demo` uses it. A second variable in a row is an older name that is accepted
+too.
 
 Written by `make docs` from the classes; edit the docstrings there.
 """
