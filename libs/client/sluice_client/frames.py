@@ -86,7 +86,8 @@ class FrameStore:
         if ttl < 1:
             raise ValueError(f"ttl is {ttl}; a DataFrame is kept for at least 1 s")
         try:
-            table = pa.Table.from_pandas(df)
+            # A frame has at least one column, so a DataFrame without any is stored as its index.
+            table = pa.Table.from_pandas(df, preserve_index=True if df.columns.empty else None)
         except (pa.ArrowException, ValueError, TypeError) as error:
             log.warning("dataframe not storable", key=key, reason=str(error))
             return False
