@@ -1,0 +1,143 @@
+"""How the query engine is put together, in one readable pass."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry
+from sluice.query.v1 import query_service_pb2_grpc
+from sluice_rpc.ports import Clock, Ids, RandomIds, SystemClock
+from sluice_rpc.server import RpcServer, Service
+from sluice_rpc.settings import SettingsError
+from sluice_warehouse import Warehouse, open_warehouse
+from sluice_warehouse.lanes import PoolLane, SlowLane
+from sluice_warehouse.permits import LocalPermits
+
+from sluice_query_engine.cache import FrameCache, GrpcFrameCache
+from sluice_query_engine.catalog import Catalog, CatalogError, load_catalog
+from sluice_query_engine.execution.chunk import ChunkLimits, ChunkReader
+from sluice_query_engine.execution.composer import Composer
+from sluice_query_engine.execution.coordinator import Coordinator, CoordinatorLimits, Parts
+from sluice_query_engine.execution.flights import Flights
+from sluice_query_engine.execution.forecast import Forecast
+from sluice_query_engine.execution.ledger import Ledger
+from sluice_query_engine.execution.references import References
+from sluice_query_engine.execution.survey import Survey
+from sluice_query_engine.metrics import EngineMetrics
+from sluice_query_engine.plant_clock import PlantClock
+from sluice_query_engine.reader import Reader
+from sluice_query_engine.servicer import QueryServicer
+from sluice_query_engine.settings import Settings
+from sluice_query_engine.state import MemoryState, StateStore
+from sluice_query_engine.state_redis import RedisState
+
+PROCESS = "query-engine"
+SERVICE_NAME = "sluice.query.v1.QueryService"
+
+
+@dataclass(frozen=True)
+class Process:
+    """The process, built and not serving."""
+
+    server: RpcServer
+    coordinator: Coordinator
+    closing: ExitStack
+    """What must be closed once the server has stopped."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What the process talks to, for those who bring their own; what is None is made from the settings."""
+
+    warehouse: Warehouse | None = None
+    cache: FrameCache | None = None
+    state: StateStore | None = None
+    clock: Clock | None = None
+    ids: Ids | None = None
+
+
+def build(settings: Settings, world: World | None = None) -> Process:
+    """Construct everything; nothing is bound or connected yet, so a cache or a Redis that is down stops nothing.
+
+    Raises:
+        SettingsError: the warehouse URL is none of ours, or a dataset folder is wrong.
+    """
+    given = world or World()
+    catalog = _catalog(settings)
+    clock, ids = given.clock or SystemClock(), given.ids or RandomIds()
+    registry = CollectorRegistry()
+    with ExitStack() as closing:
+        warehouse = given.warehouse or _warehouse(settings)
+        closing.callback(warehouse.close)
+        cache = given.cache or GrpcFrameCache(settings.cache_target)
+        closing.callback(cache.close)
+        state = given.state or _state(settings, clock)
+        closing.callback(state.close)
+
+        permits = LocalPermits(settings.slow_max_concurrent)
+        lane = SlowLane(warehouse, permits, permit_wait_s=settings.permit_wait_s)
+        plant_clock = PlantClock(warehouse, clock)
+        chunk_limits = ChunkLimits(settings.chunk_max_memory_mb << 20, settings.chunk_deadline_s)
+        flights = Flights(ChunkReader(lane, cache, clock, ids, plant_clock=plant_clock, limits=chunk_limits), clock)
+        survey = Survey(cache, flights, clock)
+        forecast = Forecast(plant_clock)
+        coordinator = Coordinator(
+            Parts(
+                catalog=catalog,
+                cache=cache,
+                survey=survey,
+                flights=flights,
+                references=References(PoolLane(warehouse, settings.pool_size), cache, clock, ids),
+                composer=Composer(cache, clock, ids, plant_clock),
+                ledger=Ledger(state, ids.new()),
+                permits=permits,
+                clock=clock,
+                metrics=EngineMetrics(registry),
+                forecast=forecast,
+            ),
+            CoordinatorLimits(settings.chunk_max_parallel, settings.max_running_query_count, settings.abandon_after_s),
+        )
+        closing.callback(coordinator.close)
+        servicer = QueryServicer(
+            catalog,
+            coordinator,
+            survey,
+            Reader(catalog, coordinator, cache),
+            forecast=forecast,
+            plant_clock=plant_clock,
+            max_watcher_count=settings.max_watcher_count,
+        )
+        service = Service(
+            SERVICE_NAME, lambda server: query_service_pb2_grpc.add_QueryServiceServicer_to_server(servicer, server)
+        )
+        return Process(RpcServer(PROCESS, settings, [service], registry), coordinator, closing.pop_all())
+
+
+def _catalog(settings: Settings) -> Catalog:
+    try:
+        return load_catalog(settings.datasets_dir, settings.references_dir)
+    except (CatalogError, OSError) as error:
+        raise SettingsError(str(error)) from error
+
+
+def _warehouse(settings: Settings) -> Warehouse:
+    try:
+        return open_warehouse(
+            settings.warehouse_url,
+            statement_log=settings.statement_log,
+            fault_path=settings.fault_file,
+            memory_limit_bytes=settings.warehouse_memory_limit_bytes,
+            thread_count=settings.warehouse_thread_count,
+        )
+    except ValueError as error:
+        raise SettingsError(f"warehouse_url: {error}") from error
+
+
+def _state(settings: Settings, clock: Clock) -> StateStore:
+    if not settings.redis_url:
+        return MemoryState(clock)
+    try:
+        return RedisState(settings.redis_url, clock, prefix=settings.redis_prefix)
+    except ValueError as error:
+        raise SettingsError(f"redis_url: {error}") from error

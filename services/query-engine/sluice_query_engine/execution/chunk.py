@@ -1,0 +1,289 @@
+"""Reads one chunk from the warehouse straight into the cache, batch by batch; what to read is decided elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import pyarrow as pa
+import structlog
+from google.protobuf.timestamp_pb2 import Timestamp
+from sluice.cache.v1 import frame_service_pb2 as frames
+from sluice_query_engine.cache import FrameCache, FrameWriter
+from sluice_query_engine.dataset import Part
+from sluice_query_engine.errors import ChunkTooLarge
+from sluice_query_engine.execution.scope import CancelScope
+from sluice_query_engine.planning.freshness import FreshnessRule
+from sluice_query_engine.planning.time_range import instant_text
+from sluice_query_engine.plant_clock import PlantClock
+from sluice_rpc import arrow
+from sluice_rpc.errors import ServiceError
+from sluice_rpc.ports import Clock, Ids
+from sluice_warehouse import Bind, Reading, Tag
+from sluice_warehouse.lanes import SlowLane
+
+log = structlog.get_logger()
+
+TRANSIENT_REASONS: Final = frozenset({"WAREHOUSE_UNAVAILABLE", "SERVICE_UNAVAILABLE"})
+"""Failures that may be gone a moment later: a dropped session, a cache process that is restarted."""
+RETRY_PAUSE_S: Final = 0.5
+"""Before the one retry; a restarted process needs about that long to listen again."""
+
+
+@dataclass(frozen=True)
+class ChunkJob:
+    """One chunk to read.
+
+    Args:
+        dataset: name, for labels and tags.
+        series: what the chunk may be reused for.
+        part: whose statement runs.
+        start: first instant, plant-local.
+        end: first instant after it; None for parts that depend on the start only.
+        parameters: canonical parameters that the statement may bind.
+        max_row_count: past it the chunk is cut and marked.
+        freshness: for how long it may be reused.
+        client_id: for whom it runs, as the DBA sees it.
+    """
+
+    dataset: str
+    series: str
+    part: Part
+    start: datetime
+    end: datetime | None
+    parameters: Mapping[str, object]
+    max_row_count: int
+    freshness: FreshnessRule
+    client_id: str
+
+    def binds(self) -> dict[str, Bind]:
+        """Return a value for each bind of the statement; one row beyond the limit shows that it was hit."""
+        values: dict[str, Bind] = {
+            name: value for name, value in self.parameters.items() if isinstance(value, (str, int, float))
+        }
+        values |= {"start_time": self.start, "end_time": self.end, "row_limit": self.max_row_count + 1}
+        return {name: values[name] for name in self.part.statement.bind_names}
+
+    def labels(self, *, truncated: bool) -> dict[str, str]:
+        """Return what the chunk's frame is found by."""
+        labels = {
+            "series": self.series,
+            "part": self.part.name,
+            "dataset": self.dataset,
+            "start": instant_text(self.start),
+        }
+        if self.end is not None:
+            labels["end"] = instant_text(self.end)
+        if truncated:
+            labels["truncated"] = "1"
+        return labels
+
+
+@dataclass(frozen=True)
+class StoredChunk:
+    """A chunk that is in the cache.
+
+    Args:
+        frame_id: where.
+        row_count: its rows.
+        read_time: when the read began, UTC.
+        truncated: the row limit cut it.
+    """
+
+    frame_id: str
+    row_count: int
+    read_time: datetime
+    truncated: bool
+
+
+@dataclass(frozen=True)
+class ChunkLimits:
+    """What one chunk may cost: bytes of its IPC stream, and seconds with its retry and its wait for a permit."""
+
+    max_bytes: int
+    deadline_s: float
+
+
+class ChunkReader:
+    """Reads chunks; holds one batch at a time, whatever the size of the chunk.
+
+    Args:
+        lane: the slow lane.
+        cache: where chunks go.
+        clock: for read times and deadlines.
+        ids: make frame ids unique per read, so that no frame is ever overwritten.
+        plant_clock: tells settled from unsettled.
+        limits: of each chunk.
+    """
+
+    def __init__(
+        self, lane: SlowLane, cache: FrameCache, clock: Clock, ids: Ids, *, plant_clock: PlantClock, limits: ChunkLimits
+    ) -> None:
+        self._lane = lane
+        self._cache = cache
+        self._clock = clock
+        self._ids = ids
+        self._plant_clock = plant_clock
+        self._limits = limits
+
+    def read(self, job: ChunkJob, scope: CancelScope, on_rows: Callable[[int], None]) -> StoredChunk:
+        """Read the chunk and return it as stored; a transient failure is tried once more within the deadline.
+
+        Args:
+            job: what to read.
+            scope: withdraws it: the wait for a permit ends, the statement is cancelled in the warehouse.
+            on_rows: told the rows so far, with 0 once per statement, when it has begun.
+
+        Raises:
+            ServiceError: of the warehouse or the cache; nothing of the chunk is kept.
+            ChunkTooLarge: its bytes passed the limit; the statement was cancelled.
+        """
+        until = self._clock.monotonic() + self._limits.deadline_s
+        try:
+            return self._attempt(job, scope, on_rows, until)
+        except ServiceError as error:
+            left_s = until - self._clock.monotonic()
+            if error.reason not in TRANSIENT_REASONS or scope.cancelled or left_s <= RETRY_PAUSE_S:
+                raise
+            log.warning("chunk is tried again", reason=error.reason, **_facts(job))
+        scope.withdrawn.wait(RETRY_PAUSE_S)
+        return self._attempt(job, scope, on_rows, until)
+
+    def _attempt(self, job: ChunkJob, scope: CancelScope, on_rows: Callable[[int], None], until: float) -> StoredChunk:
+        deadline_s = until - self._clock.monotonic()
+        tag = Tag("sluice-query-engine", f"{job.dataset} {job.part.name} {instant_text(job.start)}", job.client_id)
+        with self._lane.read(
+            job.part.statement,
+            job.binds(),
+            schema=job.part.schema,
+            deadline_s=deadline_s,
+            tag=tag,
+            withdrawn=scope.withdrawn,
+        ) as reading:
+            read_time = self._clock.now()
+            on_rows(0)
+            writer = self._cache.open_frame(
+                f"chunk-{job.series}-{self._ids.new()}",
+                version=milliseconds(read_time),
+                max_bytes=0,
+                deadline_s=max(1.0, until - self._clock.monotonic()),
+            )
+            with writer, scope.attached(reading.cancel), scope.attached(writer.cancel):
+                rows = _Rows(reading, job, on_rows)
+                self._send(rows, reading, writer)
+                frame = writer.commit(self._trailer(job, rows, read_time))
+        return StoredChunk(frame.frame_id, rows.row_count, read_time, rows.truncated)
+
+    def _send(self, rows: _Rows, reading: Reading, writer: FrameWriter) -> None:
+        byte_count = 0
+        for piece in arrow.encode(rows.schema, rows):
+            byte_count += len(piece)
+            if byte_count > self._limits.max_bytes:
+                reading.cancel()
+                raise ChunkTooLarge(self._limits.max_bytes)
+            writer.write(piece)
+
+    def _trailer(self, job: ChunkJob, rows: _Rows, read_time: datetime) -> frames.FrameTrailer:
+        fresh_for = job.freshness.fresh_for(job.end or job.start, self._plant_clock.now(), open_rows=rows.open_row_seen)
+        fresh_until = self._clock.now() + fresh_for
+        return frames.FrameTrailer(
+            row_count=rows.row_count,
+            labels=job.labels(truncated=rows.truncated),
+            read_time=timestamp(read_time),
+            fresh_until_time=timestamp(fresh_until),
+            keep_until_time=timestamp(fresh_until + job.freshness.ttl),
+        )
+
+
+class _Rows:
+    """The batches of a reading as they are stored: up to the row limit, categorical columns dictionary-encoded."""
+
+    def __init__(self, reading: Reading, job: ChunkJob, on_rows: Callable[[int], None]) -> None:
+        self._reading = reading
+        self._limit = job.max_row_count
+        self._open_column = job.part.open_column
+        self._on_rows = on_rows
+        self.schema = stored_schema(job.part)
+        self.row_count = 0
+        self.truncated = False
+        self.open_row_seen = False
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        for batch in self._reading:
+            kept = batch.slice(0, self._limit - self.row_count)
+            self.row_count += kept.num_rows
+            if self._open_column is not None and kept.column(self._open_column).null_count:
+                self.open_row_seen = True
+            yield self._encoded(kept)
+            if kept.num_rows:
+                self._on_rows(self.row_count)
+            if kept.num_rows < batch.num_rows:
+                self.truncated = True
+                return
+
+    def _encoded(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        columns = [
+            column.dictionary_encode()
+            if pa.types.is_dictionary(field.type) and not pa.types.is_dictionary(column.type)
+            else column
+            for field, column in zip(self.schema, batch.columns, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+
+def stored_schema(part: Part) -> pa.Schema:
+    """Return the schema of the part's frames: as declared, with its categorical columns dictionary-encoded."""
+    fields = [
+        field.with_type(pa.dictionary(pa.int32(), field.type))
+        if field.name in part.dictionary_columns and not pa.types.is_dictionary(field.type)
+        else field
+        for field in part.schema
+    ]
+    return pa.schema(fields)
+
+
+def put_table(
+    cache: FrameCache,
+    frame_id: str,
+    table: pa.Table,
+    labels: Mapping[str, str],
+    *,
+    now: datetime,
+    fresh_for: timedelta,
+    grace: timedelta = timedelta(0),
+) -> frames.Frame:
+    """Store a small table as a frame; `grace` is how long it is kept beyond its freshness."""
+    trailer = frames.FrameTrailer(
+        row_count=table.num_rows,
+        labels=labels,
+        read_time=timestamp(now),
+        fresh_until_time=timestamp(now + fresh_for),
+        keep_until_time=timestamp(now + fresh_for + grace),
+    )
+    with cache.open_frame(frame_id, version=milliseconds(now), max_bytes=0, deadline_s=30.0) as writer:
+        for piece in arrow.encode(table.schema, table.to_batches()):
+            writer.write(piece)
+        return writer.commit(trailer)
+
+
+def timestamp(instant: datetime) -> Timestamp:
+    """Return a UTC instant as it travels."""
+    stamp = Timestamp()
+    stamp.FromDatetime(instant)
+    return stamp
+
+
+def instant_of(stamp: Timestamp) -> datetime:
+    """Return a travelled instant in UTC, with its zone."""
+    return stamp.ToDatetime(tzinfo=UTC)
+
+
+def milliseconds(instant: datetime) -> int:
+    """Return milliseconds since 1970, which number versions where nothing better is at hand."""
+    return int(instant.timestamp() * 1000)
+
+
+def _facts(job: ChunkJob) -> dict[str, str]:
+    return {"dataset": job.dataset, "part": job.part.name, "start": instant_text(job.start)}

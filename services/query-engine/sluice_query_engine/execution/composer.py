@@ -1,0 +1,135 @@
+"""Stores the manifest of a query and has its main table ready before anybody asks for a view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Final
+
+import structlog
+from sluice.cache.v1 import frame_service_pb2 as frames
+from sluice.cache.v1 import sql_service_pb2 as sql
+from sluice_query_engine.cache import FrameCache
+from sluice_query_engine.dataset import BindPython, Dataset
+from sluice_query_engine.execution.chunk import milliseconds, put_table, stored_schema
+from sluice_query_engine.execution.manifest import Composition, Outcome, compose, same_tables
+from sluice_query_engine.execution.run import QueryRun
+from sluice_query_engine.parameters import JSON, date_range, time_range
+from sluice_query_engine.plant_clock import PlantClock
+from sluice_rpc import arrow
+from sluice_rpc.errors import NotFound
+from sluice_rpc.ports import Clock, Ids
+
+log = structlog.get_logger()
+
+COMPOSE_DEADLINE_S: Final = 300.0
+"""For deriving the main table of the largest query."""
+
+
+class Composer:
+    """Merges chunks into manifests.
+
+    Args:
+        cache: where manifests are kept.
+        clock: for versions and lives.
+        ids: make frame ids unique.
+        plant_clock: read once per manifest; hours of open rows are counted to it.
+    """
+
+    def __init__(self, cache: FrameCache, clock: Clock, ids: Ids, plant_clock: PlantClock) -> None:
+        self._cache = cache
+        self._clock = clock
+        self._ids = ids
+        self._plant_clock = plant_clock
+
+    def compose(
+        self, run: QueryRun, outcome: Outcome, references: Mapping[str, str], manifest_id: str
+    ) -> frames.Manifest:
+        """Store the manifest, derive the main table, and return the manifest with its receipt filled in.
+
+        Composed again from the same chunks at the same plant time, it keeps its version, so that the main table is
+        not derived again; only its life is prolonged.
+
+        Raises:
+            NotFound: CACHE_EXPIRED; a frame has gone since it was listed.
+            ServiceError: the plant's clock or the cache.
+        """
+        parts = self._composition(run, outcome, references, manifest_id)
+        there = self._cache.get_manifest(manifest_id)
+        now = milliseconds(self._clock.now())
+        manifest = compose(parts, outcome, max(now, there.version + 1) if there else now)
+        if there is not None and same_tables(there, manifest):
+            manifest.version = there.version
+        self._cache.put_manifest(manifest)
+        manifest.receipt.row_count = self._count(manifest_id, run.dataset)
+        return self._cache.put_manifest(manifest)
+
+    def _composition(
+        self, run: QueryRun, outcome: Outcome, references: Mapping[str, str], manifest_id: str
+    ) -> Composition:
+        dataset, as_of_time = run.dataset, self._plant_clock.now()
+        whole = time_range(dataset, run.parameters)
+        first, last = date_range(dataset, run.parameters)
+        binds: dict[str, BindPython] = dict(_binds(run.parameters))
+        binds |= {
+            "start_time": whole.start,
+            "end_time": whole.end,
+            "start_date": first,
+            "end_date": last,
+            "as_of_time": as_of_time,
+        }
+        return Composition(
+            manifest_id=manifest_id,
+            query_id=run.query_id,
+            dataset=dataset,
+            parameters=run.parameters,
+            binds=binds,
+            references=references,
+            empty_frames=self._empty_frames(dataset, outcome),
+            as_of_time=as_of_time,
+            keep_until_time=self._clock.now() + timedelta(seconds=dataset.limits.ttl_s),
+        )
+
+    def _empty_frames(self, dataset: Dataset, outcome: Outcome) -> dict[str, str]:
+        there = {chunk.part for chunk in outcome.plan.chunks if outcome.frame_of(chunk)}
+        empty = {}
+        for part in dataset.parts:
+            if part.name not in there:
+                frame_id = f"empty-{self._ids.new()}"
+                life = timedelta(seconds=dataset.limits.ttl_s)
+                table = stored_schema(part).empty_table()
+                put_table(self._cache, frame_id, table, {"empty": part.name}, now=self._clock.now(), fresh_for=life)
+                empty[part.name] = frame_id
+        return empty
+
+    def _count(self, manifest_id: str, dataset: Dataset) -> int:
+        request = sql.RunQueryRequest(
+            sources=[sql.SqlSource(manifest_id=manifest_id)],
+            statements=[sql.SqlStatement(sql=count_sql(dataset))],
+        )
+        with self._cache.run_query(request, deadline_s=COMPOSE_DEADLINE_S) as answers:
+            return single_count(answer.chunk.ipc for answer in answers if answer.WhichOneof("part") == "chunk")
+
+
+def count_sql(dataset: Dataset) -> str:
+    """Return the statement that counts the rows of the main table; its name is a declared identifier."""
+    return f"select count(*) as row_count from {dataset.derived.name}"  # noqa: S608
+
+
+def single_count(pieces: Iterable[bytes]) -> int:
+    """Return the one number of a table of one row and one column."""
+    with arrow.decode(pieces) as reader:
+        return int(reader.read_all().column(0)[0].as_py())
+
+
+def expired(error: NotFound) -> bool:
+    """Return whether a frame or manifest has gone."""
+    return error.reason == "CACHE_EXPIRED"
+
+
+def _binds(parameters: Mapping[str, JSON]) -> dict[str, BindPython]:
+    return {
+        name: [str(item) for item in value] if isinstance(value, list) else value
+        for name, value in parameters.items()
+        if not isinstance(value, dict)
+    }

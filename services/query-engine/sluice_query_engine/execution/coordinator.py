@@ -1,0 +1,361 @@
+"""Runs queries: one run per query id, chunks shared between queries, an end for those that nobody looks at.
+
+It starts, joins, cancels and recalls; planning, reading and merging are done by what it is given.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from google.protobuf import json_format
+from sluice.cache.v1 import frame_service_pb2 as frames
+from sluice.query.v1 import query_service_pb2 as pb
+from sluice_query_engine.cache import FrameCache
+from sluice_query_engine.catalog import Catalog
+from sluice_query_engine.dataset import Dataset
+from sluice_query_engine.errors import CacheExpired, QueryFinished, QueryNotReady, TooManyQueries
+from sluice_query_engine.execution.chunk import StoredChunk
+from sluice_query_engine.execution.composer import Composer
+from sluice_query_engine.execution.executors import Finished, effective_parallel, run_bounded
+from sluice_query_engine.execution.flights import Flight, Flights
+from sluice_query_engine.execution.forecast import Forecast
+from sluice_query_engine.execution.ledger import Ledger
+from sluice_query_engine.execution.manifest import Outcome
+from sluice_query_engine.execution.references import PinnedReference, References
+from sluice_query_engine.execution.run import QueryRun
+from sluice_query_engine.execution.severity import most_severe
+from sluice_query_engine.execution.survey import Departures, Survey
+from sluice_query_engine.metrics import EngineMetrics
+from sluice_query_engine.parameters import JSON, canonical
+from sluice_query_engine.planning.identity import query_id_of
+from sluice_rpc.errors import InternalFault, NotFound, ServiceError
+from sluice_rpc.ports import Clock
+from sluice_warehouse.permits import Permits
+
+log = structlog.get_logger()
+
+_KEPT_RUN_COUNT: Final = 512
+"""Ended queries that are remembered in memory; older ones are recalled from the ledger or the cache."""
+_ATTEMPT_COUNT: Final = 2
+"""A query whose frames vanish before it is merged is planned once more."""
+
+
+@dataclass(frozen=True)
+class CoordinatorLimits:
+    """What queries of this process may take.
+
+    Args:
+        max_parallel: most chunks of one query at once, whatever its dataset says.
+        max_running_count: most queries at once.
+        abandon_after_s: seconds without a watcher or a look after which a query is cancelled.
+        beat_s: how often abandoned queries are looked for and owner leases prolonged.
+    """
+
+    max_parallel: int
+    max_running_count: int
+    abandon_after_s: float
+    beat_s: float = 1.0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the coordinator works with."""
+
+    catalog: Catalog
+    cache: FrameCache
+    survey: Survey
+    flights: Flights
+    references: References
+    composer: Composer
+    ledger: Ledger
+    permits: Permits
+    clock: Clock
+    metrics: EngineMetrics
+    forecast: Forecast
+
+
+class Coordinator:
+    """The queries of this process, by id.
+
+    Args:
+        parts: what it works with.
+        limits: what queries may take.
+    """
+
+    def __init__(self, parts: Parts, limits: CoordinatorLimits) -> None:
+        self._parts = parts
+        self._limits = limits
+        self._runs: dict[str, QueryRun] = {}
+        self._references: dict[str, Mapping[str, str]] = {}
+        # Guards both dictionaries; nothing slow happens under it.
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(limits.max_running_count, thread_name_prefix="query")
+        self._stopping = threading.Event()
+        self._beating = threading.Thread(target=self._beat, name="query-beat", daemon=True)
+        self._beating.start()
+
+    def start(self, dataset: Dataset, parameters: Mapping[str, JSON], *, no_cache: bool, client_id: str) -> pb.Query:
+        """Start the query, or join the run of the same id, and return it as it stands.
+
+        Raises:
+            TooManyQueries: as many run as this process takes on.
+            ServiceUnavailable: the cache is away, so nothing can be planned.
+        """
+        query_id = query_id_of(dataset.name, dataset.version, parameters)
+        with self._lock:
+            there = self._runs.get(query_id)
+            if there is not None and there.running:
+                there.start_again()
+                return there.snapshot()
+            if sum(run.running for run in self._runs.values()) >= self._limits.max_running_count:
+                raise TooManyQueries(self._limits.max_running_count)
+            run = QueryRun(query_id, dataset, parameters, self._parts.clock, client_id)
+            self._remember(run)
+        try:
+            departures = self._parts.survey.depart(run, parameters, no_cache=no_cache)
+        except ServiceError as error:
+            run.fail(error)
+            self._forget(run)
+            raise
+        run.set_plan(departures.plan)
+        self._parts.ledger.open(run)
+        future = self._pool.submit(self._work, run, departures)
+        future.add_done_callback(lambda ended: self._broke(run, ended))
+        return run.snapshot()
+
+    def get(self, query_id: str) -> pb.Query:
+        """Return the query as it stands; looking keeps it alive.
+
+        Raises:
+            CacheExpired: it is not, or no longer, known.
+        """
+        run = self.run_of(query_id)
+        if run is not None:
+            run.touch()
+            return run.snapshot()
+        recalled = self._parts.ledger.recall(query_id) or self._from_manifest(query_id)
+        if recalled is None:
+            raise CacheExpired(query_id)
+        return recalled
+
+    def run_of(self, query_id: str) -> QueryRun | None:
+        """Return the query's run in this process, or None."""
+        with self._lock:
+            return self._runs.get(query_id)
+
+    def cancel(self, query_id: str, *, force: bool) -> pb.Query:
+        """Withdraw one caller's interest, or the query itself with `force`.
+
+        Raises:
+            CacheExpired: it is not known.
+            QueryFinished: it has ended already.
+        """
+        run = self.run_of(query_id)
+        if run is None or not run.running:
+            ended = self.get(query_id)
+            raise QueryFinished(query_id, str(pb.QueryState.Name(ended.state)).removeprefix("QUERY_STATE_").lower())
+        if run.withdraw() or force:
+            run.cancel("withdrawn by force" if force else "withdrawn by its caller")
+        return run.snapshot()
+
+    def retry(self, query_id: str, client_id: str) -> pb.Query:
+        """Start the query again; what is there is not read again. Raises CacheExpired, and as `start` does."""
+        query = self.get(query_id)
+        dataset = self._parts.catalog.get(query.dataset)
+        given = json_format.MessageToDict(query.parameters)
+        return self.start(dataset, canonical(dataset, given), no_cache=False, client_id=client_id)
+
+    def readable(self, query_id: str, *, allow_partial: bool) -> frames.Manifest:
+        """Return the manifest that answers views of the query.
+
+        A query that is run again answers from its last manifest meanwhile.
+
+        Raises:
+            QueryNotReady: it runs for the first time, and nothing partial is allowed or there.
+            CacheExpired: it is not, or no longer, there.
+        """
+        run = self.run_of(query_id)
+        if run is not None:
+            run.touch()
+        manifest = self._parts.cache.get_manifest(query_id)
+        if manifest is not None:
+            return manifest
+        if run is None or not run.running:
+            recalled = self._parts.ledger.recall(query_id) if run is None else None
+            if recalled is not None and recalled.state == pb.QUERY_STATE_RUNNING:
+                raise QueryNotReady(query_id)
+            raise CacheExpired(query_id)
+        if not allow_partial:
+            raise QueryNotReady(query_id)
+        return self._provisional(run)
+
+    def close(self) -> None:
+        """Cancel what runs, and wait for it."""
+        self._stopping.set()
+        with self._lock:
+            runs = list(self._runs.values())
+        for run in runs:
+            run.cancel("the process stops")
+        self._pool.shutdown(wait=True)
+        self._beating.join()
+
+    def _work(self, run: QueryRun, departures: Departures) -> None:
+        try:
+            for attempt in range(1, _ATTEMPT_COUNT + 1):
+                try:
+                    self._answer(run, departures)
+                    return
+                except NotFound as error:
+                    # The cache came back empty between planning and merging.
+                    if error.reason != CacheExpired.reason or attempt == _ATTEMPT_COUNT or not run.running:
+                        raise
+                    departures = self._parts.survey.depart(run, run.parameters, no_cache=False)
+                    run.set_plan(departures.plan)
+        except ServiceError as error:
+            run.fail(error)
+        finally:
+            self._parts.ledger.close(run)
+            self._parts.metrics.query_ended(run.dataset.name, run.state_name)
+            with self._lock:
+                self._references.pop(run.query_id, None)
+
+    def _answer(self, run: QueryRun, departures: Departures) -> None:
+        flights = departures.flights
+        try:
+            with run.scope.attached(lambda: self._leave(run, departures)):
+                pinned = [self._parts.references.pin(item, run.client_id) for item in run.dataset.references]
+                references = {item.name: item.frame_id for item in pinned}
+                with self._lock:
+                    self._references[run.query_id] = references
+                errors = self._read_chunks(run, departures)
+        finally:
+            self._leave(run, departures)
+        if not run.running:
+            return
+        outcome = Outcome(departures.plan, run.stored(), run.failures())
+        if outcome.empty:
+            raise most_severe(errors)
+        manifest = self._parts.composer.compose(run, outcome, references, run.query_id)
+        led = [flight for flight in flights.values() if flight.leader == run.query_id]
+        for flight in led:
+            self._parts.forecast.learn(run.dataset.name, flight.elapsed_s)
+        self._finish(run, manifest, pinned, led)
+
+    def _finish(
+        self, run: QueryRun, manifest: frames.Manifest, pinned: list[PinnedReference], led: list[Flight]
+    ) -> None:
+        receipt = type(manifest.receipt)()
+        receipt.CopyFrom(manifest.receipt)
+        costs: list[PinnedReference | Flight] = [*pinned, *led]
+        receipt.warehouse_statement_count = sum(item.statement_count for item in costs)
+        receipt.warehouse_row_count = sum(item.row_count for item in costs)
+        if run.finish(receipt):
+            log.info(
+                "query finished",
+                query_id=run.query_id,
+                dataset=run.dataset.name,
+                state=run.state_name,
+                plan=receipt.plan,
+                row_count=receipt.row_count,
+                warehouse_row_count=receipt.warehouse_row_count,
+            )
+
+    def _read_chunks(self, run: QueryRun, departures: Departures) -> list[ServiceError]:
+        """Read what is missing, and return the errors of the chunks that failed."""
+        indexes = list(departures.flights)
+        tasks: list[Callable[[], StoredChunk]] = [
+            lambda flight=departures.flights[index]: self._parts.flights.land(flight, run.query_id)  # type: ignore[misc]
+            for index in indexes
+        ]
+        if not tasks:
+            return []
+        parallel = min(run.dataset.limits.parallel, self._limits.max_parallel)
+        width = effective_parallel(parallel, self._parts.permits.available_count, len(tasks))
+        errors: list[ServiceError] = []
+        for finished in run_bounded(tasks, width):
+            error = self._chunk_ended(run, indexes[finished.index], finished)
+            if error is not None:
+                errors.append(error)
+        return errors
+
+    def _chunk_ended(self, run: QueryRun, index: int, finished: Finished[StoredChunk]) -> ServiceError | None:
+        part = run.plan.chunks[index].part if run.plan else ""
+        facts = {"dataset": run.dataset.name, "query_id": run.query_id, "part": part, "index": index}
+        if finished.result is not None:
+            run.chunk_stored(index, finished.result)
+            self._parts.ledger.write_chunk(run, index, finished.result.frame_id)
+            self._parts.ledger.write(run)
+            self._parts.metrics.chunk_ended(run.dataset.name, part, "stored", finished.result.row_count)
+            return None
+        if run.scope.cancelled:
+            return None
+        error = finished.error if isinstance(finished.error, ServiceError) else InternalFault(run.client_id)
+        if not isinstance(finished.error, ServiceError):
+            log.error("chunk broke", exc_info=finished.error, **facts)
+        log.warning("chunk failed", reason=error.reason, **facts)
+        run.chunk_failed(index, error.reason)
+        self._parts.ledger.write(run)
+        self._parts.metrics.chunk_ended(run.dataset.name, part, "failed", 0)
+        return error
+
+    def _leave(self, run: QueryRun, departures: Departures) -> None:
+        for flight in departures.flights.values():
+            self._parts.flights.leave(flight, run.query_id)
+
+    def _provisional(self, run: QueryRun) -> frames.Manifest:
+        with self._lock:
+            references = self._references.get(run.query_id)
+        missing = dict.fromkeys(run.unfinished(), QueryNotReady.reason)
+        if run.plan is None or references is None:
+            raise QueryNotReady(run.query_id)
+        outcome = Outcome(run.plan, run.stored(), {**missing, **run.failures()})
+        if outcome.empty:
+            raise QueryNotReady(run.query_id)
+        return self._parts.composer.compose(run, outcome, references, f"{run.query_id}-so-far")
+
+    def _from_manifest(self, query_id: str) -> pb.Query | None:
+        manifest = self._parts.cache.get_manifest(query_id)
+        if manifest is None:
+            return None
+        complete = manifest.receipt.status == 1
+        query = pb.Query(
+            query_id=query_id,
+            dataset=manifest.labels.get("dataset", ""),
+            state=pb.QUERY_STATE_COMPLETED if complete else pb.QUERY_STATE_PARTIAL,
+            receipt=manifest.receipt,
+        )
+        json_format.Parse(manifest.labels.get("parameters", "{}"), query.parameters)
+        return query
+
+    def _broke(self, run: QueryRun, ended: Future[None]) -> None:
+        error = ended.exception()
+        if error is not None:
+            log.error("query broke", query_id=run.query_id, exc_info=error)
+            run.fail(InternalFault(run.client_id))
+
+    def _remember(self, run: QueryRun) -> None:
+        self._runs.pop(run.query_id, None)
+        self._runs[run.query_id] = run
+        ended = [query_id for query_id, other in self._runs.items() if not other.running]
+        for query_id in ended[: max(0, len(self._runs) - _KEPT_RUN_COUNT)]:
+            del self._runs[query_id]
+
+    def _forget(self, run: QueryRun) -> None:
+        with self._lock:
+            if self._runs.get(run.query_id) is run:
+                del self._runs[run.query_id]
+
+    def _beat(self) -> None:
+        while not self._stopping.wait(self._limits.beat_s):
+            with self._lock:
+                running = [run for run in self._runs.values() if run.running]
+            for run in running:
+                if run.idle_s > self._limits.abandon_after_s:
+                    run.cancel("nobody looked at it any more")
+                else:
+                    self._parts.ledger.beat(run)

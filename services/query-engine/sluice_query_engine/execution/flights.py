@@ -1,0 +1,190 @@
+"""Single flight inside this process: a chunk that several queries need is read once, and lives while one wants it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+from weakref import WeakValueDictionary
+
+import structlog
+from sluice_query_engine.execution.chunk import ChunkJob, StoredChunk
+from sluice_query_engine.execution.scope import CancelScope
+from sluice_query_engine.planning.extents import Extent
+from sluice_rpc.errors import Cancelled, InternalFault, ServiceError
+from sluice_rpc.ports import Clock
+
+log = structlog.get_logger()
+
+
+class ReadsChunks(Protocol):
+    """What a flight runs; the chunk reader, or a test's own."""
+
+    def read(self, job: ChunkJob, scope: CancelScope, on_rows: Callable[[int], None]) -> StoredChunk:
+        """Read a chunk; see `ChunkReader.read`."""
+        ...
+
+
+@dataclass(frozen=True)
+class FlightKey:
+    """What makes two chunks the same read."""
+
+    series: str
+    start: datetime
+    end: datetime | None
+
+    @classmethod
+    def of(cls, job: ChunkJob) -> FlightKey:
+        """Return the key of a job."""
+        return cls(job.series, job.start, job.end)
+
+
+Listener = Callable[[int], None]
+"""Told the rows of a chunk so far; 0 when a statement has begun."""
+
+
+class Flight:
+    """One read of one chunk, wanted by at least one query, run by whoever comes to it first."""
+
+    def __init__(self, key: FlightKey, job: ChunkJob) -> None:
+        self.key = key
+        self.job = job
+        self.scope = CancelScope()
+        self.state: Literal["queued", "running", "ended"] = "queued"
+        self.stored: StoredChunk | None = None
+        self.failure: ServiceError | None = None
+        self.leader: str = ""
+        self.wanted_by: dict[str, Listener] = {}
+        self.elapsed_s = 0.0
+        self.statement_count = 0
+        self.row_count = 0
+        """Rows read by all its statements, those of a failed attempt included."""
+        self._rows_before = 0
+
+    def advance(self, row_count: int) -> None:
+        """Note the rows of the running statement so far; 0 is a new statement."""
+        if row_count == 0:
+            self.statement_count += 1
+            self._rows_before = self.row_count
+        self.row_count = self._rows_before + row_count
+
+
+class Flights:
+    """The reads of this process that have not ended.
+
+    Args:
+        reader: reads a chunk.
+        clock: measures how long a read takes.
+    """
+
+    def __init__(self, reader: ReadsChunks, clock: Clock) -> None:
+        self._reader = reader
+        self._clock = clock
+        self._flights: dict[FlightKey, Flight] = {}
+        # Guards every flight's fields and the dictionary; nothing is read or called under it.
+        self._changed = threading.Condition()
+        self._planning: WeakValueDictionary[str, _Planning] = WeakValueDictionary()
+
+    @contextmanager
+    def planning(self, subject: str) -> Iterator[None]:
+        """Plan one query of a subject at a time, so that two that start together share every chunk."""
+        with self._changed:
+            turn = self._planning.setdefault(subject, _Planning())
+        with turn.lock:
+            yield
+
+    def pending(self, series: str, part: str) -> list[tuple[Extent, Flight]]:
+        """Return what is being read, or about to be, as extents without a frame."""
+        with self._changed:
+            return [
+                (Extent(part, flight.key.start, flight.key.end, ""), flight)
+                for flight in self._flights.values()
+                if flight.key.series == series and not flight.scope.cancelled
+            ]
+
+    def want(self, job: ChunkJob, query_id: str, listener: Listener) -> Flight:
+        """Return the flight of a job, its own or one that others already want, and want it too."""
+        key = FlightKey.of(job)
+        with self._changed:
+            flight = self._flights.get(key)
+            if flight is None or flight.scope.cancelled:
+                flight = self._flights[key] = Flight(key, job)
+            flight.wanted_by[query_id] = listener
+            return flight
+
+    def join(self, flight: Flight, query_id: str, listener: Listener) -> Flight:
+        """Want a flight found by `pending`; should it have been withdrawn meanwhile, one of its own."""
+        with self._changed:
+            if not flight.scope.cancelled:
+                flight.wanted_by[query_id] = listener
+                return flight
+        return self.want(flight.job, query_id, listener)
+
+    def land(self, flight: Flight, query_id: str) -> StoredChunk:
+        """Run the flight, or wait for whoever runs it, and return its chunk.
+
+        Raises:
+            Cancelled: this query no longer wants it.
+            ServiceError: how the read failed, the same for all who waited.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: flight.state != "running" or query_id not in flight.wanted_by)
+            if query_id not in flight.wanted_by:
+                raise Cancelled("the chunk is no longer wanted")
+            leads = flight.state == "queued"
+            if leads:
+                flight.state = "running"
+                flight.leader = query_id
+        if leads:
+            self._lead(flight)
+        if flight.stored is None:
+            raise flight.failure or Cancelled("the chunk was withdrawn")
+        return flight.stored
+
+    def leave(self, flight: Flight, query_id: str) -> None:
+        """No longer want a flight; the last to leave withdraws it."""
+        with self._changed:
+            flight.wanted_by.pop(query_id, None)
+            alone = not flight.wanted_by and flight.state != "ended"
+            if alone and self._flights.get(flight.key) is flight:
+                del self._flights[flight.key]
+            self._changed.notify_all()
+        if alone:
+            flight.scope.cancel()
+
+    def _lead(self, flight: Flight) -> None:
+        stored: StoredChunk | None = None
+        failure: ServiceError | None = None
+        begun = self._clock.monotonic()
+        try:
+            stored = self._reader.read(flight.job, flight.scope, lambda rows: self._tell(flight, rows))
+        except ServiceError as error:
+            failure = error
+        finally:
+            if stored is None and failure is None:
+                # A fault of ours goes on to the leader's thread, which logs it; those who wait must not hang.
+                failure = InternalFault("")
+            with self._changed:
+                flight.elapsed_s = self._clock.monotonic() - begun
+                flight.stored, flight.failure = stored, failure
+                flight.state = "ended"
+                if self._flights.get(flight.key) is flight:
+                    del self._flights[flight.key]
+                self._changed.notify_all()
+
+    def _tell(self, flight: Flight, row_count: int) -> None:
+        with self._changed:
+            flight.advance(row_count)
+            listeners = list(flight.wanted_by.values())
+        for listener in listeners:
+            listener(row_count)
+
+
+class _Planning:
+    """A turn at planning; an object of its own because a bare lock cannot be looked up weakly on every platform."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()

@@ -1,0 +1,64 @@
+"""What the missing chunks of a plan will probably take, from chunks already read; nothing is asked of anybody."""
+
+from __future__ import annotations
+
+import threading
+
+from sluice_query_engine.dataset import Dataset
+from sluice_query_engine.execution.survey import freshness_rule
+from sluice_query_engine.planning.planner import Plan
+from sluice_query_engine.planning.time_range import instant_text
+from sluice_query_engine.plant_clock import PlantClock
+from sluice_rpc.errors import Unavailable
+
+_WEIGHT = 0.3
+"""Of the newest chunk in the running mean; older chunks fade within about ten."""
+
+
+class Forecast:
+    """Estimates and warnings for people who have not pressed Run yet.
+
+    Args:
+        plant_clock: tells ranges that reach the newest edge.
+    """
+
+    def __init__(self, plant_clock: PlantClock) -> None:
+        self._plant_clock = plant_clock
+        self._chunk_s: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def learn(self, dataset: str, elapsed_s: float) -> None:
+        """Note how long one chunk of a dataset took."""
+        with self._lock:
+            before = self._chunk_s.get(dataset, elapsed_s)
+            self._chunk_s[dataset] = before + _WEIGHT * (elapsed_s - before)
+
+    def duration_s(self, dataset: Dataset, plan: Plan) -> float | None:
+        """Return seconds that reading what is missing will take; None before any chunk was read."""
+        chunk_s = self._chunk_s.get(dataset.name)
+        if not plan.missing:
+            return 0.0
+        return None if chunk_s is None else round(chunk_s * len(plan.missing) / dataset.limits.parallel, 2)
+
+    def row_count(self, dataset: Dataset, plan: Plan) -> int | None:
+        """Return rows that are missing, from the rows per day of the chunks that are there; None without any."""
+        if not plan.missing:
+            return 0
+        there = [chunk.extent for chunk in plan.chunks if chunk.extent is not None and chunk.extent.range is not None]
+        days = sum(extent.range.length.total_seconds() for extent in there if extent.range) / 86_400
+        if not days:
+            return None
+        per_day = sum(extent.row_count for extent in there) / days
+        return round(per_day * sum(chunk.days for chunk in plan.missing))
+
+    def warnings(self, dataset: Dataset, plan: Plan) -> list[str]:
+        """Return what is worth knowing before the query is run."""
+        try:
+            now = self._plant_clock.now()
+        except Unavailable:
+            return ["The warehouse does not answer at the moment."]
+        if plan.range.end > now:
+            return [f"The range ends after the plant's clock, {instant_text(now)}; what is to come is not there."]
+        if plan.range.end > now - freshness_rule(dataset).settles_after:
+            return [f"The range reaches the newest edge; the plant's clock shows {instant_text(now)}."]
+        return []

@@ -1,0 +1,79 @@
+"""What the query engine reads from SLUICE_QUERY_ENGINE_* at start, and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import AliasChoices, Field, model_validator
+from pydantic_settings import SettingsConfigDict
+from sluice_rpc.settings import ProcessSettings
+
+_MIB = 1 << 20
+_HOME = Path(__file__).resolve().parent.parent
+
+
+class Settings(ProcessSettings):
+    """Settings of the query engine."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SLUICE_QUERY_ENGINE_", extra="forbid", frozen=True, populate_by_name=True
+    )
+
+    listen: str = "127.0.0.1:7101"
+    """Address of the gRPC server, `host:port`."""
+    worker_thread_count: int = Field(default=32, ge=2, le=256)
+    """Threads that answer RPCs, those that only watch included."""
+    max_watcher_count: int = Field(default=16, ge=1)
+    """Streams that watch queries; one more is refused. Must be below `worker_thread_count`."""
+    warehouse_url: str
+    """Where rows come from: `duckdb:///absolute/path.duckdb`. It need not be there when the process starts."""
+    cache_target: str = "127.0.0.1:7103"
+    """The cache process, `host:port`. It need not be there when the process starts."""
+    redis_url: str = ""
+    """Where progress and query records are shown to others, `redis://...`; empty keeps them in memory."""
+    redis_prefix: str = ""
+    """Put before every key; for several deployments on one Redis."""
+    datasets_dir: Path = _HOME / "datasets"
+    """Folder of dataset folders."""
+    references_dir: Path = _HOME / "references"
+    """Folder of reference folders."""
+    slow_max_concurrent: int = Field(
+        default=5,
+        ge=1,
+        le=64,
+        validation_alias=AliasChoices("SLUICE_QUERY_ENGINE_SLOW_MAX_CONCURRENT", "DB_SLOW_MAX_CONCURRENT"),
+    )
+    """Chunk statements this process may run at once: its own share of what the warehouse allows all processes."""
+    pool_size: int = Field(default=4, ge=1, le=64)
+    """Short look-ups at once, for references."""
+    permit_wait_s: float = Field(default=60.0, gt=0)
+    """Longest wait for a permit, in seconds; then the chunk fails with PERMITS_EXHAUSTED."""
+    chunk_max_memory_mb: int = Field(
+        default=256,
+        ge=1,
+        validation_alias=AliasChoices("SLUICE_QUERY_ENGINE_CHUNK_MAX_MEMORY_MB", "BATCH_CHUNK_MAX_MEMORY_MB"),
+    )
+    """Most MiB of one chunk, counted as its IPC stream passes; past it the statement is cancelled."""
+    chunk_max_parallel: int = Field(default=8, ge=1, le=64)
+    """Most chunks of one query at once, whatever its dataset asks for; free permits bound it further."""
+    chunk_deadline_s: float = Field(default=300.0, gt=0)
+    """Time of one chunk with its wait for a permit and its retry, in seconds. No statement runs longer than 300 s."""
+    max_running_query_count: int = Field(default=16, ge=1, le=256)
+    """Queries that run at once; one more is refused with RATE_LIMITED."""
+    abandon_after_s: float = Field(default=60.0, gt=0)
+    """A running query that nobody watched or asked for this long is cancelled, in seconds."""
+    warehouse_memory_limit_bytes: int = Field(default=256 * _MIB, ge=64 * _MIB)
+    """Buffers of an embedded warehouse."""
+    warehouse_thread_count: int = Field(default=2, ge=1, le=64)
+    """Threads of an embedded warehouse."""
+    statement_log: Path | None = None
+    """File to which an embedded warehouse appends a line for each statement that starts and ends."""
+    fault_file: Path | None = None
+    """File that tells an embedded warehouse what shall go wrong; for tests of a running suite."""
+
+    @model_validator(mode="after")
+    def _watchers_leave_threads(self) -> Self:
+        if self.max_watcher_count >= self.worker_thread_count:
+            raise ValueError("max_watcher_count must be below worker_thread_count, or watching would stop answering")
+        return self

@@ -1,0 +1,150 @@
+"""What is known of running and finished queries outside this process: progress, chunk pointers, records, owners.
+
+The port and its in-memory implementation. Keys are the suite's: `batch:*` and `query:*` belong to the query engine.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from sluice_rpc.ports import Clock
+
+MAX_ENTRY_COUNT = 20_000
+"""Entries the memory keeps; the oldest go first."""
+
+
+def progress_key(dataset: str, query_id: str) -> str:
+    """Return the key of a query's progress hash."""
+    return f"batch:{dataset}:{query_id}:meta"
+
+
+def chunk_key(dataset: str, query_id: str, index: int) -> str:
+    """Return the key of the pointer to a chunk's frame."""
+    return f"batch:{dataset}:{query_id}:chunk:{index}"
+
+
+def query_key(query_id: str) -> str:
+    """Return the key of a query's record."""
+    return f"query:{query_id}"
+
+
+def owner_key(query_id: str) -> str:
+    """Return the key of the lease that the process running a query holds."""
+    return f"query:{query_id}:owner"
+
+
+class StateStore(Protocol):
+    """Small facts by key, each with a life of its own. Nothing here raises when the store is away."""
+
+    def write_progress(self, dataset: str, query_id: str, fields: Mapping[str, str], ttl_s: float) -> None:
+        """Replace the progress of a query."""
+        ...
+
+    def read_progress(self, dataset: str, query_id: str) -> dict[str, str] | None:
+        """Return the progress of a query, or None where nothing is known."""
+        ...
+
+    def write_chunk(self, dataset: str, query_id: str, index: int, frame_id: str, ttl_s: float) -> None:
+        """Point at the frame of a chunk."""
+        ...
+
+    def read_chunk(self, dataset: str, query_id: str, index: int) -> str | None:
+        """Return the frame id of a chunk, or None."""
+        ...
+
+    def write_query(self, query_id: str, record: str, ttl_s: float) -> None:
+        """Replace the record of a query, a JSON text."""
+        ...
+
+    def read_query(self, query_id: str) -> str | None:
+        """Return the record of a query, or None."""
+        ...
+
+    def hold(self, query_id: str, owner: str, ttl_s: float) -> None:
+        """Say that `owner` runs the query for the next `ttl_s` seconds; said again, it is prolonged."""
+        ...
+
+    def owner(self, query_id: str) -> str | None:
+        """Return who runs the query now, or None."""
+        ...
+
+    def let_go(self, query_id: str, owner: str) -> None:
+        """Say that `owner` no longer runs the query; another owner's lease is left alone."""
+        ...
+
+    def close(self) -> None:
+        """Free connections."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Entry:
+    value: str | dict[str, str]
+    until: float
+
+
+class MemoryState:
+    """The state inside this process; what a process without Redis has."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._entries: dict[str, _Entry] = {}
+        # Guards the entries; nothing slow happens under it.
+        self._lock = threading.Lock()
+
+    def write_progress(self, dataset: str, query_id: str, fields: Mapping[str, str], ttl_s: float) -> None:
+        self._write(progress_key(dataset, query_id), dict(fields), ttl_s)
+
+    def read_progress(self, dataset: str, query_id: str) -> dict[str, str] | None:
+        value = self._read(progress_key(dataset, query_id))
+        return dict(value) if isinstance(value, dict) else None
+
+    def write_chunk(self, dataset: str, query_id: str, index: int, frame_id: str, ttl_s: float) -> None:
+        self._write(chunk_key(dataset, query_id, index), frame_id, ttl_s)
+
+    def read_chunk(self, dataset: str, query_id: str, index: int) -> str | None:
+        return self._text(chunk_key(dataset, query_id, index))
+
+    def write_query(self, query_id: str, record: str, ttl_s: float) -> None:
+        self._write(query_key(query_id), record, ttl_s)
+
+    def read_query(self, query_id: str) -> str | None:
+        return self._text(query_key(query_id))
+
+    def hold(self, query_id: str, owner: str, ttl_s: float) -> None:
+        self._write(owner_key(query_id), owner, ttl_s)
+
+    def owner(self, query_id: str) -> str | None:
+        return self._text(owner_key(query_id))
+
+    def let_go(self, query_id: str, owner: str) -> None:
+        with self._lock:
+            entry = self._entries.get(owner_key(query_id))
+            if entry is not None and entry.value == owner:
+                del self._entries[owner_key(query_id)]
+
+    def close(self) -> None:
+        with self._lock:
+            self._entries.clear()
+
+    def _write(self, key: str, value: str | dict[str, str], ttl_s: float) -> None:
+        with self._lock:
+            self._entries.pop(key, None)
+            self._entries[key] = _Entry(value, self._clock.monotonic() + ttl_s)
+            while len(self._entries) > MAX_ENTRY_COUNT:
+                del self._entries[next(iter(self._entries))]
+
+    def _read(self, key: str) -> str | dict[str, str] | None:
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None or entry.until <= self._clock.monotonic():
+                self._entries.pop(key, None)
+                return None
+            return entry.value
+
+    def _text(self, key: str) -> str | None:
+        value = self._read(key)
+        return value if isinstance(value, str) else None
