@@ -104,4 +104,4 @@ def test_without_a_redis_program_nobody_is_told_of_redis(files: SuiteFiles) -> N
 
 def test_the_warehouse_is_named_by_its_absolute_path(files: SuiteFiles) -> None:
     engine = next(program for program in suite_programs(PORTS, files, None) if program.name == "query-engine")
-    assert engine.environment["SLUICE_QUERY_ENGINE_WAREHOUSE_URL"] == f"duckdb:///{str(files.plant).lstrip('/')}"
+    assert engine.environment["SLUICE_QUERY_ENGINE_WAREHOUSE_URL"] == f"duckdb://{files.plant}"

@@ -161,7 +161,7 @@ def _welcome(url: str, datasets: list[str], data_dir: DataDir, folder: PlantFold
   logs        {data_dir.logs}
 
   Ask a year of holds:
-    curl -s {url}/api/hold-history/query -H 'Content-Type: application/json' \\\\
+    curl -s {url}/api/hold-history/query -H 'Content-Type: application/json' \\
          -d '{{"start_date": "{dates[0]}", "end_date": "{dates[1]}"}}'
   Look at it again, with the query_id of that answer:
     curl -s '{url}/api/hold-history/view?query_id=QUERY_ID&view=reason_pareto&hold_type=all'

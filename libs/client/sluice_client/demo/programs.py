@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from sluice_client.demo.probe import grpc_probe, http_probe, redis_probe
 from sluice_client.demo.watch import Program
@@ -87,7 +88,7 @@ def suite_programs(
 
 def _settings(ports: SuitePorts, files: SuiteFiles, redis_url: str) -> dict[str, dict[str, str]]:
     query_engine, lineage, cache = (f"{LOOPBACK}:{port}" for port in (ports.query_engine, ports.lineage, ports.cache))
-    warehouse = {"WAREHOUSE_URL": f"duckdb:///{files.plant.absolute().as_posix().lstrip('/')}"}
+    warehouse = {"WAREHOUSE_URL": f"duckdb://{quote(files.plant.absolute().as_posix())}"}
     if files.statement_log is not None:
         warehouse["STATEMENT_LOG"] = str(files.statement_log)
     if files.fault_file is not None:
