@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from sluice_gateway import problems
 from sluice_gateway.errors import AnswerCut, ClientLeft, MethodNotAllowed, NoSuchPath, RequestBroken
@@ -44,9 +45,9 @@ class Routes:
     lineage: LineageRoutes
 
 
-def build_app(routes: Routes, metrics: HttpMetrics, ids: Ids, root_path: str) -> FastAPI:
+def build_app(routes: Routes, metrics: HttpMetrics, ids: Ids, root_path: str) -> ASGIApp:
     """Return the application; first match wins, so the routes of datasets, which may hold slashes, come last."""
-    app = FastAPI(title="Sluice", docs_url=None, redoc_url=None, openapi_url=None, root_path=root_path)
+    app = FastAPI(title="Sluice", docs_url=None, redoc_url=None, openapi_url=None)
     table: list[tuple[str, str, Callable[..., Any]]] = [
         ("GET", "/", routes.pages.landing),
         ("GET", "/docs", routes.pages.docs),
@@ -76,8 +77,8 @@ def build_app(routes: Routes, metrics: HttpMetrics, ids: Ids, root_path: str) ->
     app.mount("/docs/files", StaticFiles(directory=swagger_ui_bundle.swagger_ui_path))
     app.mount("/static", StaticFiles(directory=STATIC_DIR))
     _handle_errors(app)
-    app.add_middleware(RequestScope, metrics=metrics, ids=ids)
-    return app
+    # Around the framework, its own handler of faults included, so that every answer has its request id.
+    return RequestScope(app, metrics, ids, root_path)
 
 
 def _handle_errors(app: FastAPI) -> None:

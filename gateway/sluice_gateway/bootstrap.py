@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from sluice_rpc.client import open_aio_channel
 from sluice_rpc.ports import Clock, Ids, RandomIds, SystemClock
+from starlette.types import ASGIApp
 
 from sluice_gateway.app import Routes, build_app
 from sluice_gateway.connection import Patience
@@ -36,7 +36,7 @@ class Gateway:
         closing: what must be closed at the end.
     """
 
-    app: FastAPI
+    app: ASGIApp
     patience: Patience
     closing: AsyncExitStack
 

@@ -27,15 +27,17 @@ _QUIET_PREFIXES = ("/health", "/metrics")
 class RequestScope:
     """Gives a request its id, taken from `X-Request-Id` when that is well-formed, and reports how it ended."""
 
-    def __init__(self, app: ASGIApp, metrics: HttpMetrics, ids: Ids) -> None:
+    def __init__(self, app: ASGIApp, metrics: HttpMetrics, ids: Ids, root_path: str) -> None:
         self._app = app
         self._metrics = metrics
         self._ids = ids
+        self._root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope = self._under_root(scope)
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else self._ids.new()
         status = 0
@@ -53,6 +55,13 @@ class RequestScope:
                 await self._app(scope, receive, send_with_headers)
             finally:
                 self._report(scope, status, time.perf_counter() - started)
+
+    def _under_root(self, scope: Scope) -> Scope:
+        """The scope as ASGI wants it, with the prefix in front of its path, whether or not the proxy cut it off."""
+        path = scope["path"]
+        if not path.startswith(f"{self._root_path}/"):
+            path = self._root_path + path
+        return {**scope, "root_path": self._root_path, "path": path}
 
     def _report(self, scope: Scope, status: int, elapsed_s: float) -> None:
         # The template, never the path: a label and a log field from a closed set.

@@ -92,9 +92,15 @@ async def http(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+@pytest.fixture
+async def gateway_raising(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that sees an answer cut short as the exception that makes the server close the connection."""
+    transport = httpx.ASGITransport(gateway.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://sluice.test") as client:
+        yield client
+
+
 def opened(gateway: Gateway, peer: str = "127.0.0.1") -> httpx.AsyncClient:
     """Return a client that comes from `peer`."""
     transport = httpx.ASGITransport(gateway.app, raise_app_exceptions=False, client=(peer, 50000))
     return httpx.AsyncClient(transport=transport, base_url="http://sluice.test")
-
-

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import grpc
 import pyarrow as pa
@@ -84,8 +85,12 @@ def hold_history() -> pb.Dataset:
             "properties": {"start_date": {"type": "string", "format": "date"}, "end_date": {"type": "string"}},
         }
     )
-    texts = {"type": "array", "items": {"type": "string"}}
-    sides = {"type": "object", "properties": {"include": texts, "exclude": texts}, "additionalProperties": False}
+    texts: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
+    sides: dict[str, Any] = {
+        "type": "object",
+        "properties": {"include": texts, "exclude": texts},
+        "additionalProperties": False,
+    }
     made.filters_schema.update(
         {
             "type": "object",
@@ -116,7 +121,9 @@ class FakeQueryService(rpc.QueryServiceServicer):
         failures: what a method raises, by its name.
         started: what StartQuery answers.
         changes: what WatchQuery streams; when they end before the query does, it waits until the caller leaves.
-        pages: `page` of paged views.
+        receipt, tables: what views, exports and frames answer.
+        breaks_after_piece: what an export raises once its first piece is sent.
+        stalling: a method that answers nothing until its caller has left.
         requests: what it was asked, in order.
         metadata: of the last call.
         left: set when a watcher has gone before the end.
@@ -128,6 +135,7 @@ class FakeQueryService(rpc.QueryServiceServicer):
     receipt: table_pb2.Receipt = field(default_factory=receipt)
     tables: dict[str, pa.Table] = field(default_factory=lambda: {"trend": TREND, "list": LIST})
     breaks_after_piece: ServiceError | None = None
+    stalling: str = ""
     requests: list[object] = field(default_factory=list)
     metadata: dict[str, str] = field(default_factory=dict)
     watched: threading.Event = field(default_factory=threading.Event)
@@ -147,6 +155,10 @@ class FakeQueryService(rpc.QueryServiceServicer):
             next_page_token=str(position + 1) if position + 1 < len(everything) else "",
             plant_time="2025-12-31T12:00:00",
         )
+
+    def GetDataset(self, request: pb.GetDatasetRequest, context: grpc.ServicerContext) -> pb.GetDatasetResponse:
+        self._enter("GetDataset", request, context)
+        return pb.GetDatasetResponse(dataset=hold_history())
 
     def PlanQuery(self, request: pb.PlanQueryRequest, context: grpc.ServicerContext) -> pb.PlanQueryResponse:
         self._enter("PlanQuery", request, context)
@@ -215,6 +227,10 @@ class FakeQueryService(rpc.QueryServiceServicer):
     def _enter(self, method: str, request: object, context: grpc.ServicerContext) -> None:
         self.requests.append(request)
         self.metadata = {str(key): str(value) for key, value in context.invocation_metadata()}
+        if method == self.stalling:
+            ended = threading.Event()
+            context.add_callback(ended.set)
+            ended.wait(30)
         if method in self.failures:
             raise self.failures[method]
 

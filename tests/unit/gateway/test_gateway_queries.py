@@ -257,9 +257,7 @@ async def test_silence_is_filled_with_comments_until_the_process_stops(
     assert ": still running" in (await asyncio.wait_for(reading, 5)).text
 
 
-async def test_a_watch_that_breaks_ends_with_a_problem_event(
-    http: httpx.AsyncClient, engine: FakeQueryService
-) -> None:
+async def test_a_watch_that_breaks_ends_with_a_problem_event(http: httpx.AsyncClient, engine: FakeQueryService) -> None:
     engine.failures["WatchQuery"] = NotFound("no longer there", reason="CACHE_EXPIRED")
 
     response = await http.get(f"/api/queries/{QUERY_ID}/events")
