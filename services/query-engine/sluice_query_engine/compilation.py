@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Final
 
 import duckdb
 import pyarrow as pa
+import sqlglot
 
 from sluice_query_engine import export, views
 from sluice_query_engine.dataset import (
@@ -33,9 +33,6 @@ QUERY_BINDS: Final[Mapping[str, BindPython]] = {
 }
 """Every bind that a manifest brings, with a sample value of its type. Clips, derived tables, views and predicates may
 bind these and nothing else, but for the groups of their own pattern."""
-
-_ORDERED: Final = re.compile(r"\border\s+by\b", re.IGNORECASE)
-_SELECTED: Final = re.compile(r"\bselected\b")
 
 
 def compile_dataset(dataset: Dataset, folder: Path) -> dict[str, pa.Schema]:
@@ -69,7 +66,8 @@ def compile_dataset(dataset: Dataset, folder: Path) -> dict[str, pa.Schema]:
 
 def _compile_view(connection: duckdb.DuckDBPyConnection, dataset: Dataset, view: View, folder: Path) -> pa.Schema:
     toml, path = folder / "dataset.toml", folder / "views" / f"{view.name}.sql"
-    if bool(view.filters) != bool(_SELECTED.search(view.sql)):
+    tree = _tree(view.sql, path)
+    if bool(view.filters) != any(table.name == "selected" for table in tree.find_all(sqlglot.exp.Table)):
         raise CatalogError(path, "", "reads `selected` exactly when filters are declared for it")
     if view.paged:
         for key in view.sort_keys:
@@ -81,7 +79,7 @@ def _compile_view(connection: duckdb.DuckDBPyConnection, dataset: Dataset, view:
                 toml,
                 f"views.{view.name}.sort.{key.name}",
             )
-    elif not _ORDERED.search(view.sql):
+    elif tree.args.get("order") is None:
         raise CatalogError(path, "", "has no order by")
     [statement] = views.compose(dataset, [view.name], {})
     schema = _compile(connection, statement.sql, {**QUERY_BINDS, **statement.binds}, path, "")
@@ -126,6 +124,13 @@ def _compile(
     except duckdb.Error as error:
         # The first lines say what and where; the rest points into the text with carets.
         raise CatalogError(path, where, f"does not compile: {str(error).splitlines()[0]}") from error
+
+
+def _tree(sql: str, path: Path) -> sqlglot.exp.Expr:
+    try:
+        return sqlglot.parse_one(sql, dialect="duckdb")
+    except sqlglot.errors.ParseError as error:
+        raise CatalogError(path, "", f"does not compile: {str(error).splitlines()[0]}") from error
 
 
 def _check_columns(path: Path, where: str, declared: Iterable[str], found: list[str]) -> None:

@@ -13,53 +13,45 @@ with hold as (
         hold_time, hold_employee, hold_comment, release_time, release_employee, release_comment, ncr,
         future_hold_comment
     from carry_in
-),
-
-dated as (
-    select
-        *,
-        cast(hold_time + interval '16 hours 30 minutes' as date) as hold_day,
-        cast(release_time + interval '16 hours 30 minutes' as date) as release_day,
-        date_diff('second', hold_time, coalesce(release_time, cast($as_of_time as timestamp))) / 3600.0 as hold_hours
-    from hold
 )
 
 select
-    dated.history_id,
-    dated.container_id,
-    dated.lot_id,
-    dated.workorder,
-    dated.product,
-    dated.package,
-    dated.workcenter,
-    coalesce(workcenter_groups.workcenter_group, dated.workcenter) as workcenter_group,
-    dated.hold_reason_id,
-    dated.hold_reason,
+    hold.history_id,
+    hold.container_id,
+    hold.lot_id,
+    hold.workorder,
+    hold.product,
+    hold.package,
+    hold.workcenter,
+    coalesce(workcenter_groups.workcenter_group, hold.workcenter) as workcenter_group,
+    hold.hold_reason_id,
+    hold.hold_reason,
     case
-        when dated.hold_reason in (select reason from non_quality_reasons) then 'non-quality'
+        when hold.hold_reason in (select reason from non_quality_reasons) then 'non-quality'
         else 'quality'
     end as hold_type,
-    dated.qty,
-    dated.hold_day,
-    dated.hold_time,
-    dated.hold_employee,
-    dated.hold_comment,
-    dated.release_day,
-    dated.release_time,
-    dated.release_employee,
-    dated.release_comment,
-    cast(dated.hold_hours as double) as hold_hours,
-    dated.ncr,
-    dated.future_hold_comment,
-    dated.future_hold_comment is not null as is_future_hold,
+    hold.qty,
+    cast(hold.hold_time + interval '16 hours 30 minutes' as date) as hold_day,
+    hold.hold_time,
+    hold.hold_employee,
+    hold.hold_comment,
+    cast(hold.release_time + interval '16 hours 30 minutes' as date) as release_day,
+    hold.release_time,
+    hold.release_employee,
+    hold.release_comment,
+    date_diff('second', hold.hold_time, coalesce(hold.release_time, cast($as_of_time as timestamp)))
+        / cast(3600 as double) as hold_hours,
+    hold.ncr,
+    hold.future_hold_comment,
+    hold.future_hold_comment is not null as is_future_hold,
     cast(row_number() over (
-        partition by dated.container_id, dated.hold_day
-        order by dated.hold_time desc, dated.history_id desc
+        partition by hold.container_id, hold_day
+        order by hold.hold_time desc, hold.history_id desc
     ) as integer) as rn_hold_day,
     cast(row_number() over (
-        partition by dated.container_id, dated.hold_reason_id
-        order by dated.hold_time, dated.history_id
+        partition by hold.container_id, hold.hold_reason_id
+        order by hold.hold_time, hold.history_id
     ) as integer) as rn_reason
-from dated
-left join workcenter_groups on workcenter_groups.workcenter = dated.workcenter
-order by dated.hold_time, dated.history_id
+from hold
+left join workcenter_groups on workcenter_groups.workcenter = hold.workcenter
+order by hold.hold_time, hold.history_id
