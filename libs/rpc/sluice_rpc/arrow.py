@@ -92,7 +92,8 @@ class _PieceReader(io.RawIOBase):
             if not self._rest:
                 piece = next(self._pieces, None)
                 if piece is None:
-                    break
+                    # Arrow itself takes an end between two messages for the end of the stream, rows missing or not.
+                    raise pa.ArrowInvalid("the IPC stream ends before its end marker")
                 self._rest = memoryview(piece)
             part = self._take(missing)
             taken.append(part)

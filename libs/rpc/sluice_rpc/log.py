@@ -25,8 +25,15 @@ def configure_log(process: str, *, level: str = "info", style: str = "auto") -> 
         if pretty
         else structlog.processors.JSONRenderer(ensure_ascii=False)
     )
+
+    def name_process(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        # A context variable would reach only the thread that sets it, and calls are answered by others.
+        event.setdefault("process", process)
+        return event
+
     processors: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        name_process,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
@@ -39,4 +46,3 @@ def configure_log(process: str, *, level: str = "info", style: str = "auto") -> 
         logger_factory=structlog.PrintLoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(process=process)

@@ -16,7 +16,7 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 
 from sluice_rpc.interceptors import ServerInterceptor
-from sluice_rpc.settings import ProcessSettings
+from sluice_rpc.settings import ProcessSettings, SettingsError
 from sluice_rpc.telemetry import RpcMetrics, serve_metrics
 
 log = structlog.get_logger()
@@ -67,8 +67,15 @@ class RpcServer:
         self.port = 0
 
     def start(self) -> int:
-        """Bind, serve, report SERVING, and return the port."""
-        self.port = self._server.add_insecure_port(self._settings.listen)
+        """Bind, serve, report SERVING, and return the port.
+
+        Raises:
+            SettingsError: the address is taken or no address of this machine.
+        """
+        try:
+            self.port = self._server.add_insecure_port(self._settings.listen)
+        except RuntimeError as error:
+            raise SettingsError(f"listen: {self._settings.listen} cannot be bound") from error
         self._server.start()
         self.report(serving=True)
         log.info("serving", listen=self._settings.listen, port=self.port)

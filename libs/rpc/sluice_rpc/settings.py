@@ -47,8 +47,8 @@ class ProcessSettings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-            raise SettingsError(problems) from None
+            problems = [f"{cls._variable_of(item['loc'])}: {item['msg']}" for item in error.errors()]
+            raise SettingsError("; ".join(problems)) from None
 
     @classmethod
     def variable_names(cls) -> dict[str, list[str]]:
@@ -61,6 +61,13 @@ class ProcessSettings(BaseSettings):
             others = [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else []
             names[own] = [own, *(choice for choice in others if choice not in (own, name))]
         return names
+
+    @classmethod
+    def _variable_of(cls, location: tuple[int | str, ...]) -> str:
+        # Pydantic names a field, or the alias by which a value came in; people know variables only.
+        first = str(location[0]) if location else ""
+        prefix = str(cls.model_config.get("env_prefix", "")).upper()
+        return f"{prefix}{first.upper()}" if first in cls.model_fields else first or "settings"
 
     @classmethod
     def _unknown_variables(cls) -> set[str]:

@@ -59,7 +59,9 @@ class StatementWatch:
         with self._changed:
             left_s = max(0.0, self._until - time.monotonic())
             self._changed.wait_for(lambda: self._ended or self._reason is not None, left_s)
-            self._notice_deadline()
+            if not self._ended and self._reason is None:
+                self._reason = "timeout"
+                self._changed.notify_all()
             pause_s = _FIRST_PAUSE_S
             while not self._ended:
                 self._interrupt()
