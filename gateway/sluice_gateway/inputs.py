@@ -152,10 +152,16 @@ def _typed(name: str, texts: Sequence[str], definition: Definition, fields: froz
 
 
 def _typed_list(name: str, texts: Sequence[str], kinds: frozenset[str]) -> JSON:
-    if len(texts) == 1 and texts[0].lstrip().startswith(("[", "{")):
-        return body.parse(texts[0], name)
-    values: list[JSON] = [*_split(texts)]
-    return values[0] if len(values) == 1 and "string" in kinds else values
+    values: list[JSON] = []
+    for text in texts:
+        whole = body.parse(text, name) if text.lstrip().startswith(("[", "{")) else [*_split([text])]
+        if not isinstance(whole, list):
+            if len(texts) > 1:
+                raise InvalidParameter(shortened(name), "is given more than once")
+            return whole
+        values += whole
+    from_json = texts[0].lstrip().startswith("[")
+    return values[0] if len(values) == 1 and "string" in kinds and not from_json else values
 
 
 def _split(texts: Sequence[str]) -> list[str]:

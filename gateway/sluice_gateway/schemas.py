@@ -57,7 +57,9 @@ def _check_members(schema: Schema, value: JSON, field: str) -> Iterator[FieldVio
     elif isinstance(value, list):
         items = schema.get("items")
         longest = schema.get("maxItems")
-        if isinstance(longest, int) and len(value) > longest:
+        if not value and schema.get("minItems"):
+            yield FieldViolation(field, "must hold at least one value")
+        elif isinstance(longest, int) and len(value) > longest:
             yield FieldViolation(field, f"must hold at most {longest:,} values")
         elif isinstance(items, dict):
             # One wrong member says enough; a list may hold thousands.
@@ -72,8 +74,11 @@ def _check_members(schema: Schema, value: JSON, field: str) -> Iterator[FieldVio
 def _check_text(schema: Schema, value: str, field: str) -> Iterator[FieldViolation]:
     pattern = schema.get("pattern")
     longest = schema.get("maxLength")
-    if isinstance(pattern, str) and not re.search(pattern, value):
+    least = schema.get("minLength")
+    if isinstance(pattern, str) and not re.search(_in_python(pattern), value):
         yield FieldViolation(field, f"must match {pattern}")
+    if isinstance(least, int) and len(value) < least:
+        yield FieldViolation(field, "must not be empty" if least == 1 else f"must be at least {least} characters long")
     if isinstance(longest, int) and len(value) > longest:
         yield FieldViolation(field, f"must be at most {longest:,} characters long")
 
@@ -97,6 +102,11 @@ def _check_object(schema: Schema, value: dict[str, JSON], field: str) -> Iterato
         elif schema.get("additionalProperties") is False:
             yield FieldViolation(field, f"may only hold {', '.join(members)}")
             return
+
+
+def _in_python(pattern: str) -> str:
+    """The pattern as Python spells it; JSON Schema has ECMAScript's named groups."""
+    return re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", pattern)
 
 
 def _alternatives(schema: Schema) -> list[dict[str, JSON]]:

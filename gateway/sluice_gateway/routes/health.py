@@ -50,13 +50,16 @@ class HealthRoutes:
         return Response(render.dumps({"status": "serving"}), media_type="application/json")
 
     async def health(self) -> Response:
-        """Show each process, and the reason where one does not serve."""
+        """Show each process, and the reason where one does not serve; 503 then, with the same content."""
         reasons = await self._reasons()
         processes: dict[str, JSON] = {"gateway": {"status": "serving", "reason": None}}
         for name, reason in reasons.items():
             processes[name] = {"status": "not_serving" if reason else "serving", "reason": reason or None}
-        status = "degraded" if any(reasons.values()) else "serving"
-        return Response(render.dumps({"status": status, "processes": processes}), media_type="application/json")
+        degraded = any(reasons.values())
+        content = render.dumps({"status": "degraded" if degraded else "serving", "processes": processes})
+        if degraded:
+            return Response(content, 503, {"Retry-After": "2"}, media_type="application/json")
+        return Response(content, media_type="application/json")
 
     async def metrics(self) -> Response:
         """Return the figures of this process."""

@@ -96,9 +96,16 @@ def hold_history() -> pb.Dataset:
             "type": "object",
             "properties": {
                 "hold_type": {"type": "string", "enum": ["quality", "non-quality", "all"]},
-                "record_type": {"type": "array", "items": {"type": "string", "enum": ["new", "on_hold", "released"]}},
-                "reason": {"anyOf": [{"type": "string"}, texts, sides]},
-                "day_filter": {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}:(new|release)$"},
+                "record_type": {
+                    "type": "array",
+                    "items": {"type": "string", "enum": ["new", "on_hold", "released"]},
+                    "minItems": 1,
+                },
+                "reason": {"oneOf": [{"type": "string", "minLength": 1}, texts, sides]},
+                "day_filter": {
+                    "type": "string",
+                    "pattern": "^(?:(?<day>[0-9]{4}-[0-9]{2}-[0-9]{2}):(?<kind>new|release))$",
+                },
                 "min_qty": {"type": "integer", "minimum": 0},
             },
         }

@@ -124,8 +124,10 @@ async def test_not_ready_names_who_does_not_serve(http: httpx.AsyncClient, behin
 async def test_health_tells_each_process_apart(behind: Behind) -> None:
     gateway = await build(behind.settings(lineage_target="127.0.0.1:1"))
     async with gateway.closing, opened(gateway) as client:
-        body = (await client.get("/health")).json()
+        response = await client.get("/health")
 
+    body = response.json()
+    assert response.status_code == 503
     assert body["status"] == "degraded"
     assert body["processes"]["lineage"] == {"status": "not_serving", "reason": "lineage cannot be reached"}
     assert body["processes"]["cache"] == {"status": "serving", "reason": None}

@@ -86,6 +86,19 @@ async def test_the_json_form_holds_values_with_commas(http: httpx.AsyncClient, e
     assert pb.ReadViewRequest(filters=asked_view(engine).filters) == _filters({"reason": {"exclude": ["Yield, low"]}})
 
 
+async def test_repeated_json_forms_are_joined(http: httpx.AsyncClient, engine: FakeQueryService) -> None:
+    await http.get(VIEW, params={"query_id": QUERY_ID, "reason": ['["Yield, low"]', "Scratch", '["[x]"]']})
+
+    expected = _filters({"reason": ["Yield, low", "Scratch", "[x]"]})
+    assert pb.ReadViewRequest(filters=asked_view(engine).filters) == expected
+
+
+async def test_a_pattern_with_named_groups_is_understood(http: httpx.AsyncClient) -> None:
+    response = await http.get(f"{VIEW}&day_filter=2025-01-01:new")
+
+    assert response.status_code == 200
+
+
 async def test_a_posted_view_takes_exact_values(http: httpx.AsyncClient, engine: FakeQueryService) -> None:
     response = await http.post(
         "/api/hold-history/view", json={"query_id": QUERY_ID, "views": ["list"], "reason": ["a,b"], "order": "desc"}

@@ -236,6 +236,8 @@ HOSTILE_BODIES = {
     "unknown side": b'{"reason": {"only": []}}',
     "number in a side": b'{"reason": {"include": [1]}}',
     "sql in a pattern": b'{"day_filter": "2025-01-01:new\' or 1=1 --"}',
+    "empty list": b'{"record_type": []}',
+    "empty reason": b'{"reason": ""}',
     "page of text": b'{"page": "abc"}',
     "page of truth": b'{"page": true}',
     "page 0": b'{"page": 0}',
