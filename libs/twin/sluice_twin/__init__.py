@@ -1,6 +1,6 @@
 """The twin: a seeded plant in a DuckDB file with the warehouse's tables, and the truths planted in it.
 
-Nothing here reads the product's datasets; the judge in `truth` works from the fact sheets alone.
+Nothing here reads the product's datasets; the judge in `truth` works from the plant's rules alone.
 """
 
 from sluice_twin.digests import digests
