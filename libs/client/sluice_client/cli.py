@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from sluice_client.gateway import Gateway, GatewayError
-from sluice_client.output import Format
+from sluice_client.output import Format, screen
 from sluice_client.query_command import QueryRequest, QueryRun, refuses_terminal
 from sluice_client.settings import DEFAULT_URL, Settings
 
@@ -125,7 +125,7 @@ def query(
     notes = Console(stderr=True)
     try:
         with Gateway(_url(url)) as gateway:
-            QueryRun(gateway, request, Console(), notes).run()
+            QueryRun(gateway, request, screen(), notes).run()
     except KeyboardInterrupt:
         notes.print("withdrawn")
         raise SystemExit(_EXIT_INTERRUPTED) from None
@@ -139,7 +139,7 @@ def datasets(*, url: Url = "") -> None:
         for found in gateway.datasets():
             views = ", ".join(view["name"] for view in found["views"])
             table.add_row(found["name"], found["title"], views, f"{found['max_range_days']} days")
-    Console().print(table)
+    screen().print(table)
 
 
 @app.command()
@@ -155,9 +155,12 @@ def health(*, url: Url = "") -> None:
         raise SystemExit(_EXIT_FAILED)
 
 
-def _parts(answer: dict[str, object]) -> list[tuple[str, object]]:
-    parts = answer.get("services", answer)
-    return list(parts.items()) if isinstance(parts, dict) else []
+def _parts(answer: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return each process with its state and, where it has one, the reason."""
+    return [
+        (name, " ".join(filter(None, (part.get("status"), part.get("reason")))))
+        for name, part in answer.get("processes", {}).items()
+    ]
 
 
 def _url(given: str) -> str:

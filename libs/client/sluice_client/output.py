@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+_NO_WIDTH = 10_000
 _NUMBERS = ("int", "uint", "float", "double", "decimal")
 
 
@@ -49,12 +50,18 @@ def write_rows(reader: pa.RecordBatchReader, form: Format, out: Path | None) -> 
     return row_count
 
 
+def screen() -> Console:
+    """Return standard output for people: as wide as the terminal, and as wide as a table needs where there is none."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_NO_WIDTH)
+
+
 def print_table(console: Console, columns: Sequence[dict[str, Any]], rows: Sequence[Sequence[object]]) -> None:
     """Print rows under their column names; numbers stand right, NULL is empty."""
     table = Table(header_style="bold", pad_edge=False)
     for column in columns:
         numeric = str(column.get("type", "")).startswith(_NUMBERS)
-        table.add_column(str(column["name"]), justify="right" if numeric else "left", overflow="fold")
+        table.add_column(str(column["name"]), justify="right" if numeric else "left", no_wrap=numeric)
     for row in rows:
         # Text, or a value such as `[red]` would be read as markup.
         table.add_row(*(Text("" if value is None else str(value)) for value in row))
