@@ -63,6 +63,7 @@ class HoldFrame:
         references: Mapping[str, pa.Table],
     ) -> None:
         self.dataset = dataset
+        self._parts, self._as_of, self._references = parts, as_of, references
         covered = dataset.day_rule.range_of(start, end)
         self._binds: dict[str, object] = {
             "start_time": covered.start,
@@ -81,9 +82,13 @@ class HoldFrame:
             self._connection.register(part.name, clipped)
         self._connection.register(dataset.derived.name, self._run(dataset.derived.sql, {}))
 
+    def narrowed(self, start: date, end: date) -> HoldFrame:
+        """Return the frame of a range within this one, made of the same unclipped parts."""
+        return HoldFrame(self.dataset, self._parts, start, end, self._as_of, self._references)
+
     def holds(self, order: str = "history_id") -> list[Row]:
         """Return the rows of the main table."""
-        return self._run(f"select * from {self.dataset.derived.name} order by {order}", {}).to_pylist()
+        return _rows(self._run(f"select * from {self.dataset.derived.name} order by {order}", {}))
 
     def table(self, view: str, filters: Mapping[str, object] | None = None, **paging: Any) -> pa.Table:
         """Return a view; the page is clamped to the last one as a server does."""
@@ -94,7 +99,7 @@ class HoldFrame:
 
     def rows(self, view: str, filters: Mapping[str, object] | None = None, **paging: Any) -> list[Row]:
         """Return the rows of a view."""
-        return self.table(view, filters, **paging).to_pylist()
+        return _rows(self.table(view, filters, **paging))
 
     def count(self, view: str, filters: Mapping[str, object] | None = None) -> int:
         """Return the rows of a paged view without paging."""
@@ -109,7 +114,7 @@ class HoldFrame:
     def exported(self, filters: Mapping[str, object] | None = None, **order: Any) -> list[Row]:
         """Return all rows of the rows view."""
         statement = export.rows_statement(self.dataset, "", filters, **order)
-        return self._run(statement.sql, statement.binds).to_pylist()
+        return _rows(self._run(statement.sql, statement.binds))
 
     def options(self, filters: Mapping[str, object] | None = None) -> dict[str, list[tuple[str, int]]]:
         """Return values and row counts by filter."""
@@ -123,6 +128,11 @@ class HoldFrame:
         used = duckdb.extract_statements(sql)[0].named_parameters
         given = {name: value for name, value in self._binds.items() if name in used}
         return self._connection.sql(sql, params={**given, **binds}).to_arrow_table()
+
+
+def _rows(table: pa.Table) -> list[Row]:
+    rows: list[Row] = table.to_pylist()
+    return rows
 
 
 def hand_made(

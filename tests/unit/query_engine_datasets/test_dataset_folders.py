@@ -98,7 +98,12 @@ REASONS = "references/non_quality_reasons/reference.toml"
         (PARETO, "from selected", "from holds", f"{PARETO}: reads `selected` exactly when filters are declared for it"),
         (PARETO, "order by qty desc, reason\n", "\n", f"{PARETO}: has no order by"),
         (PARETO, "sum(qty) as qty", "sum($least) as qty", f"{PARETO}: binds $least; there are"),
-        (SLICE, "< :end_time", "< :until", f"{SLICE}: a part cut by time binds exactly end_time, row_limit, start_time"),
+        (
+            SLICE,
+            "< :end_time",
+            "< :until",
+            f"{SLICE}: a part cut by time binds exactly end_time, row_limit, start_time",
+        ),
         (SLICE, "-- One row", "select 1 --", f"{SLICE}: has no header comment"),
         (REASONS, "ttl_s = 86400", "ttl_s = 0", f"{REASONS}: ttl_s: is 0, below 1"),
         (REASONS, 'reason = "Process trial"', "reason = 7", f"{REASONS}: rows: do not fit the declared columns"),

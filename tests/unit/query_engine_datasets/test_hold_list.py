@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import pytest
 from sluice_query_engine.dataset import Dataset
@@ -29,7 +30,7 @@ COLUMNS = [
 ]
 
 
-def lots(frame: HoldFrame, **order: object) -> str:
+def lots(frame: HoldFrame, **order: Any) -> str:
     """Return the lots of the first page in their order."""
     return "".join(row["lot_id"] for row in frame.rows("list", {"hold_type": "all"}, **order))
 
@@ -154,7 +155,7 @@ def test_no_rows_are_one_empty_page(dataset: Dataset) -> None:
 
 
 def test_pages_laid_end_to_end_are_the_export(seven: HoldFrame) -> None:
-    order = {"sort": "qty", "descending": True}
+    order: dict[str, Any] = {"sort": "qty", "descending": True}
     pages = [row for page in (1, 2, 3) for row in seven.rows("list", page=page, page_size=3, **order)]
     assert pages == seven.exported(**order)
     assert len(pages) == 7

@@ -77,7 +77,7 @@ BINDS = {"start_time": START, "end_time": END, "row_limit": 1000}
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     """A plant of a dozen holds and a few dictionary rows."""
-    tables = {
+    tables: dict[str, list[Row]] = {
         CONTAINERS: [
             {
                 "CONTAINERID": "00000000000000A1",
