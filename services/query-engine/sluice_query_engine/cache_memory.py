@@ -247,7 +247,7 @@ def _select(text: str, relations: Mapping[str, pa.Table], binds: Mapping[str, ob
     with duckdb.connect(config={"threads": 1}) as connection:
         for name, table in relations.items():
             connection.register(name, table)
-        return connection.execute(text, used).to_arrow_table()
+        return connection.sql(text, params=used).to_arrow_table()
 
 
 def _plain(table: pa.Table) -> pa.Table:

@@ -3,7 +3,8 @@
 NotFound
 ├── DatasetNotFound
 ├── ViewNotFound
-└── CacheExpired
+├── CacheExpired
+└── ChunksMissing
 FailedPrecondition
 ├── QueryNotReady
 └── QueryFinished
@@ -54,6 +55,18 @@ class CacheExpired(NotFound):
 
     def __init__(self, query_id: str) -> None:
         super().__init__(f"query {query_id} is not, or no longer, there; run it again", query_id=query_id)
+
+
+class ChunksMissing(NotFound):
+    """A plan is not known, or chunks of it are not there; the metadata names them by position."""
+
+    reason = "CACHE_EXPIRED"
+
+    def __init__(self, query_hash: str, indexes: tuple[int, ...]) -> None:
+        which = ", ".join(map(str, indexes))
+        message = f"chunks {which} of {query_hash} are missing" if indexes else f"plan {query_hash} has no chunks"
+        super().__init__(message, query_id=query_hash, indexes=which)
+        self.indexes = indexes
 
 
 class QueryNotReady(FailedPrecondition):

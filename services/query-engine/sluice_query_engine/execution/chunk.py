@@ -11,6 +11,12 @@ import pyarrow as pa
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 from sluice.cache.v1 import frame_service_pb2 as frames
+from sluice_rpc import arrow
+from sluice_rpc.errors import ServiceError
+from sluice_rpc.ports import Clock, Ids
+from sluice_warehouse import Bind, Reading, Tag
+from sluice_warehouse.lanes import SlowLane
+
 from sluice_query_engine.cache import FrameCache, FrameWriter
 from sluice_query_engine.dataset import Part
 from sluice_query_engine.errors import ChunkTooLarge
@@ -18,11 +24,6 @@ from sluice_query_engine.execution.scope import CancelScope
 from sluice_query_engine.planning.freshness import FreshnessRule
 from sluice_query_engine.planning.time_range import instant_text
 from sluice_query_engine.plant_clock import PlantClock
-from sluice_rpc import arrow
-from sluice_rpc.errors import ServiceError
-from sluice_rpc.ports import Clock, Ids
-from sluice_warehouse import Bind, Reading, Tag
-from sluice_warehouse.lanes import SlowLane
 
 log = structlog.get_logger()
 

@@ -9,6 +9,10 @@ from typing import Final
 import structlog
 from sluice.cache.v1 import frame_service_pb2 as frames
 from sluice.cache.v1 import sql_service_pb2 as sql
+from sluice_rpc import arrow
+from sluice_rpc.errors import NotFound
+from sluice_rpc.ports import Clock, Ids
+
 from sluice_query_engine.cache import FrameCache
 from sluice_query_engine.dataset import BindPython, Dataset
 from sluice_query_engine.execution.chunk import milliseconds, put_table, stored_schema
@@ -16,9 +20,6 @@ from sluice_query_engine.execution.manifest import Composition, Outcome, compose
 from sluice_query_engine.execution.run import QueryRun
 from sluice_query_engine.parameters import JSON, date_range, time_range
 from sluice_query_engine.plant_clock import PlantClock
-from sluice_rpc import arrow
-from sluice_rpc.errors import NotFound
-from sluice_rpc.ports import Clock, Ids
 
 log = structlog.get_logger()
 

@@ -15,6 +15,10 @@ import structlog
 from google.protobuf import json_format
 from sluice.cache.v1 import frame_service_pb2 as frames
 from sluice.query.v1 import query_service_pb2 as pb
+from sluice_rpc.errors import InternalFault, NotFound, ServiceError
+from sluice_rpc.ports import Clock
+from sluice_warehouse.permits import Permits
+
 from sluice_query_engine.cache import FrameCache
 from sluice_query_engine.catalog import Catalog
 from sluice_query_engine.dataset import Dataset
@@ -33,9 +37,6 @@ from sluice_query_engine.execution.survey import Departures, Survey
 from sluice_query_engine.metrics import EngineMetrics
 from sluice_query_engine.parameters import JSON, canonical
 from sluice_query_engine.planning.identity import query_id_of
-from sluice_rpc.errors import InternalFault, NotFound, ServiceError
-from sluice_rpc.ports import Clock
-from sluice_warehouse.permits import Permits
 
 log = structlog.get_logger()
 

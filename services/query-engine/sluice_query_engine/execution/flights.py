@@ -11,11 +11,12 @@ from typing import Literal, Protocol
 from weakref import WeakValueDictionary
 
 import structlog
+from sluice_rpc.errors import Cancelled, InternalFault, ServiceError
+from sluice_rpc.ports import Clock
+
 from sluice_query_engine.execution.chunk import ChunkJob, StoredChunk
 from sluice_query_engine.execution.scope import CancelScope
 from sluice_query_engine.planning.extents import Extent
-from sluice_rpc.errors import Cancelled, InternalFault, ServiceError
-from sluice_rpc.ports import Clock
 
 log = structlog.get_logger()
 

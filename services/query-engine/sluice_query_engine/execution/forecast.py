@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 
+from sluice_rpc.errors import Unavailable
+
 from sluice_query_engine.dataset import Dataset
 from sluice_query_engine.execution.survey import freshness_rule
 from sluice_query_engine.planning.planner import Plan
 from sluice_query_engine.planning.time_range import instant_text
 from sluice_query_engine.plant_clock import PlantClock
-from sluice_rpc.errors import Unavailable
 
 _WEIGHT = 0.3
 """Of the newest chunk in the running mean; older chunks fade within about ten."""

@@ -6,6 +6,7 @@ from typing import Final
 
 from google.protobuf import json_format
 from sluice.query.v1 import query_service_pb2 as pb
+
 from sluice_query_engine.errors import Interrupted
 from sluice_query_engine.execution.progress import BatchProgress
 from sluice_query_engine.execution.run import QueryRun

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from sluice.cache.v1 import bind_pb2
 from sluice.cache.v1 import frame_service_pb2 as frames
 from sluice.table.v1 import table_pb2
+
 from sluice_query_engine.dataset import BindPython, Dataset, Part
 from sluice_query_engine.execution.chunk import StoredChunk, instant_of, timestamp
 from sluice_query_engine.planning.planner import Plan, PlannedChunk, outcome_sentence

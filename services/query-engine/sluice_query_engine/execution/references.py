@@ -10,15 +10,16 @@ from typing import Final
 import pyarrow as pa
 import structlog
 from sluice.cache.v1 import frame_service_pb2 as frames
+from sluice_rpc.errors import ServiceError
+from sluice_rpc.ports import Clock, Ids
+from sluice_warehouse import Tag
+from sluice_warehouse.lanes import PoolLane
+
 from sluice_query_engine.cache import FrameCache
 from sluice_query_engine.dataset import Reference
 from sluice_query_engine.errors import ReferenceEmpty
 from sluice_query_engine.execution.chunk import instant_of, put_table
 from sluice_query_engine.planning.query_hash import compute_query_hash
-from sluice_rpc.errors import ServiceError
-from sluice_rpc.ports import Clock, Ids
-from sluice_warehouse import Tag
-from sluice_warehouse.lanes import PoolLane
 
 log = structlog.get_logger()
 

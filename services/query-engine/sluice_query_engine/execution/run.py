@@ -9,14 +9,15 @@ from typing import Final
 from google.protobuf import struct_pb2
 from sluice.query.v1 import query_service_pb2 as pb
 from sluice.table.v1 import table_pb2
+from sluice_rpc.errors import ServiceError
+from sluice_rpc.ports import Clock
+
 from sluice_query_engine.dataset import Dataset
 from sluice_query_engine.execution.chunk import StoredChunk, timestamp
 from sluice_query_engine.execution.scope import CancelScope
 from sluice_query_engine.parameters import JSON
 from sluice_query_engine.planning.planner import Plan
 from sluice_query_engine.planning.time_range import instant_text
-from sluice_rpc.errors import ServiceError
-from sluice_rpc.ports import Clock
 
 DONE_STATES: Final = frozenset({pb.CHUNK_STATE_REUSED, pb.CHUNK_STATE_DONE, pb.CHUNK_STATE_TRUNCATED})
 _UNFINISHED_STATES: Final = (pb.CHUNK_STATE_QUEUED, pb.CHUNK_STATE_RUNNING)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sluice.cache.v1 import frame_service_pb2 as frames
+from sluice_rpc.ports import Clock
+
 from sluice_query_engine.cache import FrameCache
 from sluice_query_engine.dataset import Dataset, Part
 from sluice_query_engine.execution.chunk import ChunkJob, instant_of
@@ -17,7 +19,6 @@ from sluice_query_engine.planning.extents import Extent
 from sluice_query_engine.planning.freshness import FreshnessRule
 from sluice_query_engine.planning.identity import series_of
 from sluice_query_engine.planning.planner import CutRule, PartShape, Plan, PlannedChunk, plan_query
-from sluice_rpc.ports import Clock
 
 
 @dataclass(frozen=True)
