@@ -56,6 +56,8 @@ def _rows(http: httpx.Client, query_id: str) -> pd.DataFrame:
     rows: pd.DataFrame = pa.ipc.open_stream(answer.content).read_all().to_pandas()
     for column in ("hold_day", "release_day"):
         rows[column] = pd.to_datetime(rows[column])
+    for column in ("hold_type", "hold_reason", "hold_reason_id"):
+        rows[column] = rows[column].astype("category")
     return rows
 
 

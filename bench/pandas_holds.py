@@ -70,7 +70,7 @@ def selected(rows: pd.DataFrame, filters: Filters, *, reason: bool, duration: bo
     if filters.hold_type != "all":
         keep &= rows["hold_type"] == filters.hold_type
     if reason and filters.reason is not None:
-        keep &= rows["reason"] == filters.reason
+        keep &= rows["hold_reason"] == filters.reason
     if duration and filters.duration_range is not None:
         position = RANGES.index(filters.duration_range)
         keep &= (rows["hold_hours"] >= RANGE_EDGES_H[position]) & (rows["hold_hours"] < RANGE_EDGES_H[position + 1])
@@ -79,8 +79,8 @@ def selected(rows: pd.DataFrame, filters: Filters, *, reason: bool, duration: bo
 
 def reason_pareto(rows: pd.DataFrame) -> pd.DataFrame:
     """Return one row per reason, largest quantity first."""
-    grouped = rows.groupby("reason", observed=True)["qty"].agg(["count", "sum"]).reset_index()
-    grouped = grouped.sort_values(["sum", "reason"], ascending=[False, True])
+    grouped = rows.groupby("hold_reason", observed=True)["qty"].agg(["count", "sum"]).reset_index()
+    grouped = grouped.sort_values(["sum", "hold_reason"], ascending=[False, True])
     total = grouped["sum"].sum() or 1
     grouped["pct"] = (grouped["sum"] / total * 100).round(2)
     grouped["cum_pct"] = (grouped["sum"].cumsum() / total * 100).round(2)
