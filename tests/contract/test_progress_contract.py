@@ -1,0 +1,96 @@
+"""What every state store keeps of running queries: progress, pointers, records and owners."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+from sluice_query_engine.state import MemoryState, StateStore
+from sluice_query_engine.state_redis import RedisState
+from sluice_rpc.ports import SystemClock
+
+from tests.polling import poll_until
+
+QUERY = "0123456789abcdef"
+
+
+@pytest.fixture(params=["memory", "redis", "redis with a prefix", "redis that is away"])
+def state(request: pytest.FixtureRequest) -> Iterator[StateStore]:
+    clock = SystemClock()
+    match request.param:
+        case "memory":
+            made: StateStore = MemoryState(clock)
+        case "redis that is away":
+            made = RedisState("redis://127.0.0.1:1/0", clock)
+        case name:
+            prefix = "plant7:" if "prefix" in name else ""
+            made = RedisState(request.getfixturevalue("redis_url"), clock, prefix=prefix)
+    yield made
+    made.close()
+
+
+def test_progress_comes_back_as_written(state: StateStore) -> None:
+    state.write_progress("hold-history", QUERY, {"total": "13", "pct": "7.7"}, 60)
+    assert state.read_progress("hold-history", QUERY) == {"total": "13", "pct": "7.7"}
+
+
+def test_later_progress_replaces_earlier(state: StateStore) -> None:
+    state.write_progress("hold-history", QUERY, {"completed": "1"}, 60)
+    state.write_progress("hold-history", QUERY, {"completed": "2"}, 60)
+    assert state.read_progress("hold-history", QUERY) == {"completed": "2"}
+
+
+def test_progress_that_was_never_written_is_none(state: StateStore) -> None:
+    assert state.read_progress("hold-history", QUERY) is None
+
+
+def test_progress_ends_with_its_life(state: StateStore) -> None:
+    state.write_progress("hold-history", QUERY, {"total": "1"}, 0.05)
+    poll_until(lambda: state.read_progress("hold-history", QUERY) is None, 5, "the progress to expire")
+
+
+def test_a_chunk_pointer_comes_back_by_position(state: StateStore) -> None:
+    state.write_chunk("hold-history", QUERY, 3, "chunk-abc", 60)
+    assert (state.read_chunk("hold-history", QUERY, 3), state.read_chunk("hold-history", QUERY, 4)) == (
+        "chunk-abc",
+        None,
+    )
+
+
+def test_a_record_comes_back_as_written(state: StateStore) -> None:
+    state.write_query(QUERY, '{"state":"läuft"}', 60)
+    assert state.read_query(QUERY) == '{"state":"läuft"}'
+
+
+def test_an_owner_holds_a_query_until_its_lease_ends(state: StateStore) -> None:
+    state.hold(QUERY, "engine-1", 0.05)
+    poll_until(lambda: state.owner(QUERY) is None, 5, "the lease to end")
+
+
+def test_an_owner_lets_go_of_its_own_lease_only(state: StateStore) -> None:
+    state.hold(QUERY, "engine-2", 60)
+    state.let_go(QUERY, "engine-1")
+    assert state.owner(QUERY) == "engine-2"
+    state.let_go(QUERY, "engine-2")
+    assert state.owner(QUERY) is None
+
+
+def test_keys_and_lives_are_visible_in_redis(redis_url: str) -> None:
+    # B2.8, B2.14
+    state = RedisState(redis_url, SystemClock())
+    state.write_progress("hold-history", QUERY, {"total": "13"}, 900)
+    state.write_chunk("hold-history", QUERY, 0, "chunk-abc", 900)
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        meta, chunk = f"batch:hold-history:{QUERY}:meta", f"batch:hold-history:{QUERY}:chunk:0"
+        assert (client.hgetall(meta), client.get(chunk)) == ({"total": "13"}, "chunk-abc")
+        assert 890 < client.ttl(meta) <= 900
+        assert 890 < client.ttl(chunk) <= 900
+    state.close()
+
+
+def test_a_redis_that_is_away_is_left_alone_for_a_while() -> None:
+    state = RedisState("redis://127.0.0.1:1/0", SystemClock())
+    state.write_query(QUERY, "{}", 60)
+    assert (state.degraded, state.read_query(QUERY)) == (True, "{}")
+    state.close()
