@@ -18,6 +18,7 @@ from sluice_query_engine.dataset import (
     Dataset,
     Filter,
     MatchFilter,
+    ParameterType,
     PatternFilter,
     SetFilter,
     View,
@@ -31,8 +32,18 @@ QUERY_BINDS: Final[Mapping[str, BindPython]] = {
     "end_date": date(2025, 1, 2),
     "as_of_time": datetime(2025, 1, 2),
 }
-"""Every bind that a manifest brings, with a sample value of its type. Clips, derived tables, views and predicates may
-bind these and nothing else, but for the groups of their own pattern."""
+"""Every bind that a manifest always brings, with a sample value of its type. Clips, derived tables, views and
+predicates may bind these, the dataset's parameters, and nothing else but for the groups of their own pattern."""
+
+_PARAMETER_SAMPLES: Final[Mapping[ParameterType, BindPython]] = {
+    "date": "2025-01-01",
+    "text": "",
+    "choice": "",
+    "integer": 0,
+    "number": 0.5,
+    "boolean": False,
+    "text_list": [""],
+}
 
 
 def compile_dataset(dataset: Dataset, folder: Path) -> dict[str, pa.Schema]:
@@ -44,14 +55,15 @@ def compile_dataset(dataset: Dataset, folder: Path) -> dict[str, pa.Schema]:
     with duckdb.connect(config={"threads": 1, "memory_limit": "256MB"}) as connection:
         connection.execute("set TimeZone = 'UTC'")
         toml = folder / "dataset.toml"
+        brought = query_binds(dataset)
         for part in dataset.parts:
             connection.register(part.name, part.schema.empty_table())
             if dataset.clip:
-                _compile(connection, _kept(part.name, dataset.clip), QUERY_BINDS, toml, "clip")
+                _compile(connection, _kept(part.name, dataset.clip), brought, toml, "clip")
         for reference in dataset.references:
             connection.register(reference.name, reference.schema.empty_table())
         derived = dataset.derived
-        schema = _compile(connection, derived.sql, QUERY_BINDS, folder, "derived")
+        schema = _compile(connection, derived.sql, brought, folder, "derived")
         _check_columns(toml, "derived.columns", (column.name for column in derived.columns), schema.names)
         for name in (*(part.name for part in dataset.parts), *(reference.name for reference in dataset.references)):
             connection.unregister(name)
@@ -62,6 +74,11 @@ def compile_dataset(dataset: Dataset, folder: Path) -> dict[str, pa.Schema]:
             derived.name: schema,
             **{view.name: _compile_view(connection, dataset, view, folder) for view in dataset.views},
         }
+
+
+def query_binds(dataset: Dataset) -> dict[str, BindPython]:
+    """Return a sample of every value that the manifest of a query of this dataset binds."""
+    return {item.name: _PARAMETER_SAMPLES[item.type] for item in dataset.parameters} | dict(QUERY_BINDS)
 
 
 def _compile_view(connection: duckdb.DuckDBPyConnection, dataset: Dataset, view: View, folder: Path) -> pa.Schema:
@@ -75,20 +92,20 @@ def _compile_view(connection: duckdb.DuckDBPyConnection, dataset: Dataset, view:
             _compile(
                 connection,
                 statement.sql,
-                {**QUERY_BINDS, **statement.binds},
+                {**query_binds(dataset), **statement.binds},
                 toml,
                 f"views.{view.name}.sort.{key.name}",
             )
     elif tree.args.get("order") is None:
         raise CatalogError(path, "", "has no order by")
     [statement] = views.compose(dataset, [view.name], {})
-    schema = _compile(connection, statement.sql, {**QUERY_BINDS, **statement.binds}, path, "")
+    schema = _compile(connection, statement.sql, {**query_binds(dataset), **statement.binds}, path, "")
     _check_columns(toml, f"views.{view.name}.columns", (column.name for column in view.columns), schema.names)
     return schema
 
 
 def _compile_filter(connection: duckdb.DuckDBPyConnection, dataset: Dataset, item: Filter, toml: Path) -> None:
-    binds = dict(QUERY_BINDS)
+    binds = query_binds(dataset)
     match item:
         case ChoiceFilter() | SetFilter():
             predicates = dict(item.predicates)

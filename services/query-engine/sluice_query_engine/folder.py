@@ -50,7 +50,8 @@ def read_dataset(folder: Path, references: Mapping[str, Reference]) -> Dataset:
     route = file.text("route", folder.name)
     if not _ROUTE.fullmatch(route):
         raise file.error("route", f"{route!r} is not a path of lower-case words")
-    parts = _parts(folder, file)
+    parameters = tuple(_parameter(name, section) for name, section in file.sections("parameters"))
+    parts = _parts(folder, file, {item.name for item in parameters if item.type != "text_list"})
     derived = _derived(folder, file.section("derived"))
     filters = tuple(read_filter(_checked_name(section, name), section) for name, section in _optional(file, "filters"))
     views = _views(folder, file, {item.name for item in filters})
@@ -61,7 +62,7 @@ def read_dataset(folder: Path, references: Mapping[str, Reference]) -> Dataset:
         description=file.text("description"),
         version=file.integer("version"),
         day_rule=_day_rule(file.section("day")),
-        parameters=tuple(_parameter(name, section) for name, section in file.sections("parameters")),
+        parameters=parameters,
         limits=_limits(file.section("limits")),
         parts=parts,
         references=tuple(_named(file, "references", name, references) for name in file.texts("references", ())),
@@ -167,7 +168,8 @@ def _parameter(name: str, section: Section) -> Parameter:
     return parameter
 
 
-def _parts(folder: Path, file: Section) -> tuple[Part, ...]:
+def _parts(folder: Path, file: Section, bindable: Collection[str]) -> tuple[Part, ...]:
+    """Return the parts; their statements bind what their cut needs, and parameters that are single values."""
     parts: dict[str, Part] = {}
     for name, section in file.sections("parts"):
         same_as = section.optional_text("columns_of")
@@ -177,16 +179,21 @@ def _parts(folder: Path, file: Section) -> tuple[Part, ...]:
             schema, dictionary_columns = _columns(section)
         else:
             schema, dictionary_columns = parts[same_as].schema, parts[same_as].dictionary_columns
-        parts[name] = _part(folder, _checked_name(section, name), section, schema, dictionary_columns)
+        part = _part(folder, _checked_name(section, name), section, schema, dictionary_columns)
+        wanted = sorted(_CUT_BINDS[part.cut])
+        binds = set(part.statement.bind_names)
+        if not binds >= set(wanted) or not binds <= {*wanted, *bindable}:
+            path = folder / f"{part.statement.name}.sql"
+            raise CatalogError(path, "", f"a part cut by {part.cut} binds {', '.join(wanted)} and parameters only")
+        parts[name] = part
     return tuple(parts.values())
 
 
 def _part(folder: Path, name: str, section: Section, schema: pa.Schema, dictionary_columns: tuple[str, ...]) -> Part:
     cut = cast(Literal["time", "start"], section.word("cut", tuple(_CUT_BINDS)))
-    path = folder / section.text("statement", f"{name}.sql")
     part = Part(
         name=name,
-        statement=_statement(path, name),
+        statement=_statement(folder / f"{name}.sql", name),
         schema=schema,
         cut=cut,
         time_column=_named(section, "time_column", section.text("time_column"), schema.names),
@@ -198,9 +205,6 @@ def _part(folder: Path, name: str, section: Section, schema: pa.Schema, dictiona
         raise section.error("time_column", f"{part.time_column!r} is not a timestamp")
     if part.open_column is not None:
         _named(section, "open_column", part.open_column, schema.names)
-    if set(part.statement.bind_names) != _CUT_BINDS[cut]:
-        wanted = ", ".join(sorted(_CUT_BINDS[cut]))
-        raise CatalogError(path, "", f"a part cut by {cut} binds exactly {wanted}")
     return part
 
 
@@ -222,7 +226,7 @@ def _columns(section: Section) -> tuple[pa.Schema, tuple[str, ...]]:
 def _derived(folder: Path, section: Section) -> Derived:
     derived = Derived(
         name=_checked_name(section, section.text("table")),
-        sql=_view_sql(folder / section.text("statement", "derive.sql")),
+        sql=_view_sql(folder / "derive.sql"),
         dictionary_columns=section.texts("dictionary_columns", ()),
         columns=_view_columns(section),
     )

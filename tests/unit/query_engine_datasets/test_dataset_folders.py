@@ -102,7 +102,7 @@ REASONS = "references/non_quality_reasons/reference.toml"
             SLICE,
             "< :end_time",
             "< :until",
-            f"{SLICE}: a part cut by time binds exactly end_time, row_limit, start_time",
+            f"{SLICE}: a part cut by time binds end_time, row_limit, start_time and",
         ),
         (SLICE, "-- One row", "select 1 --", f"{SLICE}: has no header comment"),
         (REASONS, "ttl_s = 86400", "ttl_s = 0", f"{REASONS}: ttl_s: is 0, below 1"),
