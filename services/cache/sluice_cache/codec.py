@@ -14,6 +14,7 @@ Types that leave RunQuery are predictable from the types that DuckDB gives its c
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -62,6 +63,23 @@ def map_stream(path: Path) -> pa.Table:
     with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as reader:
         table: pa.Table = reader.read_all()
     return table
+
+
+def schema_to_text(schema: pa.Schema) -> bytes:
+    """Return a schema as it stands in the metadata of a spool file."""
+    return base64.b64encode(schema.serialize().to_pybytes())
+
+
+def schema_from_text(text: bytes) -> pa.Schema:
+    """Return the schema again.
+
+    Raises:
+        pyarrow.ArrowException, OSError: the text is not what `schema_to_text` gave.
+    """
+    try:
+        return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text, validate=True)))
+    except ValueError as error:
+        raise pa.ArrowInvalid(f"no schema: {error}") from error
 
 
 def schema_hash(schema: pa.Schema) -> str:

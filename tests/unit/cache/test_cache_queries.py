@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
 
 import pyarrow as pa
 import pytest
 from sluice.cache.v1 import bind_pb2
 from sluice.cache.v1 import frame_service_pb2 as pb
 from sluice_rpc.errors import InvalidArgument
+
+from tests.unit.cache.driver import Cache, derived, frame_source, manifest_source, moment, sliced
 
 HOLDS = pa.table(
     {
@@ -22,31 +23,7 @@ HOLDS = pa.table(
 )
 
 
-def frame_source(name: str, frame_id: str) -> Any:
-    from sluice.cache.v1 import sql_service_pb2 as sql_pb
-
-    return sql_pb.SqlSource(frame=sql_pb.NamedFrame(name=name, frame_id=frame_id))
-
-
-def manifest_source(manifest_id: str) -> Any:
-    from sluice.cache.v1 import sql_service_pb2 as sql_pb
-
-    return sql_pb.SqlSource(manifest_id=manifest_id)
-
-
-def sliced(name: str, *frames: pb.FrameSlice, clip: str = "") -> pb.ManifestTable:
-    return pb.ManifestTable(name=name, slices=pb.FrameSlices(frames=frames, clip=clip))
-
-
-def derived(name: str, sql: str, *dictionary_columns: str) -> pb.ManifestTable:
-    return pb.ManifestTable(name=name, derived=pb.DerivedTable(sql=sql, dictionary_columns=dictionary_columns))
-
-
-def moment(text: str) -> bind_pb2.BindValue:
-    return bind_pb2.BindValue(timestamp_value=text)
-
-
-def test_a_statement_reads_a_frame_under_the_name_it_was_given(cache: Any) -> None:
+def test_a_statement_reads_a_frame_under_the_name_it_was_given(cache: Cache) -> None:
     cache.put("holds-1", HOLDS)
     table = cache.one(
         [frame_source("h", "holds-1")],
@@ -56,7 +33,7 @@ def test_a_statement_reads_a_frame_under_the_name_it_was_given(cache: Any) -> No
     assert table.to_pydict() == {"lot": ["c", "d"], "qty": [3, 4]}
 
 
-def test_integer_sums_leave_as_int64_and_dictionaries_as_text(cache: Any) -> None:
+def test_integer_sums_leave_as_int64_and_dictionaries_as_text(cache: Cache) -> None:
     cache.put("holds-1", HOLDS)
     table = cache.one(
         [frame_source("h", "holds-1")],
@@ -65,7 +42,7 @@ def test_integer_sums_leave_as_int64_and_dictionaries_as_text(cache: Any) -> Non
     assert table.schema.types == [pa.string(), pa.int64(), pa.timestamp("s")]
 
 
-def test_slices_of_a_table_are_cut_and_clipped_on_every_read(cache: Any) -> None:
+def test_slices_of_a_table_are_cut_and_clipped_on_every_read(cache: Cache) -> None:
     cache.put("holds-1", HOLDS.slice(0, 2))
     cache.put("holds-2", HOLDS.slice(2, 2))
     table = sliced(
@@ -79,7 +56,7 @@ def test_slices_of_a_table_are_cut_and_clipped_on_every_read(cache: Any) -> None
     assert cache.one([manifest_source("year")], "select lot from slice order by lot")["lot"].to_pylist() == ["b", "c"]
 
 
-def test_a_derived_table_reads_those_before_it_and_binds_the_manifest_values(cache: Any) -> None:
+def test_a_derived_table_reads_those_before_it_and_binds_the_manifest_values(cache: Cache) -> None:
     cache.put("holds-1", HOLDS)
     tables = [
         sliced("slice", pb.FrameSlice(frame_id="holds-1")),
@@ -90,7 +67,7 @@ def test_a_derived_table_reads_those_before_it_and_binds_the_manifest_values(cac
     assert table.to_pydict() == {"lot": ["d"], "day": [date(2024, 1, 4)]}
 
 
-def test_an_unknown_relation_is_refused_by_name(cache: Any) -> None:
+def test_an_unknown_relation_is_refused_by_name(cache: Cache) -> None:
     cache.put("holds-1", HOLDS)
     with pytest.raises(InvalidArgument, match="unknown relation 'other'"):
         cache.one([frame_source("h", "holds-1")], "select * from other")

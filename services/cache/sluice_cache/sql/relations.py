@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import duckdb
+import pyarrow as pa
 from sluice.cache.v1 import frame_service_pb2 as pb
 
 from sluice_cache import binds
@@ -19,9 +19,7 @@ from sluice_cache.sql.database import Database
 from sluice_cache.sql.native import NativeTables
 from sluice_cache.tiers.memory import MappedCopy
 from sluice_cache.tiers.read_through import FrameStore
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from sluice_cache.tiers.spool import SpoolCopy
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ class Relations:
             self._connection.register(name, opened.copy.table)
             self._registered += 1
             return opened.copy.schema, name
-        return opened.copy.schema, f"read_parquet({quoted(str(opened.copy.path.resolve()))})"
+        return opened.copy.schema, _spooled(opened.copy)
 
     def _clip(self, source: Source) -> str:
         values = source.values or {}
@@ -130,6 +128,14 @@ def _part(relation: str, columns: list[str], item: pb.FrameSlice) -> str:
         bounds.append(f"{identifier(item.column)} < {binds.literal(binds.timestamp(item.end))}")
     where = f" where {' and '.join(bounds)}" if bounds else ""
     return f"select {listed} from {relation}{where}"  # noqa: S608  # quoted names, typed literals
+
+
+def _spooled(copy: SpoolCopy) -> str:
+    # Parquet has no seconds: without the cast a column's type would depend on the tier it was read from.
+    seconds = [field.name for field in copy.schema if field.type.equals(pa.timestamp("s"))]
+    casts = ", ".join(f"{identifier(name)}::timestamp_s as {identifier(name)}" for name in seconds)
+    kept = f"* replace ({casts})" if casts else "*"
+    return f"(select {kept} from read_parquet({quoted(str(copy.path.resolve()))}))"  # noqa: S608  # our own path
 
 
 def _hidden(number: int) -> str:

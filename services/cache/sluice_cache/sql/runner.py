@@ -27,6 +27,8 @@ from sluice_cache.sql.relations import Relations, Source
 from sluice_cache.tiers.memory import MappedCopy
 from sluice_cache.tiers.read_through import Ending, FrameStore
 
+_INTERRUPT_PAUSE_S = 0.05
+
 
 @dataclass(frozen=True)
 class Statement:
@@ -87,7 +89,8 @@ class Call:
         """Interrupt the connection when time is up or the caller leaves."""
         with self._lock:
             self._running.append(connection)
-        timer = threading.Timer(self.left_s(), self._interrupt)
+        ended = threading.Event()
+        timer = threading.Timer(self.left_s(), self._interrupt_until, (ended,))
         timer.daemon = True
         timer.start()
         try:
@@ -98,8 +101,15 @@ class Call:
             raise QueryTimeout("the statement was interrupted") from None
         finally:
             timer.cancel()
+            ended.set()
             with self._lock:
                 self._running.remove(connection)
+
+    def _interrupt_until(self, ended: threading.Event) -> None:
+        # DuckDB forgets an interrupt that comes between two steps of a statement, so one is not enough.
+        while not ended.is_set():
+            self._interrupt()
+            ended.wait(_INTERRUPT_PAUSE_S)
 
     def _interrupt(self) -> None:
         with self._lock:

@@ -25,26 +25,24 @@ WARN_RATIO = 0.85
 ROW_GROUP_ROW_COUNT = 2 * arrow.BATCH_ROW_COUNT
 
 _ROW_COUNT_KEY = b"sluice.row_count"
-_SCHEMA_KEY = b"sluice.schema_hash"
+_SCHEMA_KEY = b"sluice.schema"
+_HASH_KEY = b"sluice.schema_hash"
 
 
 class SpoolCopy:
     """A Parquet file, pinned: its name stays until the copy is closed."""
 
-    def __init__(self, path: Path, opened: pq.ParquetFile, closed: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, opened: pq.ParquetFile, closed: Callable[[str], None]) -> None:
         self.path = path
+        self.schema = schema
         self._file = opened
         self._closed = closed
 
-    @property
-    def schema(self) -> pa.Schema:
-        schema: pa.Schema = self._file.schema_arrow
-        return schema.remove_metadata()
-
     def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+        schema = self.schema if columns is None else pa.schema([self.schema.field(name) for name in columns])
         for batch in self._file.iter_batches(batch_size=arrow.BATCH_ROW_COUNT, columns=columns):
-            chosen = batch if columns is None else batch.select(columns)
-            yield chosen.replace_schema_metadata(None)
+            arrays = [_restored(batch.column(field.name), field.type) for field in schema]
+            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def close(self) -> None:
         self._file.close()
@@ -117,14 +115,14 @@ class SpoolTier:
             self._pins[token] += 1
         try:
             opened = pq.ParquetFile(path)
-            _verify(opened, frame, token)
+            schema = _verified(opened, frame, token)
         except (pa.ArrowException, OSError) as error:
             self._unpin(token)
             raise CopyBroken(f"{token}: {error}") from error
         except CopyBroken:
             self._unpin(token)
             raise
-        return SpoolCopy(path, opened, self._unpin)
+        return SpoolCopy(path, schema, opened, self._unpin)
 
     def _unpin(self, token: str) -> None:
         with self._lock:
@@ -141,12 +139,20 @@ class SpoolTier:
             self._sizes[path.name] = path.stat().st_size
 
 
-def _verify(opened: pq.ParquetFile, frame: Frame, token: str) -> None:
+def _restored(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return the column in the type it was written with; Parquet has no seconds and no dictionaries of its own."""
+    return column if column.type.equals(kind) else column.cast(kind)
+
+
+def _verified(opened: pq.ParquetFile, frame: Frame, token: str) -> pa.Schema:
+    """Return the schema that the file was written with, after checking that the file still fits it and its frame."""
     said = opened.metadata.metadata or {}
     if opened.metadata.num_rows != frame.row_count or said.get(_ROW_COUNT_KEY) != str(frame.row_count).encode():
         raise CopyBroken(f"{token}: {opened.metadata.num_rows} rows, the frame has {frame.row_count}")
-    if said.get(_SCHEMA_KEY) != codec.schema_hash(opened.schema_arrow.remove_metadata()).encode():
+    schema = codec.schema_from_text(said.get(_SCHEMA_KEY, b""))
+    if said.get(_HASH_KEY) != codec.schema_hash(schema).encode() or schema.names != opened.schema_arrow.names:
         raise CopyBroken(f"{token}: not the schema it was written with")
+    return schema
 
 
 class SpoolWriter:
@@ -172,7 +178,11 @@ class SpoolWriter:
     def commit(self) -> str:
         self._flush()
         self._writer.add_key_value_metadata(
-            {_ROW_COUNT_KEY: str(self._row_count), _SCHEMA_KEY: codec.schema_hash(self._plain)}
+            {
+                _ROW_COUNT_KEY: str(self._row_count),
+                _SCHEMA_KEY: codec.schema_to_text(self._plain),
+                _HASH_KEY: codec.schema_hash(self._plain),
+            }
         )
         self._writer.close()
         self._sink.close()
@@ -181,6 +191,7 @@ class SpoolWriter:
         return self._path.name
 
     def abort(self) -> None:
+        self._writer.close()
         self._sink.close()
         self._temporary.unlink(missing_ok=True)
 
