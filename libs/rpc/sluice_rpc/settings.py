@@ -64,10 +64,11 @@ class ProcessSettings(BaseSettings):
 
     @classmethod
     def _variable_of(cls, location: tuple[int | str, ...]) -> str:
-        # Pydantic names a field, or the alias by which a value came in; people know variables only.
-        first = str(location[0]) if location else ""
+        # Pydantic names a field, or the first of its aliases whichever was set; people know variables only.
+        first = str(location[0]) if location else "settings"
         prefix = str(cls.model_config.get("env_prefix", "")).upper()
-        return f"{prefix}{first.upper()}" if first in cls.model_fields else first or "settings"
+        own = f"{prefix}{first.upper()}" if first in cls.model_fields else first
+        return " or ".join(next((names for names in cls.variable_names().values() if own in names), [own]))
 
     @classmethod
     def _unknown_variables(cls) -> set[str]:
