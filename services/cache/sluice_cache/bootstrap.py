@@ -44,6 +44,7 @@ class Process:
     server: RpcServer
     closing: ExitStack
     sweeper: Sweeper
+    registry: CollectorRegistry
 
 
 def build(settings: Settings, clock: Clock | None = None, memory: Memory | None = None) -> Process:
@@ -98,7 +99,9 @@ def build(settings: Settings, clock: Clock | None = None, memory: Memory | None 
         runner = Runner(database, store, native, clock, settings.max_result_row_count)
         frames = FrameServicer(store, manifests, tiers, memory or SystemMemory())
         sql = SqlServicer(runner, manifests, clock, settings.statement_timeout_s)
-        return Process(RpcServer(PROCESS, settings, _services(frames, sql), registry), closing.pop_all(), sweeper)
+        return Process(
+            RpcServer(PROCESS, settings, _services(frames, sql), registry), closing.pop_all(), sweeper, registry
+        )
 
 
 def _folders(root: Path, closing: ExitStack) -> dict[str, Path]:

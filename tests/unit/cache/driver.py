@@ -15,7 +15,7 @@ from sluice.cache.v1 import bind_pb2, frame_service_pb2_grpc, sql_service_pb2_gr
 from sluice.cache.v1 import frame_service_pb2 as pb
 from sluice.cache.v1 import sql_service_pb2 as sql_pb
 from sluice.table.v1 import table_pb2
-from sluice_cache.bootstrap import build
+from sluice_cache.bootstrap import Process, build
 from sluice_cache.settings import Settings
 from sluice_rpc import arrow
 from sluice_rpc.client import open_channel
@@ -31,6 +31,7 @@ class Cache:
 
     channel: grpc.Channel
     clock: Clock
+    process: Process | None = None
     frames: Any = field(init=False)
     sql: Any = field(init=False)
 
@@ -147,4 +148,4 @@ def running(data_dir: Path, clock: Clock, **settings: Any) -> Iterator[Cache]:
         closing.callback(process.server.stop, 0.0)
         channel = open_channel(f"127.0.0.1:{port}", "cache")
         closing.callback(channel.close)
-        yield Cache(channel, clock)
+        yield Cache(channel, clock, process)

@@ -43,10 +43,11 @@ class Relations:
         self._store = store
         self._native = native
         self._held = ExitStack()
-        self._names: list[str] = []
+        self._sources: list[Source] = []
         self._registered = 0
+        self._use_native = True
+        self._native_count = 0
         self.slowest = TierKind.MEMORY
-        self.frame_ids: list[str] = []
 
     @contextmanager
     def held(self) -> Iterator[Relations]:
@@ -55,8 +56,7 @@ class Relations:
             try:
                 yield self
             finally:
-                for name in reversed(self._names):
-                    self._connection.execute(f"drop view if exists temp.{identifier(name)}").fetchall()
+                self._drop_views()
                 for number in range(self._registered):
                     self._connection.unregister(_hidden(number))
 
@@ -82,15 +82,30 @@ class Relations:
             self._connection.execute(f"create temp view {identifier(source.name)} as {text}").fetchall()
         except duckdb.Error as error:
             raise InvalidSql(f"table {source.name!r} cannot be read: {_first_line(error)}", field="slices") from error
-        self._names.append(source.name)
+        self._sources.append(source)
+
+    def as_texts(self) -> bool:
+        """Read ENUM columns as the texts they stand for from now on; False when that is so already."""
+        if not self._native_count:
+            return False
+        self._drop_views()
+        sources, self._sources = self._sources, []
+        self._use_native, self._native_count = False, 0
+        for source in sources:
+            self.add(source)
+        return True
+
+    def _drop_views(self) -> None:
+        for source in self._sources:
+            self._connection.execute(f"drop view if exists temp.{identifier(source.name)}").fetchall()
 
     def _frame(self, frame_id: str) -> tuple[pa.Schema, str]:
         """Open a frame and return its schema and the relation that reads it."""
         opened = self._held.enter_context(self._store.open(frame_id))
         self.slowest = max(self.slowest, opened.found_in)
-        self.frame_ids.append(frame_id)
         native = self._held.enter_context(self._native.pinned(opened.frame))
-        if native is not None:
+        if native is not None and self._use_native:
+            self._native_count += 1
             return opened.copy.schema, native
         if isinstance(opened.copy, MappedCopy):
             name = _hidden(self._registered)

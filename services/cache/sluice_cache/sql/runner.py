@@ -38,25 +38,6 @@ class Statement:
     values: Mapping[str, Bind]
 
 
-class Answer:
-    """The table of one statement; its batches can be read once, and are counted and timed while they are."""
-
-    def __init__(self, index: int, schema: pa.Schema, batches: Iterator[pa.RecordBatch], tier: TierKind) -> None:
-        self.index = index
-        self.schema = schema
-        self.tier = tier
-        self.row_count = 0
-        self.bytes = 0
-        self._batches = batches
-
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield the batches in wire types."""
-        for batch in self._batches:
-            self.row_count += batch.num_rows
-            self.bytes += batch.nbytes
-            yield batch
-
-
 class Call:
     """Time and caller of one request; leaves through `Interrupt` when either is gone."""
 
@@ -66,7 +47,7 @@ class Call:
         self._cancelled = threading.Event()
         # Guards the list, and that an interrupt never reaches a connection that was given back.
         self._lock = threading.Lock()
-        self._running: list[duckdb.DuckDBPyConnection] = []
+        self._running: dict[duckdb.DuckDBPyConnection, threading.Event] = {}
 
     def left_s(self) -> float:
         """Return the seconds left, never negative."""
@@ -75,7 +56,10 @@ class Call:
     def cancel(self) -> None:
         """Stop what runs for this call; harmless once it has ended."""
         self._cancelled.set()
-        self._interrupt()
+        with self._lock:
+            running = list(self._running.values())
+        for ended in running:
+            threading.Thread(target=self._interrupt_until, args=(ended,), daemon=True).start()
 
     def check(self) -> None:
         """Raise when nobody waits any more or time is up."""
@@ -87,9 +71,9 @@ class Call:
     @contextmanager
     def bounding(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         """Interrupt the connection when time is up or the caller leaves."""
-        with self._lock:
-            self._running.append(connection)
         ended = threading.Event()
+        with self._lock:
+            self._running[connection] = ended
         timer = threading.Timer(self.left_s(), self._interrupt_until, (ended,))
         timer.daemon = True
         timer.start()
@@ -103,7 +87,7 @@ class Call:
             timer.cancel()
             ended.set()
             with self._lock:
-                self._running.remove(connection)
+                del self._running[connection]
 
     def _interrupt_until(self, ended: threading.Event) -> None:
         # DuckDB forgets an interrupt that comes between two steps of a statement, so one is not enough.
@@ -115,6 +99,51 @@ class Call:
         with self._lock:
             for connection in self._running:
                 connection.interrupt()
+
+
+class Answer:
+    """The table of one statement; its batches can be read once, and are counted and timed while they are."""
+
+    def __init__(
+        self,
+        reader: pa.RecordBatchReader,
+        connection: duckdb.DuckDBPyConnection,
+        call: Call,
+        *,
+        index: int,
+        tier: TierKind,
+        limit: int,
+    ) -> None:
+        self.index = index
+        self.schema = codec.wire_schema(reader.schema)
+        self.tier = tier
+        self.row_count = 0
+        self.bytes = 0
+        self._reader = reader
+        self._connection = connection
+        self._call = call
+        self._limit = limit
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield the batches in wire types.
+
+        Raises:
+            ResultTooLarge, InvalidSql, QueryTimeout, Cancelled, MemoryPressure.
+        """
+        while (batch := self._next()) is not None:
+            self.row_count += batch.num_rows
+            self.bytes += batch.nbytes
+            if 0 < self._limit < self.row_count:
+                raise ResultTooLarge("rows", self._limit, self.row_count)
+            yield codec.to_wire(batch, self.schema)
+
+    def close(self) -> None:
+        """Let the connection go, read to the end or not."""
+        self._reader.close()
+
+    def _next(self) -> pa.RecordBatch | None:
+        with self._call.bounding(self._connection), _translated():
+            return next(self._reader, None)
 
 
 class Runner:
@@ -172,9 +201,9 @@ class Runner:
                 for source in sources:
                     relations.add(source)
             for index, (select, bound) in enumerate(selects):
-                yield self._answer(
-                    connection, select.sql, bound, call, index=index, tier=relations.slowest, limit=limit
-                )
+                ran = self._answer(connection, relations, select.sql, bound, call, index=index, limit=limit)
+                with ran as answer:
+                    yield answer
             self._promote(tables, needed)
 
     def _relations(self, connection: duckdb.DuckDBPyConnection) -> Relations:
@@ -225,8 +254,8 @@ class Runner:
             with call.bounding(connection):
                 for source in sources:
                     relations.add(source)
-            answer = self._answer(connection, select.sql, bound, call, index=0, tier=relations.slowest, limit=0)
-            return self._keep(frame_id, manifest, entry, answer)
+            with self._answer(connection, relations, select.sql, bound, call) as answer:
+                return self._keep(frame_id, manifest, entry, answer)
 
     def _keep(self, frame_id: str, manifest: pb.Manifest, entry: pb.ManifestTable, answer: Answer) -> Frame:
         encoder = codec.DictionaryEncoder(answer.schema, entry.derived.dictionary_columns)
@@ -241,21 +270,32 @@ class Runner:
         )
         return frame
 
+    @contextmanager
     def _answer(
         self,
         connection: duckdb.DuckDBPyConnection,
+        relations: Relations,
         sql: str,
         bound: dict[str, Bind],
         call: Call,
         *,
-        index: int,
-        tier: TierKind,
-        limit: int,
-    ) -> Answer:
+        index: int = 0,
+        limit: int = 0,
+    ) -> Iterator[Answer]:
+        """Run one statement; its answer is read inside."""
         with call.bounding(connection), _translated():
-            reader = connection.sql(sql, params=bound or None).to_arrow_reader(arrow.BATCH_ROW_COUNT)
-            schema = codec.wire_schema(reader.schema)
-        return Answer(index, schema, _batches(reader, schema, connection, call, limit), tier)
+            try:
+                reader = _read(connection, sql, bound)
+            except duckdb.ConversionException:
+                # A text that no value of an ENUM equals can be all there is to it; texts take any.
+                if not relations.as_texts():
+                    raise
+                reader = _read(connection, sql, bound)
+        answer = Answer(reader, connection, call, index=index, tier=relations.slowest, limit=limit)
+        try:
+            yield answer
+        finally:
+            answer.close()
 
     def _promote(self, tables: Mapping[str, _Table], needed: Sequence[str]) -> None:
         for name in needed:
@@ -289,26 +329,8 @@ def _tables(frames: Mapping[str, str], manifests: Sequence[pb.Manifest]) -> dict
     return tables
 
 
-def _batches(
-    reader: pa.RecordBatchReader,
-    schema: pa.Schema,
-    connection: duckdb.DuckDBPyConnection,
-    call: Call,
-    limit: int,
-) -> Iterator[pa.RecordBatch]:
-    row_count = 0
-    try:
-        while True:
-            with call.bounding(connection), _translated():
-                batch = next(reader, None)
-            if batch is None:
-                return
-            row_count += batch.num_rows
-            if limit and row_count > limit:
-                raise ResultTooLarge("rows", limit, row_count)
-            yield codec.to_wire(batch, schema)
-    finally:
-        reader.close()
+def _read(connection: duckdb.DuckDBPyConnection, sql: str, bound: dict[str, Bind]) -> pa.RecordBatchReader:
+    return connection.sql(sql, params=bound or None).to_arrow_reader(arrow.BATCH_ROW_COUNT)
 
 
 @contextmanager
