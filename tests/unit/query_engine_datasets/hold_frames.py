@@ -78,7 +78,8 @@ class HoldFrame:
             self._connection.register(name, table)
         for part in dataset.parts:
             self._connection.register("unclipped", parts.get(part.name, part.schema.empty_table()))
-            clipped = self._run(f"select * from unclipped where {dataset.clip}", {})
+            clip = dataset.clip or "true"
+            clipped = self._run(f"select * from unclipped where {clip}", {})
             self._connection.register(part.name, clipped)
         self._connection.register(dataset.derived.name, self._run(dataset.derived.sql, {}))
 
