@@ -171,6 +171,9 @@ def _exact(values: pa.Array, wanted: pa.DataType) -> pa.Array:
 
 def _trimmed(values: pa.Array, wanted: pa.DataType) -> pa.Array:
     trimmed = pc.utf8_rtrim(values.cast(pa.string()), characters=" ")
+    if pc.min(pc.binary_length(trimmed)).as_py():
+        # Nothing is empty, as in most columns, so nothing becomes NULL.
+        return trimmed
     return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import accumulate
+from pathlib import Path
 from typing import cast
 
 import pyarrow as pa
 import pytest
+from sluice_rpc.errors import ServiceError
 from sluice_warehouse import Tag
 from sluice_warehouse.duckdb import DuckDBWarehouse
 from sluice_warehouse.errors import (
@@ -140,6 +144,35 @@ def test_a_permit_serves_one_statement_after_the_other(lane: SlowLane) -> None:
         with lane.read(NUMBERS, {}, schema=SCHEMA, deadline_s=30, tag=TAG) as reading:
             counts.append(sum(batch.num_rows for batch in reading))
     assert counts == [300, 300, 300]
+
+
+def read_and_leave(lane: SlowLane, number: int) -> None:
+    """Leave a reading in one of five ways."""
+    with (
+        suppress(ServiceError, KeyError),
+        lane.read(MANY, {}, schema=SCHEMA, deadline_s=0.02 if number % 5 == 0 else 30, tag=TAG) as reading,
+    ):
+        match number % 5:
+            case 1:
+                next(iter(reading))
+            case 2:
+                raise KeyError
+            case 3:
+                reading.cancel()
+        for _, _ in zip(range(3), reading, strict=False):
+            pass
+
+
+def test_however_readings_are_left_never_more_run_than_there_are_permits(
+    warehouse: DuckDBWarehouse, statement_log: Path
+) -> None:
+    permits = LocalPermits(3)
+    lane = SlowLane(warehouse, permits)
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda number: read_and_leave(lane, number), range(120)))
+    kinds = [json.loads(line)["kind"] for line in statement_log.read_text(encoding="utf-8").splitlines()]
+    running = list(accumulate(1 if kind == "start" else -1 for kind in kinds))
+    assert (max(running) <= 3, running[-1], permits.available_count) == (True, 0, 3)
 
 
 def test_a_full_pool_refuses_the_next_look_up(warehouse: DuckDBWarehouse) -> None:
