@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -13,13 +13,12 @@ import pyarrow.csv
 import pyarrow.parquet
 from sluice_rpc import arrow
 
+from sluice_gateway.body import JSON
+
 RECEIPT_KEY = b"sluice.receipt"
 
 _FORMULA = r"^\s*[=+\-@|%＝＋－＠]|^[\t\r\n]"
 """What a spreadsheet may take for a formula, full-width forms included (OWASP, CSV injection)."""
-
-
-_NEEDS_ESCAPE = r'["\\\x00-\x1f]'
 
 
 def dumps(value: object) -> bytes:
@@ -37,18 +36,15 @@ def table(pieces: Iterable[bytes]) -> pa.Table:
     return arrow.decode(pieces).read_all()
 
 
-def columns_and_rows(rows: pa.Table) -> dict[str, bytes]:
-    """Return the members `columns` ([{name, type}]) and `rows` ([[…]]) of a view, each as JSON.
+def columns_and_rows(rows: pa.Table) -> dict[str, JSON]:
+    """Return `{"columns": [{name, type}], "rows": [[…]]}`.
 
     Instants are `YYYY-MM-DDTHH:MM:SS`, dates ISO, integers and decimals numbers; what JSON has no number for is null.
     """
-    columns = [{"name": column.name, "type": type_name(column.type)} for column in rows.schema]
-    return {"columns": dumps(columns), "rows": _rows(rows)}
-
-
-def joined(members: Mapping[str, bytes]) -> bytes:
-    """Return the JSON object whose members are given as JSON."""
-    return b"{" + b",".join(dumps(name) + b":" + member for name, member in members.items()) + b"}"
+    columns: list[JSON] = [{"name": column.name, "type": type_name(column.type)} for column in rows.schema]
+    # Plain Python lists: up to a year's trend they are as fast as joining text in Arrow, and far faster for one page.
+    values = [_plain(column).to_pylist() for column in rows.columns]
+    return {"columns": columns, "rows": [list(row) for row in zip(*values, strict=True)]}
 
 
 def type_name(kind: pa.DataType) -> str:
@@ -108,51 +104,20 @@ def with_receipt(schema: pa.Schema, receipt: bytes) -> pa.Schema:
     return schema.with_metadata({**(schema.metadata or {}), RECEIPT_KEY: receipt})
 
 
-def _rows(rows: pa.Table) -> bytes:
-    # Joined by Arrow, column by column: Python objects for each of 2,190 × 7 cells would cost 6 ms of every click.
-    if rows.num_rows == 0:
-        return b"[]"
-    cells = [_cells(column.combine_chunks()) for column in rows.columns]
-    lines = pc.binary_join_element_wise(*cells, ",").to_pylist()
-    return ("[[" + "],[".join(lines) + "]]").encode()
-
-
-def _cells(column: pa.Array) -> Any:
-    """Return the column as texts that are JSON, `null` included."""
-    plain = _plain(column)
-    kind = plain.type
-    if pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_floating(kind):
-        return pc.fill_null(plain.cast(pa.string()), "null")
-    if pa.types.is_temporal(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return pc.fill_null(pc.binary_join_element_wise('"', _text(plain), '"', ""), "null")
-    return pa.array([dumps(value).decode() for value in plain.to_pylist()], pa.string())
-
-
-def _plain(column: pa.Array) -> Any:
-    """Return the column without its dictionary, its decimals as doubles, and no number that JSON does not know."""
+def _plain(column: pa.ChunkedArray) -> Any:
+    """Return the column in a type whose Python values JSON can hold."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         return _plain(column.cast(kind.value_type))
+    if pa.types.is_timestamp(kind):
+        return _iso(column)
+    if pa.types.is_date(kind) or pa.types.is_time(kind):
+        return column.cast(pa.string())
     if pa.types.is_decimal(kind):
         return column.cast(pa.float64(), safe=False)
     if pa.types.is_floating(kind):
-        return pc.if_else(pc.is_finite(column), column, pa.scalar(None, kind))
+        return _finite(column)
     return column
-
-
-def _text(column: Any) -> Any:
-    """Return texts and times as they stand between quotes."""
-    if pa.types.is_timestamp(column.type):
-        return _iso(column)
-    return _escaped(column.cast(pa.string()))
-
-
-def _escaped(column: pa.Array) -> pa.Array:
-    if not pc.any(pc.match_substring_regex(column, _NEEDS_ESCAPE)).as_py():
-        return column
-    # Rare enough that the standard library may do it, which knows every rule.
-    texts = [None if text is None else dumps(text)[1:-1].decode() for text in column.to_pylist()]
-    return pa.array(texts, pa.string())
 
 
 def _iso(column: Any) -> Any:
@@ -171,11 +136,19 @@ def _csv_type(kind: pa.DataType) -> pa.DataType:
 
 
 def _harmless(column: pa.Array) -> Any:
-    plain = column if pa.types.is_decimal(column.type) else _plain(column)
-    if not pa.types.is_string(plain.type) and not pa.types.is_large_string(plain.type):
-        return plain
-    text = plain.cast(pa.string())
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return _harmless(column.cast(kind.value_type))
+    if pa.types.is_floating(kind):
+        return _finite(column)
+    if not pa.types.is_string(kind) and not pa.types.is_large_string(kind):
+        return column
+    text = column.cast(pa.string())
     return pc.if_else(pc.match_substring_regex(text, _FORMULA), pc.binary_join_element_wise("'", text, ""), text)
+
+
+def _finite(column: Any) -> Any:
+    return pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
 
 
 class _Forward(io.RawIOBase):

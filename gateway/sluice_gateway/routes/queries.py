@@ -14,7 +14,7 @@ from sluice_gateway.engine import QueryEngine
 from sluice_gateway.events import EventStreams
 from sluice_gateway.identity import Caller, Identity
 from sluice_gateway.routes.datasets import refuses_cache
-from sluice_gateway.routes.views import view_request, views_json
+from sluice_gateway.routes.views import view_answer, view_request
 
 _WATCH_MARGIN_S = 5.0
 """A watch ends by our own clock; its deadline is only there so that no call is without one."""
@@ -98,13 +98,13 @@ class QueryRoutes:
         asked.query_id = query.query_id
         answer = await self._engine.read_view(view_request(asked), caller)
         content = {
-            "query_id": render.dumps(query.query_id),
-            "status": render.dumps(messages.state(query)),
+            "query_id": query.query_id,
+            "status": messages.state(query),
             # What this very request cost the warehouse; the views alone cost nothing.
-            "receipt": render.dumps(messages.receipt(query.receipt if query.HasField("receipt") else answer.receipt)),
-            "views": await views_json(answer),
+            "receipt": messages.receipt(query.receipt if query.HasField("receipt") else answer.receipt),
+            "views": (await view_answer(answer))["views"],
         }
-        return Response(render.joined(content), media_type="application/json")
+        return Response(render.dumps(content), media_type="application/json")
 
     async def _settled(self, query: pb.Query, wait_s: int, caller: Caller) -> pb.Query:
         """Return the query once it has ended or the wait is over."""

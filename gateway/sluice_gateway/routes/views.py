@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sluice_gateway import body, inputs, messages, render
+from sluice_gateway.body import JSON
 from sluice_gateway.connection import WatchedStream, while_connected
 from sluice_gateway.definitions import Definition, Definitions
 from sluice_gateway.engine import QueryEngine, TableStream, ViewAnswer
@@ -61,11 +62,11 @@ class ViewRoutes:
         if as_arrow:
             return _arrow_answer(answer)
         content = {
-            "query_id": render.dumps(asked.query_id),
-            "receipt": render.dumps(messages.receipt(answer.receipt)),
-            "views": await views_json(answer),
+            "query_id": asked.query_id,
+            "receipt": messages.receipt(answer.receipt),
+            **await view_answer(answer),
         }
-        return Response(render.joined(content), media_type="application/json", headers={"Vary": "Accept"})
+        return Response(render.dumps(content), media_type="application/json", headers={"Vary": "Accept"})
 
     async def options(self, request: Request, route: str) -> Response:
         """List the values of each filter, each narrowed by the others."""
@@ -150,8 +151,8 @@ def view_request(asked: inputs.Asked) -> pb.ReadViewRequest:
     )
 
 
-async def views_json(answer: ViewAnswer) -> bytes:
-    """Return `{name: {columns, rows, page}}` as JSON, with `page` for paged views only."""
+async def view_answer(answer: ViewAnswer) -> dict[str, JSON]:
+    """Return `{"views": {name: {columns, rows, page}}}`, with `page` for paged views only."""
     size = sum(len(piece) for view in answer.views for piece in view.pieces)
     return _views(answer) if size <= _INLINE_BYTES else await asyncio.to_thread(_views, answer)
 
@@ -164,14 +165,14 @@ def receipt_header(receipt: messages.JSONObject) -> str:
     return text
 
 
-def _views(answer: ViewAnswer) -> bytes:
-    views: dict[str, bytes] = {}
+def _views(answer: ViewAnswer) -> dict[str, JSON]:
+    views: dict[str, JSON] = {}
     for view in answer.views:
         content = render.columns_and_rows(render.table(view.pieces))
         if view.header.HasField("page"):
-            content["page"] = render.dumps(messages.page(view.header.page))
-        views[view.header.view] = render.joined(content)
-    return render.joined(views)
+            content["page"] = messages.page(view.header.page)
+        views[view.header.view] = content
+    return {"views": views}
 
 
 def _arrow_answer(answer: ViewAnswer) -> Response:
