@@ -12,11 +12,14 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 _NO_WIDTH = 10_000
+_LONGEST_TEXT = 32
+_COLUMN_GAP = 3
 _NUMBERS = ("int", "uint", "float", "double", "decimal")
 
 
@@ -56,16 +59,29 @@ def screen() -> Console:
     return console if console.is_terminal else Console(width=_NO_WIDTH)
 
 
-def print_table(console: Console, columns: Sequence[dict[str, Any]], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows under their column names; numbers stand right, NULL is empty."""
+def print_table(console: Console, columns: Sequence[dict[str, Any]], rows: Sequence[Sequence[object]]) -> int:
+    """Print rows under their column names and return how many columns found room, from the first on.
+
+    Numbers stand right, NULL is empty. On a terminal long texts are cut; elsewhere everything is whole.
+    """
+    texts = [["" if value is None else str(value) for value in row] for row in rows]
+    longest = _LONGEST_TEXT if console.is_terminal else _NO_WIDTH
     table = Table(header_style="bold", pad_edge=False)
-    for column in columns:
+    room = console.width - 1
+    for index, column in enumerate(columns):
+        name = str(column["name"])
+        width = min(max(map(cell_len, [name, *(text[index] for text in texts)])), longest)
+        room -= width + _COLUMN_GAP
+        if room < 0 and index > 0:
+            break
         numeric = str(column.get("type", "")).startswith(_NUMBERS)
-        table.add_column(str(column["name"]), justify="right" if numeric else "left", no_wrap=numeric)
-    for row in rows:
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=True, max_width=width)
+    shown_count = len(table.columns)
+    for row in texts:
         # Text, or a value such as `[red]` would be read as markup.
-        table.add_row(*(Text("" if value is None else str(value)) for value in row))
+        table.add_row(*map(Text, row[:shown_count]))
     console.print(table)
+    return shown_count
 
 
 def _writer(form: Format, sink: IO[bytes], schema: pa.Schema) -> Any:

@@ -124,7 +124,9 @@ class QueryRun:
         return dict(json.loads(metadata.get(RECEIPT_KEY, b"{}")))
 
     def _print(self, view: Json) -> None:
-        print_table(self._screen, view["columns"], view["rows"])
+        shown_count = print_table(self._screen, view["columns"], view["rows"])
+        if shown_count < len(view["columns"]):
+            self._note(f"{shown_count} of {len(view['columns'])} columns have room; --format csv writes all of them")
         total_count = (view.get("page") or {}).get("total_count", 0)
         if total_count > len(view["rows"]):
             self._note(f"{len(view['rows'])} of {total_count} rows; --format csv --out FILE writes all of them")

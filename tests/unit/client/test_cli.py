@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import pty
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.e2e.demo_process import run_sluice
+from tests.e2e.demo_process import SLUICE, run_sluice
 from tests.unit.client.stand_in_gateway import Canned, StandIn, canned, events, problem, stand_in_gateway
 
 QUERY_ID = "0123456789abcdef"
@@ -70,6 +72,25 @@ def query(stand_in: StandIn, tmp_path: Path, *arguments: str) -> subprocess.Comp
     return run_sluice("query", "hold-history", *DAYS, "--url", stand_in.url, *arguments, data_dir=tmp_path)
 
 
+def in_terminal(arguments: list[str], data_dir: Path) -> str:
+    """Run the command in a terminal of 80 columns to its end and return all it showed."""
+    ours, its = pty.openpty()
+    environment = dict(os.environ, SLUICE_DATA_DIR=str(data_dir), COLUMNS="80", LINES="40", TERM="xterm")
+    with subprocess.Popen([str(SLUICE), *arguments], stdin=its, stdout=its, stderr=its, env=environment):
+        os.close(its)
+        shown = b"".join(iter(lambda: _read(ours), b""))
+    os.close(ours)
+    return shown.decode()
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65_536)
+    except OSError:
+        # Linux's way to say that the other side has closed.
+        return b""
+
+
 def test_a_table_shows_values_as_they_are(tmp_path: Path) -> None:
     with stand_in_gateway(responses()) as gateway:
         result = query(gateway, tmp_path)
@@ -86,6 +107,23 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(tmp_path: Path) -> N
         "2 of 3 chunks, 200 rows read",
         "3 of 3 chunks, 300 rows read",
     ]
+
+
+def test_progress_on_a_terminal_is_a_bar(tmp_path: Path) -> None:
+    with stand_in_gateway(responses()) as gateway:
+        shown = in_terminal(["query", "hold-history", *DAYS, "--url", gateway.url], tmp_path)
+    assert "3/3" in shown
+    assert "chunks ·" in shown
+
+
+def test_columns_without_room_on_a_terminal_are_counted(tmp_path: Path) -> None:
+    columns = [{"name": f"column_{number}", "type": "string"} for number in range(20)]
+    wide = {"columns": columns, "rows": [["a value"] * 20]}
+    view = canned({"query_id": QUERY_ID, "receipt": RECEIPT, "views": {"list": wide}})
+    with stand_in_gateway(responses(view=view)) as gateway:
+        shown = in_terminal(["query", "hold-history", *DAYS, "--url", gateway.url], tmp_path)
+    assert "column_0" in shown
+    assert "7 of 20 columns have room" in shown
 
 
 def test_a_table_says_how_many_rows_there_are_beyond_it(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -166,7 +168,12 @@ def _welcome(url: str, datasets: list[str], data_dir: DataDir, folder: PlantFold
   Look at it again, with the query_id of that answer:
     curl -s '{url}/api/hold-history/view?query_id=QUERY_ID&view=reason_pareto&hold_type=all'
   Or let the command do both:
-    sluice query hold-history --start {dates[0]} --end {dates[1]} --view trend
+    {_own_name()} query hold-history --start {dates[0]} --end {dates[1]} --view trend --url {url}
 
   Ctrl-C stops everything.
 """
+
+
+def _own_name() -> str:
+    """Return what starts this command from the folder it was started in."""
+    return "sluice" if shutil.which("sluice") else sys.argv[0]

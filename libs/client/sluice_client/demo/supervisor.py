@@ -65,6 +65,9 @@ class Supervisor:
 
     def given_up(self) -> str | None:
         """Return the name of a program that will not be started again, or None."""
+        if self._thread.ident is not None and not self._thread.is_alive() and not self._stopping.is_set():
+            # A fault of ours ended the thread; its children ended with it, and its traceback is on standard error.
+            return self._thread.name
         return next((watched.program.name for watched in self._watched if watched.given_up), None)
 
     def serving(self) -> bool:
