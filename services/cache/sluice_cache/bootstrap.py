@@ -39,10 +39,12 @@ _FOLDERS = ("frames", "manifests", "hot", "spool", "tmp")
 
 @dataclass(frozen=True)
 class Process:
-    """The built cache: its server, and what must be closed after it."""
+    """The built cache: its server, what must be closed after it, and its parts for those who look inside."""
 
     server: RpcServer
     closing: ExitStack
+    store: FrameStore
+    manifests: Manifests
     sweeper: Sweeper
     registry: CollectorRegistry
 
@@ -99,9 +101,8 @@ def build(settings: Settings, clock: Clock | None = None, memory: Memory | None 
         runner = Runner(database, store, native, clock, settings.max_result_row_count)
         frames = FrameServicer(store, manifests, tiers, memory or SystemMemory())
         sql = SqlServicer(runner, manifests, clock, settings.statement_timeout_s)
-        return Process(
-            RpcServer(PROCESS, settings, _services(frames, sql), registry), closing.pop_all(), sweeper, registry
-        )
+        server = RpcServer(PROCESS, settings, _services(frames, sql), registry)
+        return Process(server, closing.pop_all(), store, manifests, sweeper, registry)
 
 
 def _folders(root: Path, closing: ExitStack) -> dict[str, Path]:

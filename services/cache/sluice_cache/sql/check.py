@@ -115,6 +115,8 @@ def _tree(sql: str, parse: Parse) -> Node:
     if len(sql) > MAX_SQL_CHARS:
         raise InvalidSql(f"at most {MAX_SQL_CHARS} characters")
     answer = parse(sql)
+    if answer.get("error_type") == "not implemented":
+        raise InvalidSql("must be one SELECT")
     if answer.get("error"):
         raise InvalidSql(str(answer.get("error_message", "cannot be parsed"))[:500])
     statements = answer.get("statements", [])
