@@ -16,7 +16,7 @@ SIZES = (100_000, 2_000_000)
 LIMIT_MIB = 64
 SAMPLE_S = 0.02
 BODY = {"start_date": "2024-01-02", "end_date": "2025-12-31", "views": ["trend"]}
-CAPPED = {"query-engine": {"SLUICE_QUERY_ENGINE_WAREHOUSE_MEMORY_LIMIT_MB": "64"}}
+CAPPED = {"query-engine": {"SLUICE_QUERY_ENGINE_WAREHOUSE_MEMORY_LIMIT_BYTES": "67108864"}}
 
 
 def run() -> tuple[list[Comparison], list[str]]:
