@@ -5,13 +5,13 @@
 with placed as (
     select
         hold_day as day,
-        hold_type,
+        hold_type = 'quality' as is_quality,
         sum(qty) as opened_qty,
         sum(qty) filter (where rn_hold_day = 1) as new_hold_qty,
         sum(qty) filter (where is_future_hold and rn_reason = 1) as future_hold_qty,
-        sum(qty) filter (where rn_reason > 1 and hold_type = 'quality') as repeat_quality_hold_qty
+        sum(qty) filter (where rn_reason > 1 and is_quality) as repeat_quality_hold_qty
     from holds
-    group by hold_day, hold_type
+    group by hold_day, is_quality
 ),
 
 released as (
@@ -19,17 +19,17 @@ released as (
     select
         release_day as day,
         greatest(release_day, hold_day) as closed_day,
-        hold_type,
+        hold_type = 'quality' as is_quality,
         sum(qty) as release_qty
     from holds
     where release_day is not null
-    group by release_day, greatest(release_day, hold_day), hold_type
+    group by release_day, closed_day, is_quality
 ),
 
 movement as (
     select
         greatest(day, $start_date) as day,
-        hold_type,
+        is_quality,
         opened_qty as balance_qty,
         case when day >= $start_date then new_hold_qty end as new_hold_qty,
         0 as release_qty,
@@ -37,23 +37,23 @@ movement as (
         case when day >= $start_date then repeat_quality_hold_qty end as repeat_quality_hold_qty
     from placed
     union all
-    select greatest(closed_day, $start_date), hold_type, -release_qty, 0, 0, 0, 0
+    select greatest(closed_day, $start_date), is_quality, -release_qty, 0, 0, 0, 0
     from released
     union all
-    select day, hold_type, 0, 0, release_qty, 0, 0
+    select day, is_quality, 0, 0, release_qty, 0, 0
     from released
     where day >= $start_date
 ),
 
 shown as (
-    select shown_as, position, hold_type
+    select shown_as, position, is_quality
     from (
         values
-        ('quality', 1, 'quality'),
-        ('non_quality', 2, 'non-quality'),
-        ('all', 3, 'quality'),
-        ('all', 3, 'non-quality')
-    ) as kind (shown_as, position, hold_type)
+        ('quality', 1, true),
+        ('non_quality', 2, false),
+        ('all', 3, true),
+        ('all', 3, false)
+    ) as kind (shown_as, position, is_quality)
 ),
 
 daily as (
@@ -72,7 +72,7 @@ daily as (
         )) as date) as day
     ) as calendar
     cross join shown
-    left join movement on movement.day = calendar.day and movement.hold_type = shown.hold_type
+    left join movement on movement.day = calendar.day and movement.is_quality = shown.is_quality
     group by calendar.day, shown.shown_as, shown.position
 )
 
