@@ -164,6 +164,7 @@ class SpoolWriter:
         self._added = added
         self._room_bytes = room_bytes
         self._row_count = 0
+        self._schema = schema
         self._plain = schema.remove_metadata()
         self._pending: list[pa.RecordBatch] = []
         self._sink = pa.OSFile(str(self._temporary), "wb")
@@ -180,7 +181,7 @@ class SpoolWriter:
         self._writer.add_key_value_metadata(
             {
                 _ROW_COUNT_KEY: str(self._row_count),
-                _SCHEMA_KEY: codec.schema_to_text(self._plain),
+                _SCHEMA_KEY: codec.schema_to_text(self._schema),
                 _HASH_KEY: codec.schema_hash(self._plain),
             }
         )
