@@ -16,7 +16,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sluice_gateway import body, inputs, messages, render
-from sluice_gateway.body import JSON
 from sluice_gateway.connection import WatchedStream, while_connected
 from sluice_gateway.definitions import Definition, Definitions
 from sluice_gateway.engine import QueryEngine, TableStream, ViewAnswer
@@ -151,7 +150,7 @@ def view_request(asked: inputs.Asked) -> pb.ReadViewRequest:
     )
 
 
-async def view_answer(answer: ViewAnswer) -> dict[str, JSON]:
+async def view_answer(answer: ViewAnswer) -> dict[str, object]:
     """Return `{"views": {name: {columns, rows, page}}}`, with `page` for paged views only."""
     size = sum(len(piece) for view in answer.views for piece in view.pieces)
     return _views(answer) if size <= _INLINE_BYTES else await asyncio.to_thread(_views, answer)
@@ -165,8 +164,8 @@ def receipt_header(receipt: messages.JSONObject) -> str:
     return text
 
 
-def _views(answer: ViewAnswer) -> dict[str, JSON]:
-    views: dict[str, JSON] = {}
+def _views(answer: ViewAnswer) -> dict[str, object]:
+    views: dict[str, object] = {}
     for view in answer.views:
         content = render.columns_and_rows(render.table(view.pieces))
         if view.header.HasField("page"):
