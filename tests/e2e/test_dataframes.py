@@ -1,4 +1,7 @@
-"""DataFrames through a running cache process: what comes back equals what was stored (B1.1, B1.2)."""
+"""DataFrames through a running cache process: what comes back equals what was stored (B1.1, B1.2).
+
+Every fact is asked of a cache that keeps frames hot and of one that spools whatever has more than one row.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,29 @@ from uuid import uuid4
 import numpy as np
 import pandas as pd
 import pytest
+from sluice_client.demo.programs import SuiteFiles, SuitePorts, suite_programs
+from sluice_client.demo.supervisor import Supervisor
 from sluice_client.frames import FrameStore
 
-from tests.running_suite import RunningSuite
+from tests.running_suite import START_TIMEOUT_S
+
+
+@pytest.fixture(scope="module", params=["hot", "spool"])
+def cache_port(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Port of a cache process alone."""
+    folder = tmp_path_factory.mktemp("cache")
+    ports, files = SuitePorts.free(), SuiteFiles(folder / "none.duckdb", folder / "cache", folder / "redis")
+    spill = {"SLUICE_CACHE_SPILL_ROW_COUNT": "1"} if request.param == "spool" else {}
+    programs = suite_programs(ports, files, None, {"cache": spill})
+    cache = [program for program in programs if program.name == "cache"]
+    with Supervisor(cache, folder / "logs", print) as supervisor:
+        supervisor.await_serving(START_TIMEOUT_S)
+        yield ports.cache
 
 
 @pytest.fixture
-def store(suite: RunningSuite) -> Iterator[FrameStore]:
-    with FrameStore(f"127.0.0.1:{suite.ports.cache}") as opened:
+def store(cache_port: int) -> Iterator[FrameStore]:
+    with FrameStore(f"127.0.0.1:{cache_port}") as opened:
         yield opened
 
 
