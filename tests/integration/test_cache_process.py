@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from pathlib import Path
 import grpc
 import pyarrow as pa
 import pytest
+import redis
 from sluice.cache.v1 import frame_service_pb2 as pb
 from sluice.table.v1 import table_pb2
 from sluice_rpc import arrow
@@ -58,10 +60,14 @@ def started(data_dir: Path, port: int, **settings: str) -> Iterator[Started]:
         yield Started(process, Cache(channel, SystemClock()))
 
 
+def ended_start(settings: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
+    """Start a cache that must not come up, and return how it ended."""
+    command = [sys.executable, "-m", "sluice_cache"]
+    return subprocess.run(command, env={**os.environ, **settings}, capture_output=True, timeout=30, check=False)
+
+
 @pytest.fixture
 def port() -> int:
-    import socket
-
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         number: int = free.getsockname()[1]
@@ -162,13 +168,11 @@ def test_frames_and_manifests_come_back_from_redis_on_a_fresh_disk(tmp_path: Pat
 
 
 def _redis_counts(cache: Cache) -> pb.TierStats:
-    tiers = cache.frames.GetStats(pb.GetStatsRequest()).tiers
-    return next(tier for tier in tiers if tier.tier == table_pb2.TIER_REDIS)
+    stats: pb.GetStatsResponse = cache.frames.GetStats(pb.GetStatsRequest())
+    return next(tier for tier in stats.tiers if tier.tier == table_pb2.TIER_REDIS)
 
 
 def _has_values(url: str) -> bool:
-    import redis
-
     with redis.Redis.from_url(url) as client:
         return bool(client.exists("frame:meta:frame-1"))
 
@@ -183,8 +187,6 @@ def test_a_put_is_answered_and_read_while_redis_is_away(tmp_path: Path, port: in
 
 
 def test_values_in_redis_expire_with_their_frame(tmp_path: Path, port: int, redis_url: str) -> None:
-    import redis
-
     with started(tmp_path, port, redis_url=redis_url) as running, redis.Redis.from_url(redis_url) as client:
         running.cache.put("frame-1", ROWS, keep_s=500, labels={"series": "s"})
         poll_until(lambda: client.exists("frame:meta:frame-1"), 20.0, "the pointer in Redis")

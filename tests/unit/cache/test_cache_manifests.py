@@ -17,12 +17,8 @@ from sluice_rpc.ports import FakeClock
 
 from tests.unit.cache.driver import Cache, derived, frame_source, manifest_source, moment, running, sliced
 
-ROWS = pa.table(
-    {
-        "n": pa.array([1, 2, 3], pa.int64()),
-        "t": pa.array([datetime(2024, 1, day) for day in (1, 2, 3)], pa.timestamp("s")),
-    }
-)
+DAYS = [datetime(2024, 1, day) for day in (1, 2, 3)]
+ROWS = pa.table({"n": pa.array([1, 2, 3], pa.int64()), "t": pa.array(DAYS, pa.timestamp("s"))})
 
 
 def one_frame(frame_id: str = "frame-1") -> pb.ManifestTable:

@@ -25,7 +25,7 @@ STATEMENTS = [
     "select coalesce(reason, '(not filled)') as reason from rows order by qty limit 3",
     "select count(*) as n from rows where reason = 'no such reason' or reason > 'reason-5'",
     "select min(reason) as low, max(reason) as high from rows",
-    "select case when qty < 500 then reason else 'rest' end as reason, count(*) as n from rows group by all order by all",
+    "select case when qty < 500 then reason else 'rest' end as name, count(*) from rows group by 1 order by 1",
     "select reason from rows union select 'another' order by 1 nulls last",
 ]
 
