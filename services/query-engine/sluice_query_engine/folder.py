@@ -59,7 +59,8 @@ def read_dataset(folder: Path, references: Mapping[str, Reference]) -> Dataset:
         name=folder.name,
         route=route,
         title=file.text("title"),
-        description=file.text("description"),
+        # Written over several lines, shown in one paragraph.
+        description=" ".join(file.text("description").split()),
         version=file.integer("version"),
         day_rule=_day_rule(file.section("day")),
         parameters=parameters,
