@@ -62,6 +62,9 @@ class Catalogue:
             if present is not None and present.version > frame.version:
                 return present, None, False
             self._write(frame, durable=True)
+        if present is not None:
+            # What other processes find under this id must never be older than what this one has.
+            self._shared.delete_frame(present)
         self._shared.put_frame(frame)
         return frame, present, True
 

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from sluice_rpc import arrow
 
 from sluice_cache.errors import InvalidFrame, InvalidSql
@@ -144,10 +145,11 @@ class DictionaryEncoder:
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
     def _encoded(self, name: str, column: pa.Array) -> pa.DictionaryArray:
+        # The batch's own dictionary is small, so the rows themselves are hashed once.
+        own = column.dictionary_encode()
         known = self._values[name]
-        distinct = column.unique().drop_null()
-        new = distinct.filter(pa.compute.invert(pa.compute.is_in(distinct, value_set=known)))
+        new = own.dictionary.filter(pc.is_null(pc.index_in(own.dictionary, value_set=known)))
         if len(new):
             known = self._values[name] = pa.concat_arrays([known, new])
-        codes = pa.compute.index_in(column, value_set=known)
-        return pa.DictionaryArray.from_arrays(codes, known)
+        codes = pc.index_in(own.dictionary, value_set=known)
+        return pa.DictionaryArray.from_arrays(codes.take(own.indices), known)

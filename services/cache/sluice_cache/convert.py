@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 from sluice.cache.v1 import frame_service_pb2 as pb
 from sluice.table.v1 import table_pb2
+from sluice_rpc.errors import InvalidParameter
 
 from sluice_cache.frames import Frame, TierKind, check_labels
 from sluice_cache.tiers import TierCounts
@@ -42,8 +43,15 @@ def ending_from_proto(trailer: pb.FrameTrailer, stream_bytes: int) -> Ending:
 
 
 def time_from_proto(value: Timestamp, *, set_: bool) -> datetime | None:
-    """Return the instant, or None where the field was left out."""
-    return value.ToDatetime(tzinfo=UTC) if set_ else None
+    """Return the instant, or None where the field was left out.
+
+    Raises:
+        InvalidParameter: it lies outside of what a calendar holds.
+    """
+    try:
+        return value.ToDatetime(tzinfo=UTC) if set_ else None
+    except (ValueError, OverflowError) as error:
+        raise InvalidParameter("time", f"no instant: {error}") from error
 
 
 def tier_to_proto(tier: TierKind | None) -> table_pb2.Tier.ValueType:

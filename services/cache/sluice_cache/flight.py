@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from sluice_rpc.errors import QueryTimeout
+
 Result = TypeVar("Result")
 
 
@@ -20,14 +22,27 @@ class SingleFlight(Generic[Result]):
         self._lock = threading.Lock()
         self._keys: dict[str, tuple[threading.Lock, int]] = {}
 
-    def run(self, key: str, work: Callable[[], Result | None]) -> Result | None:
-        """Return what `work` returns, with no other work of the same key at the same time."""
+    def run(self, key: str, work: Callable[[], Result | None], timeout_s: float = -1.0) -> Result | None:
+        """Return what `work` returns, with no other work of the same key at the same time.
+
+        Args:
+            key: what the work is about.
+            work: called once the caller's turn has come.
+            timeout_s: how long to wait for that; negative waits for as long as it takes.
+
+        Raises:
+            QueryTimeout: the turn did not come in time.
+        """
         with self._lock:
             own, users = self._keys.get(key, (threading.Lock(), 0))
             self._keys[key] = (own, users + 1)
         try:
-            with own:
+            if not own.acquire(timeout=timeout_s):
+                raise QueryTimeout("the same work of another caller did not end in time")
+            try:
                 return work()
+            finally:
+                own.release()
         finally:
             with self._lock:
                 own, users = self._keys[key]

@@ -13,7 +13,7 @@ from sluice.cache.v1 import frame_service_pb2 as pb
 from sluice_rpc.errors import InvalidParameter
 from sluice_rpc.ports import Clock
 
-from sluice_cache import binds, files
+from sluice_cache import binds, convert, files
 from sluice_cache.catalogue import Catalogue
 from sluice_cache.errors import CacheExpired, InvalidSql
 from sluice_cache.frames import check_id, check_table_name
@@ -136,7 +136,8 @@ class Manifests:
         check_id(manifest.manifest_id, "manifest_id")
         if not manifest.tables:
             raise InvalidParameter("tables", "a manifest has at least one table")
-        if _keep_until(manifest) <= self._clock.now():
+        keep_until = convert.time_from_proto(manifest.keep_until_time, set_=True)
+        if keep_until is None or keep_until <= self._clock.now():
             raise InvalidParameter("keep_until_time", "must lie in the future")
         values = binds.all_from_proto(manifest.binds)
         names: list[str] = []

@@ -131,6 +131,8 @@ class SqlServicer(sql_grpc.SqlServiceServicer):
         frames, manifests = {}, []
         for source in request.sources:
             match source.WhichOneof("source"):
+                case "frame" if source.frame.name in frames:
+                    raise InvalidParameter("sources", f"two sources are named {source.frame.name!r}")
                 case "frame":
                     frames[check_table_name(source.frame.name)] = check_id(source.frame.frame_id)
                 case "manifest_id":

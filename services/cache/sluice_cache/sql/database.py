@@ -67,7 +67,7 @@ class Database:
         for _ in range(connection_count):
             self._idle.put(self._root.cursor())
         self._parser = self._root.cursor()
-        self.parse = lru_cache(maxsize=1024)(self._parse)
+        self.parse = lru_cache(maxsize=256)(self._parse)
 
     @contextmanager
     def lease(self, timeout_s: float) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import pyarrow as pa
@@ -35,6 +35,10 @@ class TierCounts:
     hit_count: int = 0
     miss_count: int = 0
     eviction_count: int = 0
+
+    def after_read(self, *, hit: bool) -> TierCounts:
+        """Return the counts with one read more."""
+        return replace(self, hit_count=self.hit_count + hit, miss_count=self.miss_count + (not hit))
 
 
 class Copy(Protocol):

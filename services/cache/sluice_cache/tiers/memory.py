@@ -76,9 +76,8 @@ class MemoryTier:
         copy = self._take(token) if token is not None else None
         if copy is None and token is not None:
             copy = self._map(token, frame)
-        counts = self._counts
-        hit = 0 if copy is None else 1
-        self._counts = replace(counts, hit_count=counts.hit_count + hit, miss_count=counts.miss_count + 1 - hit)
+        with self._lock:
+            self._counts = self._counts.after_read(hit=copy is not None)
         return copy
 
     def delete(self, token: str) -> None:
@@ -101,7 +100,8 @@ class MemoryTier:
 
     def evicted(self) -> None:
         """Count one copy given up for the budget."""
-        self._counts = replace(self._counts, eviction_count=self._counts.eviction_count + 1)
+        with self._lock:
+            self._counts = replace(self._counts, eviction_count=self._counts.eviction_count + 1)
 
     def counts(self) -> TierCounts:
         with self._lock:

@@ -189,8 +189,7 @@ class RedisTier:
 
     def _count(self, *, hit: bool) -> None:
         with self._lock:
-            counts = self._counts
-            self._counts = replace(counts, hit_count=counts.hit_count + hit, miss_count=counts.miss_count + (not hit))
+            self._counts = self._counts.after_read(hit=hit)
 
 
 class RedisWriter:

@@ -89,9 +89,8 @@ class SpoolTier:
     def open(self, frame: Frame) -> SpoolCopy | None:
         token = frame.copies.get(self.kind)
         copy = self._open(token, frame) if token is not None else None
-        counts = self._counts
-        hit = 0 if copy is None else 1
-        self._counts = replace(counts, hit_count=counts.hit_count + hit, miss_count=counts.miss_count + 1 - hit)
+        with self._lock:
+            self._counts = self._counts.after_read(hit=copy is not None)
         return copy
 
     def delete(self, token: str) -> None:
