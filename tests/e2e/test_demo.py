@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.e2e.demo_process import ServingDemo, run_sluice, started_demo
+from tests.polling import poll_until
 
 
 def test_everything_serves_when_the_url_is_printed(demo_http: httpx.Client) -> None:
@@ -59,10 +60,12 @@ def test_a_stop_signal_ends_everything(number: signal.Signals, tmp_path: Path) -
     assert not (demo.data_dir / "demo.json").exists()
 
 
-def test_ctrl_c_before_it_serves_ends_everything(tmp_path: Path) -> None:
+def test_ctrl_c_while_the_plant_is_generated_leaves_no_half_of_one(tmp_path: Path) -> None:
     with started_demo(tmp_path, "--port", "0") as demo:
-        exit_code = demo.stop(signal.SIGINT) if demo.process.poll() is None else -1
-    assert exit_code in (0, 130, -signal.SIGINT)
+        poll_until(lambda: "generating" in demo.text(), 30, "the first sentence")
+        exit_code = demo.stop(signal.SIGINT)
+    assert exit_code == 0
+    assert [path.name for path in demo.data_dir.rglob("*plant*") if path.is_file()] == []
 
 
 def test_datasets_are_listed_for_the_running_demo(demo: ServingDemo) -> None:

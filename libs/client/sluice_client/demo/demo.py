@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sluice_twin import catalogue
@@ -20,6 +19,7 @@ from sluice_client.demo.data_dir import DataDir
 from sluice_client.demo.plant import PlantFolder, plant_folder
 from sluice_client.demo.programs import SuiteFiles, SuitePorts, suite_programs
 from sluice_client.demo.supervisor import Supervisor
+from sluice_client.gateway import Gateway
 from sluice_client.ports import LOOPBACK, first_free, is_free, take_free
 from sluice_client.redis_server import NO_REDIS, find_server
 
@@ -58,6 +58,7 @@ def run_demo(options: DemoOptions, console: Console) -> int:
         DataDirInUse: another demo runs on the folder.
         sluice_twin.UnusableSize: the scale makes no plant.
         NotServing: a program does not come up.
+        GatewayError: the gateway serves and then does not answer.
     """
     port = choose_port(options.port)
     data_dir = DataDir(options.data_dir)
@@ -149,8 +150,8 @@ def _generate(folder: PlantFolder, options: DemoOptions, stopping: threading.Eve
 
 
 def _dataset_names(url: str) -> list[str]:
-    answer = httpx.get(f"{url}/api/datasets", timeout=10.0, trust_env=False).raise_for_status()
-    return [str(dataset["name"]) for dataset in answer.json()["datasets"]]
+    with Gateway(url) as gateway:
+        return [str(dataset["name"]) for dataset in gateway.datasets()]
 
 
 def _welcome(url: str, datasets: list[str], data_dir: DataDir, folder: PlantFolder) -> str:
