@@ -55,15 +55,23 @@ def _validated(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         yield batch
 
 
-def map_stream(path: Path) -> pa.Table:
-    """Return the table of a hot file without reading it; pages come in as they are used.
+def map_stream(path: Path) -> tuple[pa.Table, pa.Buffer]:
+    """Return the table of a hot file, and its bytes, without reading it; pages come in as they are used.
 
     Raises:
         pyarrow.ArrowException, OSError: the file is no IPC stream or is cut.
     """
-    with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as reader:
-        table: pa.Table = reader.read_all()
-    return table
+    with pa.memory_map(str(path)) as source:
+        content = source.read_buffer()
+    with pa.ipc.open_stream(content) as reader:
+        return reader.read_all(), content
+
+
+def pieces_of(content: pa.Buffer) -> Iterator[bytes]:
+    """Yield an IPC stream that lies in memory, or is mapped, in pieces of 1 MiB as it lies."""
+    view = memoryview(content)
+    for start in range(0, len(view), arrow.PIECE_BYTES):
+        yield bytes(view[start : start + arrow.PIECE_BYTES])
 
 
 def schema_to_text(schema: pa.Schema) -> bytes:

@@ -23,6 +23,7 @@ from sluice_cache.frames import check_id, check_table_name
 from sluice_cache.manifests import Manifests
 from sluice_cache.sql.runner import Answer, Call, Runner, Statement
 from sluice_cache.tiers import Counted
+from sluice_cache.tiers.memory import MappedCopy
 from sluice_cache.tiers.read_through import FrameStore, Opened
 
 _DEFAULT_PAGE_SIZE = 1000
@@ -207,11 +208,15 @@ class _Incoming:
 
 
 def _pieces(opened: Opened, request: pb.GetFrameRequest) -> Iterator[bytes]:
+    plain = request.compression != pb.COMPRESSION_ZSTD
+    whole = not (request.columns or request.offset or request.limit)
+    if plain and whole and isinstance(opened.copy, MappedCopy):
+        return codec.pieces_of(opened.copy.content)
     columns = list(request.columns) or None
     schema = opened.copy.schema
     chosen = schema if columns is None else pa.schema([schema.field(name) for name in columns])
     batches = _window(opened.copy.batches(columns), request.offset, request.limit)
-    return arrow.encode(chosen, batches, "zstd" if request.compression == pb.COMPRESSION_ZSTD else None)
+    return arrow.encode(chosen, batches, None if plain else "zstd")
 
 
 def _window(batches: Iterator[pa.RecordBatch], offset: int, limit: int) -> Iterator[pa.RecordBatch]:

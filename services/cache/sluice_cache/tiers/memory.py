@@ -24,9 +24,9 @@ AddedCallback = Callable[[Path], None]
 class MappedCopy:
     """A hot frame; its pages belong to the operating system, and the mapping outlives the file's name."""
 
-    def __init__(self, table: pa.Table, path: Path) -> None:
+    def __init__(self, table: pa.Table, content: pa.Buffer) -> None:
         self.table = table
-        self.path = path
+        self.content = content
 
     @property
     def schema(self) -> pa.Schema:
@@ -116,14 +116,14 @@ class MemoryTier:
     def _map(self, token: str, frame: Frame) -> MappedCopy | None:
         path = files.inside(self._folder, token)
         try:
-            table = codec.map_stream(path)
+            table, content = codec.map_stream(path)
         except FileNotFoundError:
             return None
         except (pa.ArrowException, OSError) as error:
             raise CopyBroken(f"{token}: {error}") from error
         if table.num_rows != frame.row_count:
             raise CopyBroken(f"{token}: {table.num_rows} rows, the frame has {frame.row_count}")
-        copy = MappedCopy(table, path)
+        copy = MappedCopy(table, content)
         with self._lock:
             if token in self._sizes:
                 self._mapped[token] = copy
