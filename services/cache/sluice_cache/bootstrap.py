@@ -24,10 +24,10 @@ from sluice_cache.settings import Settings
 from sluice_cache.sql.database import Database
 from sluice_cache.sql.native import NativeTables
 from sluice_cache.sql.runner import Runner
-from sluice_cache.sweep import Sweeper
+from sluice_cache.sweep import Pace, Sweeper
 from sluice_cache.tiers import Counted, SwitchedOff
 from sluice_cache.tiers.memory import MemoryTier
-from sluice_cache.tiers.read_through import FrameStore
+from sluice_cache.tiers.read_through import FrameStore, StoreLimits
 from sluice_cache.tiers.redis import RedisLink, RedisTier
 from sluice_cache.tiers.spool import SpoolTier
 
@@ -67,32 +67,15 @@ def build(settings: Settings, clock: Clock | None = None, memory: Memory | None 
         catalogue = Catalogue(folders["frames"], index, clock)
         hot = MemoryTier(folders["hot"], settings.memory_max_bytes - settings.native_max_bytes)
         spool = SpoolTier(folders["spool"], settings.spool_max_bytes)
-        store = FrameStore(
-            catalogue,
-            hot,
-            spool,
-            shared,
-            behind=_behind("share", closing),
-            clock=clock,
-            spill_row_count=settings.spill_row_count,
-            spill_bytes=settings.spill_bytes,
-            shared_max_bytes=settings.redis_max_frame_bytes,
-            default_keep_s=settings.default_keep_s,
-        )
+        behind = _behind("share", closing)
+        store = FrameStore(catalogue, hot, spool, shared, behind=behind, clock=clock, limits=_store_limits(settings))
         native = NativeTables(database, _behind("native", closing), settings.native_max_bytes)
         store.on_drop(native.drop)
         manifests = Manifests(folders["manifests"], catalogue, index, database.parse, clock)
         store.load()
         manifests.load()
-        sweeper = Sweeper(
-            store,
-            manifests,
-            index,
-            [folders["hot"], folders["spool"]],
-            clock,
-            interval_s=settings.sweep_interval_s,
-            grace_s=settings.orphan_grace_s,
-        )
+        pace = Pace(settings.sweep_interval_s, settings.orphan_grace_s)
+        sweeper = Sweeper(store, manifests, index, settings.data_dir, clock=clock, pace=pace)
         sweeper.start()
         closing.callback(sweeper.stop)
         tiers: list[Counted] = [hot, shared or SwitchedOff(TierKind.REDIS, "no Redis is configured"), spool]
@@ -103,6 +86,15 @@ def build(settings: Settings, clock: Clock | None = None, memory: Memory | None 
         sql = SqlServicer(runner, manifests, clock, settings.statement_timeout_s)
         server = RpcServer(PROCESS, settings, _services(frames, sql), registry)
         return Process(server, closing.pop_all(), store, manifests, sweeper, registry)
+
+
+def _store_limits(settings: Settings) -> StoreLimits:
+    return StoreLimits(
+        spill_row_count=settings.spill_row_count,
+        spill_bytes=settings.spill_bytes,
+        shared_max_bytes=settings.redis_max_frame_bytes,
+        default_keep_s=settings.default_keep_s,
+    )
 
 
 def _folders(root: Path, closing: ExitStack) -> dict[str, Path]:

@@ -28,16 +28,23 @@ class Swept:
     complete: bool
 
 
+@dataclass(frozen=True)
+class Pace:
+    """Seconds between two sweeps, and how long an orphan is left alone after its last write."""
+
+    interval_s: float
+    grace_s: float
+
+
 class Sweeper:
     """Sweeps at start and then periodically, until stopped.
 
     Args:
         store, manifests: what expires.
         shared: asked, in full, for what it names before a file counts as an orphan.
-        folders: where orphans may lie: hot files and spool.
+        root: the data folder; orphans are looked for among hot files and in the spool.
         clock: decides what has expired.
-        interval_s: between two sweeps.
-        grace_s: an orphan is left alone this long after its last write.
+        pace: how often, and how patient.
     """
 
     def __init__(
@@ -45,28 +52,26 @@ class Sweeper:
         store: FrameStore,
         manifests: Manifests,
         shared: SharedIndex,
-        folders: list[Path],
-        clock: Clock,
+        root: Path,
         *,
-        interval_s: float,
-        grace_s: float,
+        clock: Clock,
+        pace: Pace,
     ) -> None:
         self._store = store
         self._manifests = manifests
         self._shared = shared
-        self._folders = folders
+        self._root = root
+        self._folders = [root / "hot", root / "spool"]
         self._clock = clock
-        self._interval_s = interval_s
-        self._grace_s = grace_s
+        self._pace = pace
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweep", daemon=True)
 
     def start(self) -> None:
         """Sweep now and go on in the background."""
-        for folder in self._folders:
-            for path in folder.glob(f"*{files.TEMP_SUFFIX}"):
-                # The folder is ours alone and nothing is being written yet: these are of a process that died.
-                path.unlink(missing_ok=True)
+        for path in self._root.rglob(f"*{files.TEMP_SUFFIX}"):
+            # The folder is ours alone and nothing is being written yet: these are of a process that died.
+            path.unlink(missing_ok=True)
         self.sweep()
         self._thread.start()
 
@@ -104,12 +109,14 @@ class Sweeper:
         return len(orphans), True
 
     def _old(self, path: Path) -> bool:
+        if path.suffix == files.TEMP_SUFFIX:
+            return False  # a put that waits for its caller; its writer takes it away
         try:
             # Files carry the machine's time, whatever clock the process was given.
-            return time.time() - path.stat().st_mtime >= self._grace_s
+            return time.time() - path.stat().st_mtime >= self._pace.grace_s
         except FileNotFoundError:
             return False
 
     def _run(self) -> None:
-        while not self._stopping.wait(self._interval_s):
+        while not self._stopping.wait(self._pace.interval_s):
             self.sweep()

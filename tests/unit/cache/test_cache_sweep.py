@@ -78,9 +78,8 @@ def test_orphans_stay_when_the_index_does_not_answer_in_full(cache: Cache, clock
     old = orphan(spool, "frame-9.1.00000000.parquet", OLD_S)
     process = cache.process
     assert process is not None
-    sweeper = Sweeper(
-        process.store, process.manifests, UnwillingIndex(), [spool], clock, interval_s=60.0, grace_s=600.0
-    )
+    root = tmp_path / "cache"
+    sweeper = Sweeper(process.store, process.manifests, UnwillingIndex(), root, clock=clock, pace=Pace(60.0, 600.0))
     assert sweeper.sweep() == Swept(0, 0, 0, complete=False)
     assert old.exists()
 

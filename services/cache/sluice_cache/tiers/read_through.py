@@ -38,6 +38,27 @@ class Ending:
 
 
 @dataclass(frozen=True)
+class StoreLimits:
+    """Which frames go where, and how long they stay.
+
+    Attributes:
+        spill_row_count: frames with more rows go straight to the spool.
+        spill_bytes: frames with more decoded bytes go straight to the spool.
+        shared_max_bytes: frames with more decoded bytes never go to the shared tier.
+        default_keep_s: life of a frame whose trailer names none, in seconds.
+    """
+
+    spill_row_count: int
+    spill_bytes: int
+    shared_max_bytes: int
+    default_keep_s: float
+
+    def spills(self, row_count: int, size: int) -> bool:
+        """Return whether a frame of this size belongs into the spool."""
+        return row_count > self.spill_row_count or size > self.spill_bytes
+
+
+@dataclass(frozen=True)
 class Opened:
     """A frame held open: the copy to read, and the tier it was found in."""
 
@@ -55,9 +76,7 @@ class FrameStore:
         shared: the tier that other processes see too, if there is one.
         behind: runs copies to the shared tier, so that no put waits for it.
         clock: for times that a trailer leaves open.
-        spill_row_count, spill_bytes: larger frames go straight to the spool.
-        shared_max_bytes: larger frames never go to the shared tier.
-        default_keep_s: life of a frame whose trailer names none.
+        limits: what goes where.
     """
 
     def __init__(
@@ -69,10 +88,7 @@ class FrameStore:
         *,
         behind: Executor,
         clock: Clock,
-        spill_row_count: int,
-        spill_bytes: int,
-        shared_max_bytes: int,
-        default_keep_s: float,
+        limits: StoreLimits,
     ) -> None:
         self.catalogue = catalogue
         self._memory = memory
@@ -80,10 +96,7 @@ class FrameStore:
         self._shared = shared
         self._behind = behind
         self._clock = clock
-        self._spill_row_count = spill_row_count
-        self._spill_bytes = spill_bytes
-        self._shared_max_bytes = shared_max_bytes
-        self._default_keep_s = default_keep_s
+        self._limits = limits
         self._fills: SingleFlight[Opened] = SingleFlight()
         self._trimming = threading.Lock()
         self._dropped: list[Callable[[Frame], None]] = []
@@ -125,31 +138,19 @@ class FrameStore:
         Returns:
             The frame as it now stands, and whether it is this one.
         """
-        landing = _Landing(self._memory, self._spool, self._spill_row_count, self._spill_bytes)
+        landing = _Landing(self._memory, self._spool, self._limits)
         try:
             landing.begin(frame_id, version, schema)
             for batch in batches:
                 landing.write(batch)
             end = ending()
             kind, token = landing.commit()
-        except TierFull as error:
+        except (TierFull, OSError) as error:
+            log.warning("frame not stored", frame_id=frame_id, reason=str(error))
             raise MemoryPressure from error
         finally:
             landing.leave()
-        now = self._clock.now()
-        frame = Frame(
-            frame_id=frame_id,
-            version=version,
-            row_count=end.row_count,
-            bytes=end.bytes,
-            stored_bytes=landing.bytes,
-            read_time=end.read_time or now,
-            fresh_until_time=end.fresh_until_time or now,
-            keep_until_time=end.keep_until_time or now + timedelta(seconds=self._default_keep_s),
-            labels=end.labels,
-            copies={kind: token},
-        )
-        return self._commit(frame)
+        return self._commit(self._framed(frame_id, version, end, landing.bytes).with_copy(kind, token))
 
     @contextmanager
     def open(self, frame_id: str) -> Iterator[Opened]:
@@ -181,6 +182,20 @@ class FrameStore:
                 if token in tokens:
                     self._demote(frame)
 
+    def _framed(self, frame_id: str, version: int, end: Ending, stored_bytes: int) -> Frame:
+        now = self._clock.now()
+        return Frame(
+            frame_id=frame_id,
+            version=version,
+            row_count=end.row_count,
+            bytes=end.bytes,
+            stored_bytes=stored_bytes,
+            read_time=end.read_time or now,
+            fresh_until_time=end.fresh_until_time or now,
+            keep_until_time=end.keep_until_time or now + timedelta(seconds=self._limits.default_keep_s),
+            labels=end.labels,
+        )
+
     def _commit(self, frame: Frame) -> tuple[Frame, bool]:
         stands, replaced, stored = self.catalogue.commit(frame)
         if not stored:
@@ -191,7 +206,7 @@ class FrameStore:
         if (
             self._shared is not None
             and TierKind.MEMORY in frame.copies
-            and frame.stored_bytes <= self._shared_max_bytes
+            and frame.stored_bytes <= self._limits.shared_max_bytes
         ):
             self._behind.submit(self._share, frame)
         self.trim()
@@ -212,7 +227,7 @@ class FrameStore:
             if left is None:
                 self._gone(frame)
             raise CacheExpired("frame", frame.frame_id)
-        if frame.row_count <= self._spill_row_count and frame.stored_bytes <= self._spill_bytes:
+        if not self._limits.spills(frame.row_count, frame.stored_bytes):
             spooled.close()
             filled = self._fills.run(frame.frame_id, lambda: self._fill(self._spool, frame))
             if filled is not None:
@@ -333,11 +348,10 @@ def _adding(kind: TierKind, token: str) -> Callable[[Frame], Frame]:
 class _Landing:
     """Where a put lands: hot, until it passes a threshold; then all of it moves to the spool and the rest follows."""
 
-    def __init__(self, memory: MemoryTier, spool: SpoolTier, spill_row_count: int, spill_bytes: int) -> None:
+    def __init__(self, memory: MemoryTier, spool: SpoolTier, limits: StoreLimits) -> None:
         self._memory = memory
         self._spool = spool
-        self._spill_row_count = spill_row_count
-        self._spill_bytes = spill_bytes
+        self._limits = limits
         self._writer: HotWriter | SpoolWriter | None = None
         self._key: tuple[str, int, pa.Schema] | None = None
         self._row_count = 0
@@ -352,7 +366,7 @@ class _Landing:
         self._row_count += batch.num_rows
         self.bytes += batch.nbytes
         self._writer.write(batch)
-        if self._row_count > self._spill_row_count or self.bytes > self._spill_bytes:
+        if self._limits.spills(self._row_count, self.bytes):
             self._spill()
 
     def commit(self) -> tuple[TierKind, str]:
