@@ -17,6 +17,7 @@ from sluice_query_engine.bootstrap import Process, World, build
 from sluice_query_engine.settings import Settings
 from sluice_rpc import arrow
 from sluice_rpc.client import open_channel
+from sluice_rpc.interceptors import ResponseStream
 from sluice_warehouse.duckdb import DuckDBWarehouse
 from sluice_warehouse.faults import FaultSource
 
@@ -56,10 +57,16 @@ class EngineRig:
         """Start a query, watch it to its end, and return it."""
         return self.finish(self.start(start_date, end_date, no_cache=no_cache).query_id)
 
+    def watching(self, query_id: str) -> ResponseStream:
+        """Watch a query as a caller that may leave, by leaving the context."""
+        # The stub's annotations do not know the interceptor that wraps the call.
+        stream: ResponseStream = self.stub.WatchQuery(pb.WatchQueryRequest(query_id=query_id))  # type: ignore[assignment]
+        return stream
+
     def views(self, query_id: str, *names: str, filters: Mapping[str, object] | None = None) -> dict[str, Answer]:
         """Return the answers of views by name; all initial views when none are named."""
         request = pb.ReadViewRequest(query_id=query_id, views=names)
-        request.filters.update(dict(filters or {}))
+        request.filters.update(dict(filters or {}))  # type: ignore[arg-type]
         return self.read(request)
 
     def read(self, request: pb.ReadViewRequest) -> dict[str, Answer]:

@@ -145,7 +145,7 @@ def test_a_watched_query_is_abandoned_only_once_its_watcher_left(twin_path: Path
         query = rig.start(*YEAR)
         run = rig.process.coordinator.run_of(query.query_id)
         assert run is not None
-        with rig.stub.WatchQuery(pb.WatchQueryRequest(query_id=query.query_id)) as watch:
+        with rig.watching(query.query_id) as watch:
             next(watch)
             assert (run.running, run.idle_s) == (True, 0.0)
         poll_until(lambda: not run.running, WAIT_S, "the query to be abandoned")
@@ -184,18 +184,18 @@ def test_watching_shows_the_query_first_as_it_stands_and_last_in_its_final_state
 def test_watchers_beyond_the_cap_are_refused_until_one_leaves(twin_path: Path, valve: Valve, world: World) -> None:
     with serving_engine(twin_path, world=world, fault=valve, max_watcher_count=1) as rig:
         valve.open, valve.passing = False, 0
-        request = pb.WatchQueryRequest(query_id=rig.start(*YEAR).query_id)
-        with rig.stub.WatchQuery(request) as watch:
+        query_id = rig.start(*YEAR).query_id
+        with rig.watching(query_id) as watch:
             next(watch)
             with pytest.raises(ResourceExhausted) as caught:
-                next(rig.stub.WatchQuery(request))
+                next(rig.watching(query_id))
             assert caught.value.retry_after_s == 2.0
-        poll_until(lambda: _can_watch(rig, request), WAIT_S, "the place to come free")
+        poll_until(lambda: _can_watch(rig, query_id), WAIT_S, "the place to come free")
 
 
-def _can_watch(rig: EngineRig, request: pb.WatchQueryRequest) -> bool:
+def _can_watch(rig: EngineRig, query_id: str) -> bool:
     try:
-        with rig.stub.WatchQuery(request) as watch:
+        with rig.watching(query_id) as watch:
             return bool(next(watch).query.query_id)
     except ResourceExhausted:
         return False

@@ -32,6 +32,10 @@ TRANSIENT_REASONS: Final = frozenset({"WAREHOUSE_UNAVAILABLE", "SERVICE_UNAVAILA
 RETRY_PAUSE_S: Final = 0.5
 """Before the one retry; a restarted process needs about that long to listen again."""
 
+SENT_ROW_COUNT: Final = 8_192
+"""Rows written at a time. The IPC writer buffers what it is given whole: 65,536 rows of holds are 20 MB in each of
+three copies per running chunk, and this engine's memory must not grow with the result."""
+
 
 @dataclass(frozen=True)
 class ChunkJob:
@@ -217,7 +221,9 @@ class _Rows:
             self.row_count += kept.num_rows
             if self._open_column is not None and kept.column(self._open_column).null_count:
                 self.open_row_seen = True
-            yield self._encoded(kept)
+            encoded = self._encoded(kept)
+            for offset in range(0, encoded.num_rows, SENT_ROW_COUNT):
+                yield encoded.slice(offset, SENT_ROW_COUNT)
             if kept.num_rows:
                 self._on_rows(self.row_count)
             if kept.num_rows < batch.num_rows:
