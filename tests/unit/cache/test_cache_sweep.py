@@ -12,7 +12,7 @@ from sluice.cache.v1 import frame_service_pb2 as pb
 from sluice_cache.files import FolderTaken
 from sluice_cache.frames import Frame
 from sluice_cache.index import IndexUnavailable, NoIndex
-from sluice_cache.sweep import Sweeper, Swept
+from sluice_cache.sweep import Pace, Sweeper, Swept
 from sluice_rpc.ports import FakeClock
 
 from tests.unit.cache.driver import Cache, running
