@@ -147,10 +147,10 @@ class MemoryFrameCache:
             where = [slices.clip or "true"]
             limits: Binds = {}
             if piece.start:
-                where.append(f"{piece.column} >= $slice_start::timestamp")
+                where.append(f'"{piece.column}" >= $slice_start::timestamp')
                 limits["slice_start"] = piece.start
             if piece.end:
-                where.append(f"{piece.column} < $slice_end::timestamp")
+                where.append(f'"{piece.column}" < $slice_end::timestamp')
                 limits["slice_end"] = piece.end
             condition = " and ".join(f"({term})" for term in where)
             pieces.append(_select(f"from frame where {condition}", {"frame": table}, {**binds, **limits}))
