@@ -1,7 +1,50 @@
--- One row per hold of the query, slice and carry_in together. Key: history_id.
+-- One row per hold of the query, slice and carry_in together. Key: history_id and container_id.
 -- Days are END-day labels: [d-1 07:30, d 07:30) is day d, so 16.5 hours later it is d on the calendar.
 -- Hours of open rows count to $as_of_time. Ranks are among the rows of this query (ADR 0006).
-with hold as (
+-- Ranks are computed over the few columns they need and joined back by key: sorting whole rows took three times as
+-- long. A key that came twice keeps its lowest ranks, so the join never adds or drops a row.
+with placed as (
+    select
+        history_id,
+        container_id,
+        hold_reason_id,
+        hold_time,
+        cast(hold_time + interval '16 hours 30 minutes' as date) as hold_day
+    from slice
+    union all
+    select
+        history_id,
+        container_id,
+        hold_reason_id,
+        hold_time,
+        cast(hold_time + interval '16 hours 30 minutes' as date) as hold_day
+    from carry_in
+),
+
+numbered as (
+    select
+        history_id,
+        container_id,
+        row_number() over (
+            partition by container_id, hold_day order by hold_time desc, history_id desc
+        ) as rn_hold_day,
+        row_number() over (
+            partition by container_id, hold_reason_id order by hold_time, history_id
+        ) as rn_reason
+    from placed
+),
+
+ranked as (
+    select
+        history_id,
+        container_id,
+        cast(min(rn_hold_day) as integer) as rn_hold_day,
+        cast(min(rn_reason) as integer) as rn_reason
+    from numbered
+    group by history_id, container_id
+),
+
+hold as (
     select
         history_id, container_id, lot_id, workorder, product, package, workcenter, hold_reason_id, hold_reason, qty,
         hold_time, hold_employee, hold_comment, release_time, release_employee, release_comment, ncr,
@@ -44,14 +87,11 @@ select
     hold.ncr,
     hold.future_hold_comment,
     hold.future_hold_comment is not null as is_future_hold,
-    cast(row_number() over (
-        partition by hold.container_id, hold_day
-        order by hold.hold_time desc, hold.history_id desc
-    ) as integer) as rn_hold_day,
-    cast(row_number() over (
-        partition by hold.container_id, hold.hold_reason_id
-        order by hold.hold_time, hold.history_id
-    ) as integer) as rn_reason
+    ranked.rn_hold_day,
+    ranked.rn_reason
 from hold
+left join ranked
+    on ranked.history_id is not distinct from hold.history_id
+    and ranked.container_id is not distinct from hold.container_id
 left join workcenter_groups on workcenter_groups.workcenter = hold.workcenter
 order by hold.hold_time, hold.history_id
