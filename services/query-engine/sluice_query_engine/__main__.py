@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import pyarrow as pa
 from sluice_rpc.log import configure_log
 from sluice_rpc.settings import SettingsError
 
@@ -13,6 +14,8 @@ from sluice_query_engine.settings import Settings
 
 def main() -> int:
     """Return the exit code: 0 after a stop, 2 for settings that cannot be served with."""
+    # Arrow's own pool keeps what passing batches used: 310 MiB of RssAnon after 2 M rows, 190 with the system's.
+    pa.set_memory_pool(pa.system_memory_pool())
     try:
         settings = Settings.load()
         configure_log(PROCESS, level=settings.log_level, style=settings.log_style)

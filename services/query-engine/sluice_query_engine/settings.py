@@ -63,7 +63,7 @@ class Settings(ProcessSettings):
     """Queries that run at once; one more is refused with RATE_LIMITED."""
     abandon_after_s: float = Field(default=60.0, gt=0)
     """A running query that nobody watched or asked for this long is cancelled, in seconds."""
-    warehouse_memory_limit_bytes: int = Field(default=256 * _MIB, ge=64 * _MIB)
+    warehouse_memory_limit_bytes: int = Field(default=256 * _MIB, ge=32 * _MIB)
     """Buffers of an embedded warehouse."""
     warehouse_thread_count: int = Field(default=2, ge=1, le=64)
     """Threads of an embedded warehouse."""
