@@ -12,7 +12,7 @@ from sluice_rpc.server import RpcServer, Service
 from sluice_rpc.settings import SettingsError
 from sluice_warehouse import Warehouse, open_warehouse
 from sluice_warehouse.lanes import PoolLane, SlowLane
-from sluice_warehouse.permits import LocalPermits
+from sluice_warehouse.permits import LocalPermits, Permits
 
 from sluice_query_engine.cache import FrameCache, GrpcFrameCache
 from sluice_query_engine.catalog import Catalog, CatalogError, load_catalog
@@ -75,29 +75,24 @@ def build(settings: Settings, world: World | None = None) -> Process:
         state = given.state or _state(settings, clock)
         closing.callback(state.close)
 
-        permits = LocalPermits(settings.slow_max_concurrent)
-        lane = SlowLane(warehouse, permits, permit_wait_s=settings.permit_wait_s)
         plant_clock = PlantClock(warehouse, clock)
-        chunk_limits = ChunkLimits(settings.chunk_max_memory_mb << 20, settings.chunk_deadline_s)
-        flights = Flights(ChunkReader(lane, cache, clock, ids, plant_clock=plant_clock, limits=chunk_limits), clock)
-        survey = Survey(cache, flights, clock)
         forecast = Forecast(plant_clock)
-        coordinator = Coordinator(
-            Parts(
-                catalog=catalog,
-                cache=cache,
-                survey=survey,
-                flights=flights,
-                references=References(PoolLane(warehouse, settings.pool_size), cache, clock, ids),
-                composer=Composer(cache, clock, ids, plant_clock),
-                ledger=Ledger(state, ids.new()),
-                permits=permits,
-                clock=clock,
-                metrics=EngineMetrics(registry),
-                forecast=forecast,
-            ),
-            CoordinatorLimits(settings.chunk_max_parallel, settings.max_running_query_count, settings.abandon_after_s),
+        flights, permits = _flights(settings, warehouse, cache, plant_clock, _Own(clock, ids))
+        survey = Survey(cache, flights, clock)
+        parts = Parts(
+            catalog=catalog,
+            cache=cache,
+            survey=survey,
+            flights=flights,
+            references=References(PoolLane(warehouse, settings.pool_size), cache, clock, ids),
+            composer=Composer(cache, clock, ids, plant_clock),
+            ledger=Ledger(state, ids.new()),
+            permits=permits,
+            clock=clock,
+            metrics=EngineMetrics(registry),
+            forecast=forecast,
         )
+        coordinator = Coordinator(parts, _coordinator_limits(settings))
         closing.callback(coordinator.close)
         servicer = QueryServicer(
             catalog,
@@ -112,6 +107,31 @@ def build(settings: Settings, world: World | None = None) -> Process:
             SERVICE_NAME, lambda server: query_service_pb2_grpc.add_QueryServiceServicer_to_server(servicer, server)
         )
         return Process(RpcServer(PROCESS, settings, [service], registry), coordinator, closing.pop_all())
+
+
+@dataclass(frozen=True)
+class _Own:
+    clock: Clock
+    ids: Ids
+
+
+def _flights(
+    settings: Settings, warehouse: Warehouse, cache: FrameCache, plant_clock: PlantClock, own: _Own
+) -> tuple[Flights, Permits]:
+    permits = LocalPermits(settings.slow_max_concurrent)
+    reader = ChunkReader(
+        SlowLane(warehouse, permits, permit_wait_s=settings.permit_wait_s),
+        cache,
+        own.clock,
+        own.ids,
+        plant_clock=plant_clock,
+        limits=ChunkLimits(settings.chunk_max_memory_mb << 20, settings.chunk_deadline_s),
+    )
+    return Flights(reader, own.clock), permits
+
+
+def _coordinator_limits(settings: Settings) -> CoordinatorLimits:
+    return CoordinatorLimits(settings.chunk_max_parallel, settings.max_running_query_count, settings.abandon_after_s)
 
 
 def _catalog(settings: Settings) -> Catalog:

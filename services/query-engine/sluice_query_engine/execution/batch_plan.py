@@ -80,27 +80,25 @@ def execute_plan(
     limits = options or PlanOptions()
     name = query_hash or compute_query_hash({"chunks": [dict(chunk) for chunk in chunks]})
     tally = _Tally(chunks, store, cache_prefix, name, chunk_ttl)
-    missing = []
-    for index in range(len(chunks)):
-        if skip_cached and store.exists(cache_prefix, name, index):
-            tally.completed += 1
-        else:
-            missing.append(index)
+    there = {index for index in range(len(chunks)) if skip_cached and store.exists(cache_prefix, name, index)}
+    missing = [index for index in range(len(chunks)) if index not in there]
+    tally.completed = len(there)
     tally.write(ended=not missing)
-    if not missing:
-        return name
 
     def read(index: int) -> bool:
         table = query_fn(chunks[index], max_rows_per_chunk=limits.max_rows_per_chunk)
         store.store(cache_prefix, name, index, table, ttl_s=chunk_ttl, max_bytes=limits.max_chunk_bytes)
         return limits.max_rows_per_chunk is not None and table.num_rows >= limits.max_rows_per_chunk
 
-    free = limits.permits.available_count if limits.permits else parallel + 1
-    width = effective_parallel(parallel, free, len(missing))
+    width = effective_parallel(parallel, _free(limits, parallel), len(missing))
     for finished in run_bounded([partial(read, index) for index in missing], width):
         tally.count(missing[finished.index], finished)
     tally.write(ended=True)
     return name
+
+
+def _free(limits: PlanOptions, parallel: int) -> int:
+    return limits.permits.available_count if limits.permits else parallel + 1
 
 
 def merge_chunks(cache_prefix: str, query_hash: str, *, store: ChunkStore) -> pa.Table:

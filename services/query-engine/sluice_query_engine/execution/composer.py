@@ -1,4 +1,4 @@
-"""Stores the manifest of a query and has its main table ready before anybody asks for a view."""
+"""Stores the manifest of a query, and has its main table made ready for the first view."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Composer:
     def compose(
         self, run: QueryRun, outcome: Outcome, references: Mapping[str, str], manifest_id: str
     ) -> frames.Manifest:
-        """Store the manifest, derive the main table, and return the manifest with its receipt filled in.
+        """Store the manifest and return it with its receipt filled in.
 
         Composed again from the same chunks at the same plant time, it keeps its version, so that the main table is
         not derived again; only its life is prolonged.
@@ -62,8 +62,16 @@ class Composer:
         if there is not None and same_tables(there, manifest):
             manifest.version = there.version
         self._cache.put_manifest(manifest)
-        manifest.receipt.row_count = self._count(manifest_id, run.dataset)
+        manifest.receipt.row_count = self._count(manifest_id, parts_count_sql(run.dataset))
         return self._cache.put_manifest(manifest)
+
+    def prepare(self, manifest_id: str, dataset: Dataset) -> None:
+        """Have the main table derived, so that the first view finds it; views that come meanwhile wait for it.
+
+        Raises:
+            ServiceError: of the cache; the next view tries again.
+        """
+        self._count(manifest_id, main_count_sql(dataset))
 
     def _composition(
         self, run: QueryRun, outcome: Outcome, references: Mapping[str, str], manifest_id: str
@@ -103,16 +111,21 @@ class Composer:
                 empty[part.name] = frame_id
         return empty
 
-    def _count(self, manifest_id: str, dataset: Dataset) -> int:
+    def _count(self, manifest_id: str, statement: str) -> int:
         request = sql.RunQueryRequest(
-            sources=[sql.SqlSource(manifest_id=manifest_id)],
-            statements=[sql.SqlStatement(sql=count_sql(dataset))],
+            sources=[sql.SqlSource(manifest_id=manifest_id)], statements=[sql.SqlStatement(sql=statement)]
         )
         with self._cache.run_query(request, deadline_s=COMPOSE_DEADLINE_S) as answers:
             return single_count(answer.chunk.ipc for answer in answers if answer.WhichOneof("part") == "chunk")
 
 
-def count_sql(dataset: Dataset) -> str:
+def parts_count_sql(dataset: Dataset) -> str:
+    """Return the statement that counts the clipped rows of all parts; their names are declared identifiers."""
+    counts = " + ".join(f"(select count(*) from {part.name})" for part in dataset.parts)  # noqa: S608
+    return f"select {counts} as row_count"
+
+
+def main_count_sql(dataset: Dataset) -> str:
     """Return the statement that counts the rows of the main table; its name is a declared identifier."""
     return f"select count(*) as row_count from {dataset.derived.name}"  # noqa: S608
 

@@ -210,7 +210,7 @@ class Coordinator:
             for attempt in range(1, _ATTEMPT_COUNT + 1):
                 try:
                     self._answer(run, departures)
-                    return
+                    break
                 except NotFound as error:
                     # The cache came back empty between planning and merging.
                     if error.reason != CacheExpired.reason or attempt == _ATTEMPT_COUNT or not run.running:
@@ -224,6 +224,16 @@ class Coordinator:
             self._parts.metrics.query_ended(run.dataset.name, run.state_name)
             with self._lock:
                 self._references.pop(run.query_id, None)
+        self._prepare(run)
+
+    def _prepare(self, run: QueryRun) -> None:
+        """Have the main table ready for views nobody has asked for yet; the answer itself does not wait for it."""
+        if run.state_name not in ("completed", "partial"):
+            return
+        try:
+            self._parts.composer.prepare(run.query_id, run.dataset)
+        except ServiceError as error:
+            log.warning("main table is not ready", query_id=run.query_id, reason=error.reason)
 
     def _answer(self, run: QueryRun, departures: Departures) -> None:
         flights = departures.flights
