@@ -18,7 +18,7 @@ from sluice_query_engine.cache import FrameCache
 from sluice_query_engine.catalog import Catalog
 from sluice_query_engine.dataset import BindPython, Dataset
 from sluice_query_engine.execution.chunk import stored_schema
-from sluice_query_engine.execution.composer import count_sql, single_count
+from sluice_query_engine.execution.composer import main_count_sql, single_count
 from sluice_query_engine.execution.coordinator import Coordinator
 from sluice_query_engine.execution.manifest import bind_value
 from sluice_query_engine.execution.scope import CancelScope
@@ -203,9 +203,8 @@ class Reader:
         self, manifest: frames.Manifest, statement: sql.SqlStatement, scope: CancelScope, deadline_s: float
     ) -> Streamed:
         # The receipt comes first and names the tier, so the tables are opened once before the rows are asked for.
-        counted = self._run(manifest, [_statement(count_sql(self._dataset(manifest)), {})], scope, deadline_s)
+        counted = self._run(manifest, [_statement(main_count_sql(self._dataset(manifest)), {})], scope, deadline_s)
         receipt = answer_receipt(manifest, _slowest(counted))
-        receipt.row_count = single_count(counted[0].pieces)
         return Streamed(receipt, self._pieces(manifest, statement, scope, deadline_s))
 
     def _pieces(
