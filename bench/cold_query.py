@@ -1,8 +1,12 @@
-"""(b) A cold query of 2 M hold rows against one bare DuckDB statement that reads the same columns into Arrow."""
+"""(b) A cold query of 2 M hold rows against one bare DuckDB statement that reads the same columns into Arrow.
+
+Both end when the rows are there, so the query asks for no views; the time to the first view is told beside it.
+"""
 
 from __future__ import annotations
 
 import tempfile
+import time
 from pathlib import Path
 
 import duckdb
@@ -14,7 +18,7 @@ from bench.measure import Comparison, alternate
 from tests.running_suite import open_http, running_suite
 
 HOLD_COUNT = 2_000_000
-BODY = {"start_date": "2024-01-02", "end_date": "2025-12-31", "views": ["trend"]}
+BODY: dict[str, object] = {"start_date": "2024-01-02", "end_date": "2025-12-31"}
 ROUNDS = 3
 STATEMENT = Path(__file__).parent / "bare_slice.sql"
 
@@ -31,21 +35,24 @@ def run() -> tuple[list[Comparison], list[str]]:
     ):
 
         def ours(_: int) -> None:
-            counts.append(_query(http))
+            counts.append(_query(http, []))
 
         def anchor(_: int) -> None:
             with duckdb.connect(str(plant), read_only=True) as connection:
                 connection.execute("set threads = 2")
-                connection.execute(bare).to_arrow_table()
+                connection.sql(bare).to_arrow_table()
 
         seconds = alternate(ours, anchor, rounds=ROUNDS)
+        start = time.perf_counter()
+        _query(http, ["trend"])
+        with_view_s = time.perf_counter() - start
     compared = Comparison("cold query of 2 M holds, against one bare statement", *seconds, at_most=4)
-    return [compared], [f"rows of the query: {counts[-1]:,}"]
+    return [compared], [f"rows of the query: {counts[-1]:,}", f"the same with its first view: {with_view_s:.1f} s"]
 
 
-def _query(http: httpx.Client) -> int:
+def _query(http: httpx.Client, views: list[str]) -> int:
     headers = {"Prefer": "wait=300", "Cache-Control": "no-cache"}
-    answer = http.post("/api/hold-history/query", json=BODY, headers=headers, timeout=320)
+    answer = http.post("/api/hold-history/query", json=BODY | {"views": views}, headers=headers, timeout=320)
     answer.raise_for_status()
     receipt = answer.json()["receipt"]
     if receipt["status"] != "complete" or receipt["chunks"]["reused"]:

@@ -58,6 +58,7 @@ class Asked:
         parameters: primary parameters as given; the query-engine checks their values.
         filters: view-time filters, checked against the dataset's schema.
         views: names in the order asked; empty means the initial views.
+        wants_views: false when a query was asked for with an empty list of views: its rows are read, nothing is shown.
         page, page_size: 0 means the default.
         descending: None means the default of the sort key.
     """
@@ -66,6 +67,7 @@ class Asked:
     filters: dict[str, JSON] = field(default_factory=dict)
     query_id: str = ""
     views: list[str] = field(default_factory=list)
+    wants_views: bool = True
     page: int = 0
     page_size: int = 0
     sort: str = ""
@@ -96,6 +98,8 @@ def asked(given: Mapping[str, JSON], definition: Definition, accepts: Accepts) -
             wrong.append(_unknown(name, definition, accepts))
     if "query_id" in accepts.fields and not result.query_id and "query_id" not in given:
         wrong.append(FieldViolation("query_id", "is required"))
+    if not result.wants_views and not accepts.parameters:
+        wrong.append(FieldViolation("views", "must name at least one view"))
     if result.sort and result.sort not in definition.sort_keys:
         wrong.append(FieldViolation("sort", f"must be one of {', '.join(sorted(definition.sort_keys))}"))
     if wrong:
@@ -218,8 +222,9 @@ _EXPECTED: Final[Mapping[str, tuple[Callable[[JSON], bool], str]]] = {
 
 def _take_views(result: Asked, name: str, value: JSON) -> list[FieldViolation]:
     names = _split([value]) if isinstance(value, str) else value
-    if not isinstance(names, list) or not names:
+    if not isinstance(names, list):
         return [FieldViolation(name, "must be a list of view names")]
+    result.wants_views = bool(names)
     for item in names:
         if not isinstance(item, str) or not item:
             return [FieldViolation(name, "must be a list of view names")]
