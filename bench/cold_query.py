@@ -14,12 +14,12 @@ import httpx
 from sluice_client.redis_server import find_server
 
 from bench.hold_plant import hold_plant
-from bench.measure import Comparison, alternate
+from bench.measure import Comparison, alternate, await_idle
 from tests.running_suite import open_http, running_suite
 
 HOLD_COUNT = 2_000_000
 BODY: dict[str, object] = {"start_date": "2024-01-02", "end_date": "2025-12-31"}
-ROUNDS = 3
+ROUNDS = 5
 STATEMENT = Path(__file__).parent / "bare_slice.sql"
 
 
@@ -42,7 +42,11 @@ def run() -> tuple[list[Comparison], list[str]]:
                 connection.execute("set threads = 2")
                 connection.sql(bare).to_arrow_table()
 
-        seconds = alternate(ours, anchor, rounds=ROUNDS)
+        def settle() -> None:
+            await_idle(suite.pids().values())
+
+        seconds = alternate(ours, anchor, rounds=ROUNDS, settle=settle)
+        settle()
         start = time.perf_counter()
         _query(http, ["trend"])
         with_view_s = time.perf_counter() - start

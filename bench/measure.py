@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,18 @@ class Comparison:
 
 
 def alternate(
-    ours: Callable[[int], object], anchor: Callable[[int], object], *, rounds: int, warm_ups: int = 1
+    ours: Callable[[int], object],
+    anchor: Callable[[int], object],
+    *,
+    rounds: int,
+    warm_ups: int = 1,
+    settle: Callable[[], object] = lambda: None,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return the seconds of each round of ours and of the anchor, run in turns.
 
     Both get the number of the round, so that no round repeats the question of the one before. Warm-up rounds carry
-    negative numbers and are not counted.
+    negative numbers and are not counted. `settle` runs before each, so that what one left running does not slow the
+    other down.
     """
     ours_s: list[float] = []
     anchor_s: list[float] = []
@@ -68,12 +76,33 @@ def alternate(
         pair = [(ours, ours_s), (anchor, anchor_s)]
         # Whoever goes second finds warmer or dirtier caches; take turns at that too.
         for run, seconds in pair if number % 2 == 0 else reversed(pair):
+            settle()
             gc.collect()
             start = time.perf_counter()
             run(number)
             if number >= 0:
                 seconds.append(time.perf_counter() - start)
     return tuple(ours_s), tuple(anchor_s)
+
+
+def await_idle(pids: Iterable[int], *, timeout_s: float = 60.0) -> None:
+    """Wait until the processes use next to no processor time.
+
+    Raises:
+        TimeoutError: they are still at work.
+    """
+    processes = [psutil.Process(pid) for pid in pids]
+    until = time.monotonic() + timeout_s
+    while time.monotonic() < until:
+        before = sum(sum(process.cpu_times()[:2]) for process in processes)
+        time.sleep(_IDLE_SAMPLE_S)
+        if sum(sum(process.cpu_times()[:2]) for process in processes) - before < _IDLE_CPU_S:
+            return
+    raise TimeoutError(f"still at work after {timeout_s:g} s")
+
+
+_IDLE_SAMPLE_S = 0.5
+_IDLE_CPU_S = 0.05
 
 
 def percentile(seconds: tuple[float, ...], share: float) -> float:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 import pyarrow as pa
@@ -41,37 +42,51 @@ def decode(pieces: Iterable[bytes]) -> pa.RecordBatchReader:
 
 
 class _PieceBuffer:
-    """A sink that hands out what was written so far in pieces."""
+    """A sink that hands out what was written so far in pieces, each byte copied once."""
 
     def __init__(self) -> None:
-        self._bytes = bytearray()
-        self.sink = pa.PythonFile(_Appender(self._bytes), mode="w")
+        self._parts: deque[memoryview] = deque()
+        self._size = 0
+        self.sink = pa.PythonFile(_Appender(self._append), mode="w")
 
     def full_pieces(self) -> Iterator[bytes]:
-        end = len(self._bytes) - len(self._bytes) % PIECE_BYTES
-        if end == 0:
-            return
-        view = bytes(memoryview(self._bytes)[:end])
-        del self._bytes[:end]
-        for start in range(0, end, PIECE_BYTES):
-            yield view[start : start + PIECE_BYTES]
+        while self._size >= PIECE_BYTES:
+            yield self._cut(PIECE_BYTES)
 
     def rest(self) -> Iterator[bytes]:
-        if self._bytes:
-            yield bytes(self._bytes)
-            self._bytes.clear()
+        if self._size:
+            yield self._cut(self._size)
+
+    def _append(self, part: memoryview) -> None:
+        self._parts.append(part)
+        self._size += part.nbytes
+
+    def _cut(self, size: int) -> bytes:
+        taken: list[memoryview] = []
+        missing = size
+        while missing:
+            part = self._parts.popleft()
+            if part.nbytes > missing:
+                self._parts.appendleft(part[missing:])
+                part = part[:missing]
+            taken.append(part)
+            missing -= part.nbytes
+        self._size -= size
+        return b"".join(taken)
 
 
 class _Appender(io.RawIOBase):
-    def __init__(self, target: bytearray) -> None:
-        self._target = target
+    """Passes on what Arrow writes; the buffers it hands over are immutable and live as long as somebody holds them."""
+
+    def __init__(self, append: Callable[[memoryview], None]) -> None:
+        self._append = append
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: object) -> int:
-        view = memoryview(data)  # type: ignore[arg-type]  # pyarrow passes bytes or a buffer
-        self._target += view
+        view = memoryview(data).cast("B")  # type: ignore[arg-type]  # pyarrow passes bytes or a buffer
+        self._append(view)
         return view.nbytes
 
 

@@ -65,8 +65,8 @@ class Settings(ProcessSettings):
     """A running query that nobody watched or asked for this long is cancelled, in seconds."""
     warehouse_memory_limit_bytes: int = Field(default=256 * _MIB, ge=32 * _MIB)
     """Buffers of an embedded warehouse."""
-    warehouse_thread_count: int = Field(default=2, ge=1, le=64)
-    """Threads of an embedded warehouse."""
+    warehouse_thread_count: int = Field(default=1, ge=1, le=64)
+    """Threads of an embedded warehouse for each statement; chunks already run side by side."""
     statement_log: Path | None = None
     """File to which an embedded warehouse appends a line for each statement that starts and ends."""
     fault_file: Path | None = None

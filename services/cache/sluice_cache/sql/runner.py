@@ -234,7 +234,8 @@ class Runner:
         """Return the id of a derived table's frame, computing it if it is not there."""
         frame_id = derived_frame_id(manifest, entry)
         if self._store.catalogue.find(frame_id) is None:
-            self._deriving.run(frame_id, lambda: self._derive(frame_id, manifest, entry, call), call.left_s())
+            with self._store.calm.disturbed():
+                self._deriving.run(frame_id, lambda: self._derive(frame_id, manifest, entry, call), call.left_s())
         return frame_id
 
     def _derive(self, frame_id: str, manifest: pb.Manifest, entry: pb.ManifestTable, call: Call) -> Frame:

@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Final
 
 import pyarrow as pa
 import structlog
 from sluice_rpc.ports import Clock
 
+from sluice_cache.calm import Calm
 from sluice_cache.catalogue import Catalogue
 from sluice_cache.errors import CacheExpired, MemoryPressure
 from sluice_cache.flight import SingleFlight
@@ -67,6 +69,10 @@ class Opened:
     found_in: TierKind
 
 
+SHARE_PATIENCE_S: Final = 10.0
+"""Compressing for the shared tier takes as much of a processor as the put itself; so long it gives way to puts."""
+
+
 class FrameStore:
     """The frames of this process.
 
@@ -97,6 +103,7 @@ class FrameStore:
         self._behind = behind
         self._clock = clock
         self._limits = limits
+        self.calm = Calm()
         self._fills: SingleFlight[Opened] = SingleFlight()
         self._trimming = threading.Lock()
         self._dropped: list[Callable[[Frame], None]] = []
@@ -140,11 +147,12 @@ class FrameStore:
         """
         landing = _Landing(self._memory, self._spool, self._limits)
         try:
-            landing.begin(frame_id, version, schema)
-            for batch in batches:
-                landing.write(batch)
-            end = ending()
-            kind, token = landing.commit()
+            with self.calm.disturbed():
+                landing.begin(frame_id, version, schema)
+                for batch in batches:
+                    landing.write(batch)
+                end = ending()
+                kind, token = landing.commit()
         except (TierFull, OSError) as error:
             log.warning("frame not stored", frame_id=frame_id, reason=str(error))
             raise MemoryPressure from error
@@ -208,7 +216,7 @@ class FrameStore:
             and TierKind.MEMORY in frame.copies
             and frame.stored_bytes <= self._limits.shared_max_bytes
         ):
-            self._behind.submit(self._share, frame)
+            self._behind.submit(self._share, frame, self._clock.monotonic() + SHARE_PATIENCE_S)
         self.trim()
         return stands, True
 
@@ -281,10 +289,11 @@ class FrameStore:
         self.trim()
         return Opened(changed or frame, filled, source.kind) if filled is not None else None
 
-    def _share(self, frame: Frame) -> None:
-        """Copy a hot frame to the shared tier, after its put has been answered."""
+    def _share(self, frame: Frame, until: float) -> None:
+        """Copy a hot frame to the shared tier, after its put has been answered and while nobody waits for others."""
         if self._shared is None:
             return
+        self.calm.wait(max(0.0, until - self._clock.monotonic()))
         copied = self._copy_to(self._shared, frame)
         if copied is not None and self.catalogue.change(frame, _adding(self._shared.kind, copied)) is None:
             self._shared.delete(copied)

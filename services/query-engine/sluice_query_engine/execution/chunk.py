@@ -32,7 +32,7 @@ TRANSIENT_REASONS: Final = frozenset({"WAREHOUSE_UNAVAILABLE", "SERVICE_UNAVAILA
 RETRY_PAUSE_S: Final = 0.5
 """Before the one retry; a restarted process needs about that long to listen again."""
 
-SENT_ROW_COUNT: Final = 8_192
+SENT_ROW_COUNT: Final = 16_384
 """Rows written at a time. The IPC writer buffers what it is given whole: 65,536 rows of holds are 20 MB in each of
 three copies per running chunk, and this engine's memory must not grow with the result."""
 
