@@ -1,6 +1,6 @@
 """The judge of hold history: what a query and its views must answer, worked out row by row.
 
-Written from the plant's rules and nothing else, and naive on purpose: plain loops over plain objects, no SQL, no arrays.
+Written from the rules of the plant alone, and naive on purpose: plain loops over plain objects, no SQL, no arrays.
 Input is what stands in the raw tables; output is plain Python. Times are plant-local, quantities exact.
 
 Percentages and hours are rounded half up from exact fractions. An engine that computes with binary floats may differ by
