@@ -42,7 +42,7 @@ def trend(rows: pd.DataFrame, start: date, end: date) -> pd.DataFrame:
     future = (rows["is_future_hold"]) & (rows["rn_reason"] == 1)
     repeats = quality & (rows["rn_reason"] > 1)
     sections = []
-    for name, chosen in (("quality", quality), ("non_quality", ~quality), ("all", None)):
+    for name, chosen in (("quality", quality), ("non-quality", ~quality), ("all", None)):
         part = rows if chosen is None else rows[chosen]
         held = part.groupby("hold_day")["qty"].sum()
         released = part.groupby("release_day")["qty"].sum()

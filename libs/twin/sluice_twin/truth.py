@@ -29,7 +29,7 @@ Number: TypeAlias = int | Fraction
 DAY_BEGINS: Final = time(7, 30)
 NOT_FILLED: Final = "(not filled)"
 DURATION_RANGES: Final = ("<4h", "4-24h", "1-3d", ">3d")
-HOLD_TYPES: Final = ("quality", "non_quality", "all")
+HOLD_TYPES: Final = ("quality", "non-quality", "all")
 
 RAW_HOLD_COLUMNS: Final = (
     "HISTORYMAINLINEID",
@@ -275,7 +275,7 @@ def trend(rows: Sequence[Hold], start: date, end: date) -> list[dict[str, object
     }
 
     def add(day: date | None, measure: str, hold: Hold) -> None:
-        for kind in ("quality" if hold.quality else "non_quality", "all"):
+        for kind in ("quality" if hold.quality else "non-quality", "all"):
             if day is not None and (day, kind, measure) in sums:
                 sums[day, kind, measure] += hold.quantity
 

@@ -18,13 +18,13 @@ def test_every_day_has_three_types_in_order_even_without_rows(dataset: Dataset) 
     rows = hand_made(dataset, []).rows("trend")
     assert [(row["day"].day, row["hold_type"]) for row in rows] == [
         (10, "quality"),
-        (10, "non_quality"),
+        (10, "non-quality"),
         (10, "all"),
         (11, "quality"),
-        (11, "non_quality"),
+        (11, "non-quality"),
         (11, "all"),
         (12, "quality"),
-        (12, "non_quality"),
+        (12, "non-quality"),
         (12, "all"),
     ]
     assert {value for row in rows for value in (row["hold_qty"], row["new_hold_qty"], row["release_qty"])} == {0}
@@ -142,7 +142,7 @@ def test_repeats_are_counted_by_reason_key_and_for_quality_only(dataset: Dataset
         ],
     )
     assert series(frame, "repeat_quality_hold_qty") == [0, 0, 300]
-    assert series(frame, "repeat_quality_hold_qty", "non_quality") == [0, 0, 0]
+    assert series(frame, "repeat_quality_hold_qty", "non-quality") == [0, 0, 0]
     assert series(frame, "repeat_quality_hold_qty", "all") == [0, 0, 300]
 
 
@@ -174,7 +174,7 @@ def test_all_is_the_sum_of_both_types_and_a_missing_reason_is_quality(dataset: D
         ],
     )
     assert series(frame, "new_hold_qty", "quality") == [0, 301, 0]
-    assert series(frame, "new_hold_qty", "non_quality") == [0, 20, 0]
+    assert series(frame, "new_hold_qty", "non-quality") == [0, 20, 0]
     assert series(frame, "new_hold_qty", "all") == [0, 321, 0]
 
 

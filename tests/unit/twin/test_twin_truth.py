@@ -76,13 +76,13 @@ def test_the_trend_of_three_holds() -> None:
     trend = truth.trend(found, START, END)
     assert [entry["day"] for entry in trend][::3] == [date(2025, 3, 11), date(2025, 3, 12), date(2025, 3, 13)]
     assert quantities(trend, "quality", "hold_qty") == [10, 0, 0]
-    assert quantities(trend, "non_quality", "hold_qty") == [0, 4, 4]
+    assert quantities(trend, "non-quality", "hold_qty") == [0, 4, 4]
     assert quantities(trend, "all", "hold_qty") == [10, 4, 4]
     assert quantities(trend, "quality", "new_hold_qty") == [10, 3, 0]
     assert quantities(trend, "quality", "release_qty") == [0, 13, 0]
     assert quantities(trend, "quality", "future_hold_qty") == [0, 0, 0]
     assert quantities(trend, "all", "repeat_quality_hold_qty") == [0, 3, 0]
-    assert quantities(trend, "non_quality", "repeat_quality_hold_qty") == [0, 0, 0]
+    assert quantities(trend, "non-quality", "repeat_quality_hold_qty") == [0, 0, 0]
 
 
 def test_a_future_hold_counts_when_it_is_the_first_for_its_reason() -> None:

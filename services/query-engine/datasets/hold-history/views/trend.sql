@@ -1,4 +1,4 @@
--- One row per calendar day of the query and hold type (quality, non_quality, all); key: day, hold_type. Days without
+-- One row per calendar day of the query and hold type (quality, non-quality, all); key: day, hold_type. Days without
 -- holds show zeros. Quantities in pieces. No filter touches it.
 -- The balance is opened and closed on two days per row and summed up along the days, so the work grows with rows plus
 -- days and not with their product.
@@ -50,7 +50,7 @@ shown as (
     from (
         values
         ('quality', 1, true),
-        ('non_quality', 2, false),
+        ('non-quality', 2, false),
         ('all', 3, true),
         ('all', 3, false)
     ) as kind (shown_as, position, is_quality)
