@@ -1,4 +1,4 @@
-"""What the gateway reads from its environment."""
+"""What the gateway reads from SLUICE_GATEWAY_* at start, and nowhere else."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from sluice_rpc.settings import ProcessSettings
 
 
 class Settings(ProcessSettings):
-    """What the gateway reads from SLUICE_GATEWAY_* at start, and nowhere else.
-
-    The settings of gRPC servers that it inherits (`worker_thread_count`, `max_concurrent_rpc_count`) change nothing.
-    """
+    """Settings of the gateway process."""
 
     model_config = SettingsConfigDict(env_prefix="SLUICE_GATEWAY_", extra="forbid", frozen=True, populate_by_name=True)
 

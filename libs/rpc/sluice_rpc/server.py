@@ -16,7 +16,7 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 
 from sluice_rpc.interceptors import ServerInterceptor
-from sluice_rpc.settings import ProcessSettings, SettingsError
+from sluice_rpc.settings import RpcServerSettings, SettingsError
 from sluice_rpc.telemetry import RpcMetrics, serve_metrics
 
 log = structlog.get_logger()
@@ -41,7 +41,7 @@ class RpcServer:
     """
 
     def __init__(
-        self, process: str, settings: ProcessSettings, services: Sequence[Service], registry: CollectorRegistry
+        self, process: str, settings: RpcServerSettings, services: Sequence[Service], registry: CollectorRegistry
     ) -> None:
         self._process = process
         self._settings = settings

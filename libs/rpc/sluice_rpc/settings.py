@@ -14,22 +14,16 @@ class SettingsError(Exception):
 
 
 class ProcessSettings(BaseSettings):
-    """What every gRPC process reads at start, and nowhere else."""
+    """What every process reads at start, and nowhere else."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     listen: str = "127.0.0.1:0"
-    """Address of the gRPC server, `host:port`; port 0 takes a free one."""
-    metrics_listen: str = ""
-    """Address of the Prometheus port, `host:port`; empty switches it off."""
+    """Address of the server, `host:port`; port 0 takes a free one."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe line that is written."""
     log_style: Literal["auto", "json", "console"] = "auto"
     """Form of log lines; auto is console on a terminal and JSON elsewhere."""
-    worker_thread_count: int = Field(default=16, ge=2, le=256)
-    """Threads that answer RPCs."""
-    max_concurrent_rpc_count: int = Field(default=64, ge=2)
-    """RPCs in flight or waiting; one more is refused with RESOURCE_EXHAUSTED."""
     stop_grace_s: float = Field(default=5.0, ge=0)
     """How long in-flight calls may finish after SIGTERM, in seconds."""
 
@@ -76,3 +70,14 @@ class ProcessSettings(BaseSettings):
         prefix = str(cls.model_config.get("env_prefix", "")).upper()
         known = {name for names in cls.variable_names().values() for name in names}
         return {name for name in os.environ if name.upper().startswith(prefix) and name not in known}
+
+
+class RpcServerSettings(ProcessSettings):
+    """What every process with a gRPC server reads besides."""
+
+    metrics_listen: str = ""
+    """Address of the Prometheus port, `host:port`; empty switches it off."""
+    worker_thread_count: int = Field(default=16, ge=2, le=256)
+    """Threads that answer RPCs."""
+    max_concurrent_rpc_count: int = Field(default=64, ge=2)
+    """RPCs in flight or waiting; one more is refused with RESOURCE_EXHAUSTED."""

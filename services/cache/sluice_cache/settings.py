@@ -7,12 +7,12 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
-from sluice_rpc.settings import ProcessSettings
+from sluice_rpc.settings import RpcServerSettings
 
 _MIB = 1 << 20
 
 
-class Settings(ProcessSettings):
+class Settings(RpcServerSettings):
     """Settings of the cache process."""
 
     model_config = SettingsConfigDict(env_prefix="SLUICE_CACHE_", extra="forbid", frozen=True, populate_by_name=True)

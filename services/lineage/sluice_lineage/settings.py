@@ -6,12 +6,12 @@ from pathlib import Path
 
 from pydantic import AliasChoices, Field
 from pydantic_settings import SettingsConfigDict
-from sluice_rpc.settings import ProcessSettings
+from sluice_rpc.settings import RpcServerSettings
 
 _MIB = 1 << 20
 
 
-class Settings(ProcessSettings):
+class Settings(RpcServerSettings):
     """Settings of the lineage process."""
 
     model_config = SettingsConfigDict(env_prefix="SLUICE_LINEAGE_", extra="forbid", frozen=True, populate_by_name=True)

@@ -7,13 +7,13 @@ from typing import Self
 
 from pydantic import AliasChoices, Field, model_validator
 from pydantic_settings import SettingsConfigDict
-from sluice_rpc.settings import ProcessSettings
+from sluice_rpc.settings import RpcServerSettings
 
 _MIB = 1 << 20
 _HOME = Path(__file__).resolve().parent.parent
 
 
-class Settings(ProcessSettings):
+class Settings(RpcServerSettings):
     """Settings of the query engine."""
 
     model_config = SettingsConfigDict(

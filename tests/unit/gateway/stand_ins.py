@@ -19,7 +19,7 @@ from sluice.table.v1 import table_pb2
 from sluice_rpc import arrow
 from sluice_rpc.errors import ServiceError
 from sluice_rpc.server import RpcServer, Service
-from sluice_rpc.settings import ProcessSettings
+from sluice_rpc.settings import RpcServerSettings
 
 QUERY_ID = "0123456789abcdef"
 
@@ -255,7 +255,7 @@ class FakeLineageService(lineage_rpc.LineageServiceServicer):
 @contextmanager
 def serving(process: str, *services: Service) -> Iterator[RpcServer]:
     """A real server of a process for the length of the block."""
-    server = RpcServer(process, ProcessSettings(listen="127.0.0.1:0"), services, CollectorRegistry())
+    server = RpcServer(process, RpcServerSettings(listen="127.0.0.1:0"), services, CollectorRegistry())
     server.start()
     try:
         yield server

@@ -11,7 +11,7 @@ import grpc
 from prometheus_client import CollectorRegistry
 from sluice_rpc.client import open_aio_channel, open_channel
 from sluice_rpc.server import RpcServer, Service
-from sluice_rpc.settings import ProcessSettings
+from sluice_rpc.settings import RpcServerSettings
 
 SERVICE = "test.Scripted"
 UNARY, STREAM, UPLOAD = (f"/{SERVICE}/{method}" for method in ("Unary", "Stream", "Upload"))
@@ -96,7 +96,7 @@ def start_suite() -> Suite:
     """Start the server on a free port."""
     scripted = Scripted()
     registry = CollectorRegistry()
-    settings = ProcessSettings(worker_thread_count=4)
+    settings = RpcServerSettings(worker_thread_count=4)
     server = RpcServer("scripted", settings, [Service(SERVICE, scripted.add_to)], registry)
     server.start()
     return Suite(scripted, server, registry)

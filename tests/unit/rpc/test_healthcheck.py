@@ -9,13 +9,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sluice_rpc.healthcheck import problem_of
 from sluice_rpc.server import RpcServer
-from sluice_rpc.settings import ProcessSettings
+from sluice_rpc.settings import RpcServerSettings
 
 
 @pytest.fixture
 def server() -> Iterator[RpcServer]:
     """A process without services, on a free port."""
-    started = RpcServer("probed", ProcessSettings(), [], CollectorRegistry())
+    started = RpcServer("probed", RpcServerSettings(), [], CollectorRegistry())
     with contextlib.ExitStack() as closing:
         started.start()
         closing.callback(started.stop, 0)

@@ -12,7 +12,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from prometheus_client import CollectorRegistry
 from sluice_rpc import errors
 from sluice_rpc.server import RpcServer, Service
-from sluice_rpc.settings import ProcessSettings, SettingsError
+from sluice_rpc.settings import RpcServerSettings, SettingsError
 
 from tests.unit.rpc.scripted import SERVICE, UNARY, Scripted, Suite
 
@@ -88,7 +88,7 @@ def test_more_calls_than_the_process_takes_are_refused_at_once() -> None:
         return b""
 
     scripted = Scripted(act=act)
-    settings = ProcessSettings(worker_thread_count=4, max_concurrent_rpc_count=2)
+    settings = RpcServerSettings(worker_thread_count=4, max_concurrent_rpc_count=2)
     server = RpcServer("small", settings, [Service(SERVICE, scripted.add_to)], CollectorRegistry())
     server.start()
     with Suite(scripted, server, CollectorRegistry()).bare_channel() as channel:
@@ -104,7 +104,7 @@ def test_more_calls_than_the_process_takes_are_refused_at_once() -> None:
 
 
 def test_an_address_that_is_taken_is_a_setting_that_cannot_be_served_with(suite: Suite) -> None:
-    second = RpcServer("second", ProcessSettings(listen=suite.target), [], CollectorRegistry())
+    second = RpcServer("second", RpcServerSettings(listen=suite.target), [], CollectorRegistry())
     with pytest.raises(SettingsError, match=suite.target):
         second.start()
     second.stop(0)
