@@ -91,8 +91,8 @@ def test_a_real_call_is_answered(target: str) -> None:
             "unknown setting SLUICE_LINEAGE_LISTN",
         ),
         (
-            {"SLUICE_LINEAGE_WAREHOUSE_URL": "duckdb:///x.duckdb", "DB_SLOW_MAX_CONCURRENT": "0"},
-            "DB_SLOW_MAX_CONCURRENT",
+            {"SLUICE_LINEAGE_WAREHOUSE_URL": "duckdb:///x.duckdb", "SLUICE_LINEAGE_SLOW_MAX_CONCURRENT": "0"},
+            "SLUICE_LINEAGE_SLOW_MAX_CONCURRENT",
         ),
     ],
 )

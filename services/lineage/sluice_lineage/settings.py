@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import AliasChoices, Field
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 from sluice_rpc.settings import RpcServerSettings
 
@@ -20,13 +20,8 @@ class Settings(RpcServerSettings):
     """Address of the gRPC server, `host:port`."""
     warehouse_url: str
     """Where rows come from: `duckdb:///absolute/path.duckdb`. It need not be there when the process starts."""
-    slow_max_concurrent: int = Field(
-        default=2,
-        ge=1,
-        le=64,
-        validation_alias=AliasChoices("SLUICE_LINEAGE_SLOW_MAX_CONCURRENT", "DB_SLOW_MAX_CONCURRENT"),
-    )
-    """Statements this process may run at once: its own share of what the warehouse allows all processes."""
+    slow_max_concurrent: int = Field(default=1, ge=1, le=64)
+    """Statements this process may run at once: its share of what the warehouse's owner allows all processes."""
     permit_wait_s: float = Field(default=60.0, gt=0)
     """Longest wait for a permit, in seconds; then the call fails with PERMITS_EXHAUSTED."""
     statement_timeout_s: float = Field(default=300.0, gt=0)

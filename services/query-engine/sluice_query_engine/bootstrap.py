@@ -118,7 +118,7 @@ class _Own:
 def _flights(
     settings: Settings, warehouse: Warehouse, cache: FrameCache, plant_clock: PlantClock, own: _Own
 ) -> tuple[Flights, Permits]:
-    permits = LocalPermits(settings.slow_max_concurrent)
+    permits = LocalPermits(settings.permit_count)
     reader = ChunkReader(
         SlowLane(warehouse, permits, permit_wait_s=settings.permit_wait_s),
         cache,
