@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import structlog
 from sluice.query.v1 import query_service_pb2 as pb
 from sluice_rpc.errors import InvalidParameter, ServiceError
 from starlette.requests import Request
@@ -15,6 +18,8 @@ from sluice_gateway.events import EventStreams
 from sluice_gateway.identity import Caller, Identity
 from sluice_gateway.routes.datasets import refuses_cache
 from sluice_gateway.routes.views import view_answer, view_request
+
+log = structlog.get_logger()
 
 _WATCH_MARGIN_S = 5.0
 """A watch ends by our own clock; its deadline is only there so that no call is without one."""
@@ -90,7 +95,7 @@ class QueryRoutes:
         started = pb.StartQueryRequest(
             dataset=definition.name, parameters=messages.struct(asked.parameters), no_cache=no_cache
         )
-        query = await self._settled(await self._engine.start(started, caller), wait_s, caller)
+        query = await self._settled(await self._begun(started, caller), wait_s, caller)
         if query.state == pb.QUERY_STATE_RUNNING:
             return self._accepted(query)
         if query.state in (pb.QUERY_STATE_FAILED, pb.QUERY_STATE_CANCELLED):
@@ -111,10 +116,32 @@ class QueryRoutes:
         }
         return Response(render.dumps(content), media_type="application/json")
 
+    async def _begun(self, wanted: pb.StartQueryRequest, caller: Caller) -> pb.Query:
+        """Return the query as it starts; a client that leaves meanwhile withdraws from what was started for it."""
+        starting = asyncio.ensure_future(self._engine.start(wanted, caller))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # Without its answer nobody knows whether a query runs, so it is waited for.
+            await self._withdraw((await starting).query_id, caller)
+            raise
+
     async def _settled(self, query: pb.Query, wait_s: int, caller: Caller) -> pb.Query:
-        """Return the query once it has ended or the wait is over."""
+        """Return the query once it has ended or the wait is over; a client that leaves meanwhile withdraws from it."""
         if query.state != pb.QUERY_STATE_RUNNING or wait_s == 0:
             return query
+        watching = asyncio.ensure_future(self._watched(query, wait_s, caller))
+        try:
+            return await asyncio.shield(watching)
+        except asyncio.CancelledError:
+            # While still watching: the engine takes one watcher for the one who withdraws, a second for somebody else.
+            await self._withdraw(query.query_id, caller)
+            raise
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    async def _watched(self, query: pb.Query, wait_s: int, caller: Caller) -> pb.Query:
         newest = query
         try:
             async with (
@@ -128,6 +155,13 @@ class QueryRoutes:
         except TimeoutError:
             pass
         return newest
+
+    async def _withdraw(self, query_id: str, caller: Caller) -> None:
+        try:
+            await self._engine.cancel(query_id, False, caller)
+        except ServiceError as error:
+            # It has ended just now, or the engine is gone and what it ran with it; nobody is there to be told.
+            log.info("nothing to withdraw from", query_id=query_id, reason=error.reason)
 
     def _accepted(self, query: pb.Query) -> Response:
         location = f"{self._root_path}/api/queries/{query.query_id}"

@@ -148,6 +148,16 @@ async def test_leaving_while_waiting_ends_the_watch_at_once(gateway: Gateway, en
 
     assert await asyncio.to_thread(engine.left.wait, 5)
     assert sent[0]["status"] == 499
+    assert engine.asked(pb.CancelQueryRequest) == [pb.CancelQueryRequest(query_id=QUERY_ID)]
+
+
+async def test_a_wait_that_is_over_withdraws_from_nothing(http: httpx.AsyncClient, engine: FakeQueryService) -> None:
+    engine.started = RUNNING
+
+    response = await http.post("/api/hold-history/query", json=DATES, headers={"Prefer": "wait=1"})
+
+    assert response.status_code == 202
+    assert engine.asked(pb.CancelQueryRequest) == []
 
 
 async def test_waiting_ends_when_the_process_stops(
