@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
@@ -171,6 +172,9 @@ class RedisTier:
             log.debug("values left to their expiry", reason=str(error))
 
     def counts(self) -> TierCounts:
+        # Asked, not remembered: before the first frame is shared nobody has spoken to Redis yet.
+        with suppress(TierAway):
+            self._link.call(lambda client: client.ping())
         with self._lock:
             return replace(self._counts, available=self._link.available, reason=self._link.reason)
 
