@@ -15,7 +15,7 @@ from sluice.query.v1 import query_service_pb2_grpc as pb_grpc
 from sluice.table.v1 import table_pb2
 from sluice_rpc import arrow
 from sluice_rpc.client import open_channel
-from sluice_rpc.errors import Cancelled, Internal, QueryTimeout, ServiceError, Unavailable
+from sluice_rpc.errors import Cancelled, Internal, OutOfRange, QueryTimeout, ServiceError, Unavailable
 
 DEFAULT_TARGET = "127.0.0.1:7101"
 """Where the query engine of a demo listens."""
@@ -169,18 +169,7 @@ class SluiceClient:
             sort=sort,
             descending=descending,
         )
-        receipt, header, pieces = table_pb2.Receipt(), pb.ViewHeader(), []
-        for part in self._stub.ReadView(request):
-            match part.WhichOneof("part"):
-                case "receipt":
-                    receipt = part.receipt
-                case "header":
-                    header = part.header
-                case "chunk":
-                    pieces.append(part.chunk.ipc)
-        with arrow.decode(pieces) as reader:
-            table = reader.read_all()
-        return View(header.view, table, receipt, header.page if header.HasField("page") else None)
+        return _view(self._stub.ReadView(request))
 
     def export_rows(
         self, query_id: str, *, view: str = "", filters: Parameters | None = None
@@ -205,6 +194,21 @@ class SluiceClient:
         return _receipt_and_rows(self._stub.ReadFrame(pb.ReadFrameRequest(query_id=query_id, table=table)))
 
 
+def _view(parts: Iterator[pb.ReadViewResponse]) -> View:
+    receipt, header, pieces = table_pb2.Receipt(), pb.ViewHeader(), []
+    for part in parts:
+        match part.WhichOneof("part"):
+            case "receipt":
+                receipt = part.receipt
+            case "header":
+                header = part.header
+            case "chunk":
+                pieces.append(part.chunk.ipc)
+    with arrow.decode(pieces) as reader:
+        table = reader.read_all()
+    return View(header.view, table, receipt, header.page if header.HasField("page") else None)
+
+
 def _receipt_and_rows(
     parts: Iterator[_RowsPart],
 ) -> tuple[table_pb2.Receipt, pa.RecordBatchReader]:
@@ -224,10 +228,11 @@ _FAILURES: Mapping[str, type[ServiceError]] = {
     "CONTRACT_BROKEN": Internal,
     "WAREHOUSE_ERROR": Internal,
     "INTERNAL": Internal,
+    "CHUNK_TOO_LARGE": OutOfRange,
 }
 
 
 def _failure(query: pb.Query) -> ServiceError:
-    # What is no fault of the statement and not withdrawn is for now: permits, pool, breaker, warehouse, memory.
+    # What is no fault of the query and not withdrawn is for now: permits, pool, breaker, warehouse, memory.
     kind = _FAILURES.get(query.error_code, Unavailable)
     return kind(query.error_message, reason=query.error_code, query_id=query.query_id)
