@@ -74,10 +74,6 @@ class RunningSuite:
         """Return the process ids by program name."""
         return self.supervisor.pids()
 
-    def log_text(self, name: str) -> str:
-        """Return what a process has written."""
-        return self.supervisor.log_path(name).read_text(encoding="utf-8")
-
     @contextmanager
     def faults(self, rules: Sequence[Json]) -> Iterator[None]:
         """Let the warehouse show these faults within the context."""

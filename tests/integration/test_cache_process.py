@@ -60,12 +60,6 @@ def started(data_dir: Path, port: int, **settings: str) -> Iterator[Started]:
         yield Started(process, Cache(channel, SystemClock()))
 
 
-def ended_start(settings: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
-    """Start a cache that must not come up, and return how it ended."""
-    command = [sys.executable, "-m", "sluice_cache"]
-    return subprocess.run(command, env={**os.environ, **settings}, capture_output=True, timeout=30, check=False)
-
-
 @pytest.fixture
 def port() -> int:
     with socket.socket() as free:

@@ -6,7 +6,8 @@ Each batch is one statement under one permit of the slow lane. Walks themselves 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -14,7 +15,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 import structlog
-from sluice_warehouse import Bind, Tag
+from sluice_warehouse import Bind, Reading, Tag
 from sluice_warehouse.lanes import SlowLane
 from sluice_warehouse.schema import parse_schema
 from sluice_warehouse.statements import MAX_ID_COUNT, Statement, expand_ids, id_binds, load
@@ -112,20 +113,10 @@ class Genealogy:
         """
         until = time.monotonic() + deadline_s
         found = SplitAncestors()
-        batches = [container_ids[start : start + MAX_ID_COUNT] for start in range(0, len(container_ids), MAX_ID_COUNT)]
+        batches = _batches(container_ids)
         for number, ids in enumerate(batches, start=1):
             tag = Tag("lineage", f"split_ancestors {number}/{len(batches)}", client_id)
-            with (
-                self._lane.read(
-                    expand_ids(self._split_ancestors, "ids", len(ids)),
-                    _binds(ids, max_depth),
-                    schema=_SCHEMA,
-                    deadline_s=max(0.0, until - time.monotonic()),
-                    tag=tag,
-                    withdrawn=withdrawal.event,
-                ) as reading,
-                withdrawal.cancels(reading),
-            ):
+            with self._reading(ids, max_depth, max(0.0, until - time.monotonic()), tag, withdrawal) as reading:
                 self._take(reading, found)
             found.statement_count += 1
             if len(batches) > _PROGRESS_EVERY and number % _PROGRESS_EVERY == 0:
@@ -136,6 +127,20 @@ class Genealogy:
         found.size_bytes += sum(len(listed_id.encode()) + _ENTRY_OVERHEAD_BYTES for listed_id in listed)
         self._check_size(found)
         return found
+
+    @contextmanager
+    def _reading(
+        self, ids: Sequence[str], max_depth: int, deadline_s: float, tag: Tag, withdrawal: Withdrawal
+    ) -> Iterator[Reading]:
+        statement = expand_ids(self._split_ancestors, "ids", len(ids))
+        binds = _binds(ids, max_depth)
+        with (
+            self._lane.read(
+                statement, binds, schema=_SCHEMA, deadline_s=deadline_s, tag=tag, withdrawn=withdrawal.event
+            ) as reading,
+            withdrawal.cancels(reading),
+        ):
+            yield reading
 
     def _take(self, batches: Iterable[pa.RecordBatch], found: SplitAncestors) -> None:
         for batch in batches:

@@ -76,13 +76,11 @@ def build(settings: Settings, world: World | None = None) -> Process:
         closing.callback(state.close)
 
         plant_clock = PlantClock(warehouse, clock)
-        forecast = Forecast(plant_clock)
         flights, permits = _flights(settings, warehouse, cache, plant_clock, _Own(clock, ids))
-        survey = Survey(cache, flights, clock)
         parts = Parts(
             catalog=catalog,
             cache=cache,
-            survey=survey,
+            survey=Survey(cache, flights, clock),
             flights=flights,
             references=References(PoolLane(warehouse, settings.pool_size), cache, clock, ids),
             composer=Composer(cache, clock, ids, plant_clock),
@@ -90,23 +88,27 @@ def build(settings: Settings, world: World | None = None) -> Process:
             permits=permits,
             clock=clock,
             metrics=EngineMetrics(registry),
-            forecast=forecast,
+            forecast=Forecast(plant_clock),
         )
         coordinator = Coordinator(parts, _coordinator_limits(settings))
         closing.callback(coordinator.close)
-        servicer = QueryServicer(
-            catalog,
-            coordinator,
-            survey,
-            Reader(catalog, coordinator, cache),
-            forecast=forecast,
-            plant_clock=plant_clock,
-            max_watcher_count=settings.max_watcher_count,
-        )
-        service = Service(
-            SERVICE_NAME, lambda server: query_service_pb2_grpc.add_QueryServiceServicer_to_server(servicer, server)
-        )
-        return Process(RpcServer(PROCESS, settings, [service], registry), coordinator, closing.pop_all())
+        server = RpcServer(PROCESS, settings, [_service(settings, parts, coordinator, plant_clock)], registry)
+        return Process(server, coordinator, closing.pop_all())
+
+
+def _service(settings: Settings, parts: Parts, coordinator: Coordinator, plant_clock: PlantClock) -> Service:
+    servicer = QueryServicer(
+        parts.catalog,
+        coordinator,
+        parts.survey,
+        Reader(parts.catalog, coordinator, parts.cache),
+        forecast=parts.forecast,
+        plant_clock=plant_clock,
+        max_watcher_count=settings.max_watcher_count,
+    )
+    return Service(
+        SERVICE_NAME, lambda server: query_service_pb2_grpc.add_QueryServiceServicer_to_server(servicer, server)
+    )
 
 
 @dataclass(frozen=True)

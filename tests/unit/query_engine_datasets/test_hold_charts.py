@@ -7,8 +7,6 @@ from sluice_query_engine.dataset import Dataset
 
 from tests.unit.query_engine_datasets.hold_frames import hand_made, hold
 
-EVERYTHING = {"hold_type": "all", "record_type": ["new", "on_hold", "released"]}
-
 
 def test_reasons_come_by_quantity_and_then_by_name(dataset: Dataset) -> None:
     frame = hand_made(

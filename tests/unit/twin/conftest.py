@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -26,8 +25,3 @@ def plant(summary: PlantSummary) -> Iterator[duckdb.DuckDBPyConnection]:
 @pytest.fixture(scope="session")
 def truths(summary: PlantSummary) -> Any:
     return json.loads(summary.truth_path.read_text(encoding="utf-8"))
-
-
-@pytest.fixture(scope="session")
-def out_dir(summary: PlantSummary) -> Path:
-    return summary.path.parent

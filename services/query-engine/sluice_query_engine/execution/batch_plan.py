@@ -69,8 +69,7 @@ def execute_plan(
         chunks: what to read, for example from `decompose_by_time_range`.
         query_fn: reads one chunk.
         parallel: chunks at once; bounded by the chunks there are and by the free permits less one.
-        query_hash: names the plan; None takes the hash of the chunks alone, so filters bound inside `query_fn` must
-            then be the same for equal chunks.
+        query_hash: names the plan; None takes the hash of the chunks, so equal chunks must then mean equal filters.
         store: where chunks and progress go.
         skip_cached: leave out chunks that are there; they count as completed.
         cache_prefix: first part of the keys, usually the dataset.
@@ -79,10 +78,8 @@ def execute_plan(
     """
     limits = options or PlanOptions()
     name = query_hash or compute_query_hash({"chunks": [dict(chunk) for chunk in chunks]})
-    tally = _Tally(chunks, store, cache_prefix, name, chunk_ttl)
-    there = {index for index in range(len(chunks)) if skip_cached and store.exists(cache_prefix, name, index)}
-    missing = [index for index in range(len(chunks)) if index not in there]
-    tally.completed = len(there)
+    missing = [index for index in range(len(chunks)) if not (skip_cached and store.exists(cache_prefix, name, index))]
+    tally = _Tally(chunks, store, cache_prefix, name, chunk_ttl, completed_count=len(chunks) - len(missing))
     tally.write(ended=not missing)
 
     def read(index: int) -> bool:
@@ -90,15 +87,15 @@ def execute_plan(
         store.store(cache_prefix, name, index, table, ttl_s=chunk_ttl, max_bytes=limits.max_chunk_bytes)
         return limits.max_rows_per_chunk is not None and table.num_rows >= limits.max_rows_per_chunk
 
-    width = effective_parallel(parallel, _free(limits, parallel), len(missing))
-    for finished in run_bounded([partial(read, index) for index in missing], width):
+    for finished in run_bounded([partial(read, index) for index in missing], _width(limits, parallel, len(missing))):
         tally.count(missing[finished.index], finished)
     tally.write(ended=True)
     return name
 
 
-def _free(limits: PlanOptions, parallel: int) -> int:
-    return limits.permits.available_count if limits.permits else parallel + 1
+def _width(limits: PlanOptions, parallel: int, missing_count: int) -> int:
+    free_count = limits.permits.available_count if limits.permits else parallel + 1
+    return effective_parallel(parallel, free_count, missing_count)
 
 
 def merge_chunks(cache_prefix: str, query_hash: str, *, store: ChunkStore) -> pa.Table:
@@ -139,7 +136,16 @@ def get_batch_progress(cache_prefix: str, query_hash: str, *, store: ChunkStore)
 class _Tally:
     """Counts how the chunks of a plan ended, and writes it after each."""
 
-    def __init__(self, chunks: Sequence[Chunk], store: ChunkStore, prefix: str, query_hash: str, ttl_s: float) -> None:
+    def __init__(
+        self,
+        chunks: Sequence[Chunk],
+        store: ChunkStore,
+        prefix: str,
+        query_hash: str,
+        ttl_s: float,
+        *,
+        completed_count: int,
+    ) -> None:
         self._chunks = chunks
         self._store = store
         self._prefix = prefix
@@ -147,11 +153,11 @@ class _Tally:
         self._ttl_s = ttl_s
         self._failed: list[int] = []
         self._truncated_count = 0
-        self.completed = 0
+        self._completed_count = completed_count
 
     def count(self, index: int, finished: Finished[bool]) -> None:
         if finished.error is None:
-            self.completed += 1
+            self._completed_count += 1
             self._truncated_count += bool(finished.result)
         else:
             self._failed.append(index)
@@ -162,7 +168,7 @@ class _Tally:
     def write(self, *, ended: bool) -> None:
         progress = BatchProgress(
             total=len(self._chunks),
-            completed=self.completed,
+            completed=self._completed_count,
             failed=len(self._failed),
             ended=ended,
             failed_ranges=[
