@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 import pyarrow as pa
 from sluice.cache.v1 import frame_service_pb2 as frames
@@ -17,6 +18,7 @@ from sluice_query_engine import export, views
 from sluice_query_engine.cache import FrameCache
 from sluice_query_engine.catalog import Catalog
 from sluice_query_engine.dataset import BindPython, Dataset
+from sluice_query_engine.errors import QueryNotReady
 from sluice_query_engine.execution.chunk import stored_schema
 from sluice_query_engine.execution.composer import main_count_sql, single_count
 from sluice_query_engine.execution.coordinator import Coordinator
@@ -26,6 +28,10 @@ from sluice_query_engine.violations import one_of, shown
 
 MAX_VIEW_ROW_COUNT: Final = 100_000
 """Rows of one view that is not an export; a view is an answer for people."""
+_VERSION_ATTEMPT_COUNT: Final = 4
+"""How often an answer is begun again because the query's manifest was replaced meanwhile."""
+
+_Answer = TypeVar("_Answer")
 
 
 @dataclass
@@ -101,32 +107,38 @@ class Reader:
             ViewNotFound, InvalidParameter: the request.
             CacheExpired, QueryNotReady: the query.
         """
-        manifest = self._coordinator.readable(query_id, allow_partial=options.allow_partial)
-        composed = views.compose(
-            self._dataset(manifest),
-            names,
-            filters,
-            page=options.page,
-            page_size=options.page_size,
-            sort=options.sort,
-            descending=options.descending,
-        )
-        statements = [statement for view in composed for statement in _with_count(view)]
-        answered = self._run(manifest, statements, scope, deadline_s)
-        tier = _slowest(answered)
-        answers = [_view_answer(view, answered) for view in composed]
-        answers = [self._clamped(manifest, answer, scope, deadline_s) for answer in answers]
-        return answer_receipt(manifest, tier), answers
+
+        def answer(manifest: frames.Manifest) -> tuple[table_pb2.Receipt, list[ViewAnswer]]:
+            composed = views.compose(
+                self._dataset(manifest),
+                names,
+                filters,
+                page=options.page,
+                page_size=options.page_size,
+                sort=options.sort,
+                descending=options.descending,
+            )
+            statements = [statement for view in composed for statement in _with_count(view)]
+            answered = self._run(manifest, statements, scope, deadline_s)
+            tier = _slowest(answered)
+            answers = [_view_answer(view, answered) for view in composed]
+            answers = [self._clamped(manifest, answer, scope, deadline_s) for answer in answers]
+            return answer_receipt(manifest, tier), answers
+
+        return self._of_one_version(query_id, answer, allow_partial=options.allow_partial)
 
     def options(
         self, query_id: str, filters: Mapping[str, object], scope: CancelScope, deadline_s: float
     ) -> tuple[table_pb2.Receipt, list[tuple[str, pa.Table]]]:
         """Return the receipt and for each filter its values with their rows. Raises as `views` does."""
-        manifest = self._coordinator.readable(query_id, allow_partial=False)
-        composed = views.options(self._dataset(manifest), filters)
-        answered = self._run(manifest, [_statement(item.sql, item.binds) for item in composed], scope, deadline_s)
-        tables = [(item.filter, answer.table()) for item, answer in zip(composed, answered, strict=True)]
-        return answer_receipt(manifest, _slowest(answered)), tables
+
+        def answer(manifest: frames.Manifest) -> tuple[table_pb2.Receipt, list[tuple[str, pa.Table]]]:
+            composed = views.options(self._dataset(manifest), filters)
+            answered = self._run(manifest, [_statement(item.sql, item.binds) for item in composed], scope, deadline_s)
+            tables = [(item.filter, answer.table()) for item, answer in zip(composed, answered, strict=True)]
+            return answer_receipt(manifest, _slowest(answered)), tables
+
+        return self._of_one_version(query_id, answer)
 
     def rows(
         self,
@@ -139,9 +151,12 @@ class Reader:
         deadline_s: float,
     ) -> Streamed:
         """Return every row of a paged view, streamed. Raises as `views` does."""
-        manifest = self._coordinator.readable(query_id, allow_partial=False)
-        statement = export.rows_statement(self._dataset(manifest), view, filters, options.sort, options.descending)
-        return self._streamed(manifest, _statement(statement.sql, statement.binds), scope, deadline_s)
+
+        def answer(manifest: frames.Manifest) -> Streamed:
+            statement = export.rows_statement(self._dataset(manifest), view, filters, options.sort, options.descending)
+            return self._streamed(manifest, _statement(statement.sql, statement.binds), scope, deadline_s)
+
+        return self._of_one_version(query_id, answer)
 
     def table(self, query_id: str, name: str, scope: CancelScope, deadline_s: float) -> Streamed:
         """Return one table of the query as it is stored, streamed; no name means the main table.
@@ -150,8 +165,28 @@ class Reader:
             InvalidParameter: the query has no such table.
             CacheExpired, QueryNotReady: the query.
         """
-        manifest = self._coordinator.readable(query_id, allow_partial=False)
-        dataset = self._dataset(manifest)
+
+        def answer(manifest: frames.Manifest) -> Streamed:
+            return self._streamed(manifest, self._whole_table(self._dataset(manifest), name), scope, deadline_s)
+
+        return self._of_one_version(query_id, answer)
+
+    def _of_one_version(
+        self, query_id: str, answer: Callable[[frames.Manifest], _Answer], *, allow_partial: bool = False
+    ) -> _Answer:
+        """Return an answer whose rows and receipt are of the same manifest, though the query may be run again now.
+
+        Statements name the manifest, not its version, so it is looked at once more after they were begun.
+        """
+        for _ in range(_VERSION_ATTEMPT_COUNT):
+            manifest = self._coordinator.readable(query_id, allow_partial=allow_partial)
+            answered = answer(manifest)
+            now = self._cache.get_manifest(manifest.manifest_id)
+            if now is not None and now.version == manifest.version:
+                return answered
+        raise QueryNotReady(query_id)
+
+    def _whole_table(self, dataset: Dataset, name: str) -> sql.SqlStatement:
         schemas = {part.name: stored_schema(part) for part in dataset.parts}
         schemas |= {reference.name: reference.schema for reference in dataset.references}
         schemas[dataset.derived.name] = self._catalog.columns(dataset.name)[dataset.derived.name]
@@ -160,7 +195,7 @@ class Reader:
             raise InvalidParameter("table", f"{shown(wanted)} is no table of {dataset.name}; it has {one_of(schemas)}")
         # Both come from the checked dataset folder, never from the caller.
         columns = ", ".join(f'"{column}"' for column in schemas[wanted].names)
-        return self._streamed(manifest, _statement(f"select {columns} from {wanted}", {}), scope, deadline_s)  # noqa: S608
+        return _statement(f"select {columns} from {wanted}", {})  # noqa: S608
 
     def _dataset(self, manifest: frames.Manifest) -> Dataset:
         return self._catalog.get(manifest.labels["dataset"])
@@ -205,7 +240,7 @@ class Reader:
         # The receipt comes first and names the tier, so the tables are opened once before the rows are asked for.
         counted = self._run(manifest, [_statement(main_count_sql(self._dataset(manifest)), {})], scope, deadline_s)
         receipt = answer_receipt(manifest, _slowest(counted))
-        return Streamed(receipt, self._pieces(manifest, statement, scope, deadline_s))
+        return Streamed(receipt, _begun(self._pieces(manifest, statement, scope, deadline_s)))
 
     def _pieces(
         self, manifest: frames.Manifest, statement: sql.SqlStatement, scope: CancelScope, deadline_s: float
@@ -220,6 +255,11 @@ class Reader:
 
 
 _ALL_ROWS: Final = 2**62
+
+
+def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Return the same pieces once the first is there: by then the cache has opened the tables of the manifest."""
+    return itertools.chain(list(itertools.islice(pieces, 1)), pieces)
 
 
 def answer_receipt(manifest: frames.Manifest, tier: int) -> table_pb2.Receipt:

@@ -15,7 +15,7 @@ from sluice_rpc.ports import Clock, Ids
 
 from sluice_query_engine.cache import FrameCache
 from sluice_query_engine.dataset import BindPython, Dataset
-from sluice_query_engine.execution.chunk import milliseconds, put_table, stored_schema
+from sluice_query_engine.execution.chunk import milliseconds, put_table, stored_schema, timestamp
 from sluice_query_engine.execution.manifest import Composition, Outcome, compose, same_tables
 from sluice_query_engine.execution.run import QueryRun
 from sluice_query_engine.parameters import JSON, date_range, time_range
@@ -61,8 +61,7 @@ class Composer:
         manifest = compose(parts, outcome, max(now, there.version + 1) if there else now)
         if there is not None and same_tables(there, manifest):
             manifest.version = there.version
-        self._cache.put_manifest(manifest)
-        manifest.receipt.row_count = self._count(manifest_id, parts_count_sql(run.dataset))
+        manifest.receipt.row_count = self._row_count(manifest, run.dataset)
         return self._cache.put_manifest(manifest)
 
     def prepare(self, manifest_id: str, dataset: Dataset) -> None:
@@ -72,6 +71,15 @@ class Composer:
             ServiceError: of the cache; the next view tries again.
         """
         self._count(manifest_id, main_count_sql(dataset))
+
+    def _row_count(self, manifest: frames.Manifest, dataset: Dataset) -> int:
+        # Counted under an id of its own: whoever looks at the query meanwhile must not read a receipt without its rows.
+        draft = frames.Manifest()
+        draft.CopyFrom(manifest)
+        draft.manifest_id = f"draft-{self._ids.new()}"
+        draft.keep_until_time.CopyFrom(timestamp(self._clock.now() + timedelta(seconds=COMPOSE_DEADLINE_S)))
+        self._cache.put_manifest(draft)
+        return self._count(draft.manifest_id, parts_count_sql(dataset))
 
     def _composition(
         self, run: QueryRun, outcome: Outcome, references: Mapping[str, str], manifest_id: str
