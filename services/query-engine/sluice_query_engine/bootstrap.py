@@ -18,7 +18,7 @@ from sluice_query_engine.cache import FrameCache, GrpcFrameCache
 from sluice_query_engine.catalog import Catalog, CatalogError, load_catalog
 from sluice_query_engine.execution.chunk import ChunkLimits, ChunkReader
 from sluice_query_engine.execution.composer import Composer
-from sluice_query_engine.execution.coordinator import Coordinator, CoordinatorLimits, Parts
+from sluice_query_engine.execution.coordinator import Coordinator, CoordinatorLimits, Tools
 from sluice_query_engine.execution.flights import Flights
 from sluice_query_engine.execution.forecast import Forecast
 from sluice_query_engine.execution.ledger import Ledger
@@ -77,7 +77,7 @@ def build(settings: Settings, world: World | None = None) -> Process:
 
         plant_clock = PlantClock(warehouse, clock)
         flights, permits = _flights(settings, warehouse, cache, plant_clock, _Own(clock, ids))
-        parts = Parts(
+        tools = Tools(
             catalog=catalog,
             cache=cache,
             survey=Survey(cache, flights, clock),
@@ -90,19 +90,19 @@ def build(settings: Settings, world: World | None = None) -> Process:
             metrics=EngineMetrics(registry),
             forecast=Forecast(plant_clock),
         )
-        coordinator = Coordinator(parts, _coordinator_limits(settings))
+        coordinator = Coordinator(tools, _coordinator_limits(settings))
         closing.callback(coordinator.close)
-        server = RpcServer(PROCESS, settings, [_service(settings, parts, coordinator, plant_clock)], registry)
+        server = RpcServer(PROCESS, settings, [_service(settings, tools, coordinator, plant_clock)], registry)
         return Process(server, coordinator, closing.pop_all())
 
 
-def _service(settings: Settings, parts: Parts, coordinator: Coordinator, plant_clock: PlantClock) -> Service:
+def _service(settings: Settings, tools: Tools, coordinator: Coordinator, plant_clock: PlantClock) -> Service:
     servicer = QueryServicer(
-        parts.catalog,
+        tools.catalog,
         coordinator,
-        parts.survey,
-        Reader(parts.catalog, coordinator, parts.cache),
-        forecast=parts.forecast,
+        tools.survey,
+        Reader(tools.catalog, coordinator, tools.cache),
+        forecast=tools.forecast,
         plant_clock=plant_clock,
         max_watcher_count=settings.max_watcher_count,
     )

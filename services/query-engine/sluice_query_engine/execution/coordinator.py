@@ -64,7 +64,7 @@ class CoordinatorLimits:
 
 
 @dataclass(frozen=True)
-class Parts:
+class Tools:
     """What the coordinator works with."""
 
     catalog: Catalog
@@ -84,12 +84,12 @@ class Coordinator:
     """The queries of this process, by id.
 
     Args:
-        parts: what it works with.
+        tools: what it works with.
         limits: what queries may take.
     """
 
-    def __init__(self, parts: Parts, limits: CoordinatorLimits) -> None:
-        self._parts = parts
+    def __init__(self, tools: Tools, limits: CoordinatorLimits) -> None:
+        self._tools = tools
         self._limits = limits
         self._runs: dict[str, QueryRun] = {}
         self._references: dict[str, Mapping[str, str]] = {}
@@ -115,16 +115,16 @@ class Coordinator:
                 return there.snapshot()
             if sum(run.running for run in self._runs.values()) >= self._limits.max_running_count:
                 raise TooManyQueries(self._limits.max_running_count)
-            run = QueryRun(query_id, dataset, parameters, self._parts.clock, client_id)
+            run = QueryRun(query_id, dataset, parameters, self._tools.clock, client_id)
             self._remember(run)
         try:
-            departures = self._parts.survey.depart(run, parameters, no_cache=no_cache)
+            departures = self._tools.survey.depart(run, parameters, no_cache=no_cache)
         except ServiceError as error:
             run.fail(error)
             self._forget(run)
             raise
         run.set_plan(departures.plan)
-        self._parts.ledger.open(run)
+        self._tools.ledger.open(run)
         future = self._pool.submit(self._work, run, departures)
         future.add_done_callback(lambda ended: self._broke(run, ended))
         return run.snapshot()
@@ -139,7 +139,7 @@ class Coordinator:
         if run is not None:
             run.touch()
             return run.snapshot()
-        recalled = self._parts.ledger.recall(query_id) or self._from_manifest(query_id)
+        recalled = self._tools.ledger.recall(query_id) or self._from_manifest(query_id)
         if recalled is None:
             raise CacheExpired(query_id)
         return recalled
@@ -167,7 +167,7 @@ class Coordinator:
     def retry(self, query_id: str, client_id: str) -> pb.Query:
         """Start the query again; what is there is not read again. Raises CacheExpired, and as `start` does."""
         query = self.get(query_id)
-        dataset = self._parts.catalog.get(query.dataset)
+        dataset = self._tools.catalog.get(query.dataset)
         given = json_format.MessageToDict(query.parameters)
         return self.start(dataset, canonical(dataset, given), no_cache=False, client_id=client_id)
 
@@ -183,11 +183,11 @@ class Coordinator:
         run = self.run_of(query_id)
         if run is not None:
             run.touch()
-        manifest = self._parts.cache.get_manifest(query_id)
+        manifest = self._tools.cache.get_manifest(query_id)
         if manifest is not None:
             return manifest
         if run is None or not run.running:
-            recalled = self._parts.ledger.recall(query_id) if run is None else None
+            recalled = self._tools.ledger.recall(query_id) if run is None else None
             if recalled is not None and recalled.state == pb.QUERY_STATE_RUNNING:
                 raise QueryNotReady(query_id)
             raise CacheExpired(query_id)
@@ -215,13 +215,13 @@ class Coordinator:
                     # The cache came back empty between planning and merging.
                     if error.reason != CacheExpired.reason or attempt == _ATTEMPT_COUNT or not run.running:
                         raise
-                    departures = self._parts.survey.depart(run, run.parameters, no_cache=False)
+                    departures = self._tools.survey.depart(run, run.parameters, no_cache=False)
                     run.set_plan(departures.plan)
         except ServiceError as error:
             run.fail(error)
         finally:
-            self._parts.ledger.close(run)
-            self._parts.metrics.query_ended(run.dataset.name, run.state_name)
+            self._tools.ledger.close(run)
+            self._tools.metrics.query_ended(run.dataset.name, run.state_name)
             with self._lock:
                 self._references.pop(run.query_id, None)
         self._prepare(run)
@@ -231,7 +231,7 @@ class Coordinator:
         if run.state_name not in ("completed", "partial"):
             return
         try:
-            self._parts.composer.prepare(run.query_id, run.dataset)
+            self._tools.composer.prepare(run.query_id, run.dataset)
         except ServiceError as error:
             log.warning("main table is not ready", query_id=run.query_id, reason=error.reason)
 
@@ -239,7 +239,7 @@ class Coordinator:
         flights = departures.flights
         try:
             with run.scope.attached(lambda: self._leave(run, departures)):
-                pinned = [self._parts.references.pin(item, run.client_id) for item in run.dataset.references]
+                pinned = [self._tools.references.pin(item, run.client_id) for item in run.dataset.references]
                 references = {item.name: item.frame_id for item in pinned}
                 with self._lock:
                     self._references[run.query_id] = references
@@ -251,10 +251,10 @@ class Coordinator:
         outcome = Outcome(departures.plan, run.stored(), run.failures())
         if outcome.empty:
             raise most_severe(errors)
-        manifest = self._parts.composer.compose(run, outcome, references, run.query_id)
+        manifest = self._tools.composer.compose(run, outcome, references, run.query_id)
         led = [flight for flight in flights.values() if flight.leader == run.query_id]
         for flight in led:
-            self._parts.forecast.learn(run.dataset.name, flight.elapsed_s)
+            self._tools.forecast.learn(run.dataset.name, flight.elapsed_s)
         self._finish(run, manifest, pinned, led)
 
     def _finish(
@@ -280,13 +280,13 @@ class Coordinator:
         """Read what is missing, and return the errors of the chunks that failed."""
         indexes = list(departures.flights)
         tasks: list[Callable[[], StoredChunk]] = [
-            lambda flight=departures.flights[index]: self._parts.flights.land(flight, run.query_id)  # type: ignore[misc]
+            lambda flight=departures.flights[index]: self._tools.flights.land(flight, run.query_id)  # type: ignore[misc]
             for index in indexes
         ]
         if not tasks:
             return []
         parallel = min(run.dataset.limits.parallel, self._limits.max_parallel)
-        width = effective_parallel(parallel, self._parts.permits.available_count, len(tasks))
+        width = effective_parallel(parallel, self._tools.permits.available_count, len(tasks))
         errors: list[ServiceError] = []
         for finished in run_bounded(tasks, width):
             error = self._chunk_ended(run, indexes[finished.index], finished)
@@ -299,9 +299,9 @@ class Coordinator:
         facts = {"dataset": run.dataset.name, "query_id": run.query_id, "part": part, "index": index}
         if finished.result is not None:
             run.chunk_stored(index, finished.result)
-            self._parts.ledger.write_chunk(run, index, finished.result.frame_id)
-            self._parts.ledger.write(run)
-            self._parts.metrics.chunk_ended(run.dataset.name, part, "stored", finished.result.row_count)
+            self._tools.ledger.write_chunk(run, index, finished.result.frame_id)
+            self._tools.ledger.write(run)
+            self._tools.metrics.chunk_ended(run.dataset.name, part, "stored", finished.result.row_count)
             return None
         if run.scope.cancelled:
             return None
@@ -310,13 +310,13 @@ class Coordinator:
             log.error("chunk broke", exc_info=finished.error, **facts)
         log.warning("chunk failed", reason=error.reason, **facts)
         run.chunk_failed(index, error.reason)
-        self._parts.ledger.write(run)
-        self._parts.metrics.chunk_ended(run.dataset.name, part, "failed", 0)
+        self._tools.ledger.write(run)
+        self._tools.metrics.chunk_ended(run.dataset.name, part, "failed", 0)
         return error
 
     def _leave(self, run: QueryRun, departures: Departures) -> None:
         for flight in departures.flights.values():
-            self._parts.flights.leave(flight, run.query_id)
+            self._tools.flights.leave(flight, run.query_id)
 
     def _provisional(self, run: QueryRun) -> frames.Manifest:
         with self._lock:
@@ -327,10 +327,10 @@ class Coordinator:
         outcome = Outcome(run.plan, run.stored(), {**missing, **run.failures()})
         if outcome.empty:
             raise QueryNotReady(run.query_id)
-        return self._parts.composer.compose(run, outcome, references, f"{run.query_id}-so-far")
+        return self._tools.composer.compose(run, outcome, references, f"{run.query_id}-so-far")
 
     def _from_manifest(self, query_id: str) -> pb.Query | None:
-        manifest = self._parts.cache.get_manifest(query_id)
+        manifest = self._tools.cache.get_manifest(query_id)
         if manifest is None:
             return None
         complete = manifest.receipt.status == 1
@@ -369,4 +369,4 @@ class Coordinator:
                 if run.idle_s > self._limits.abandon_after_s:
                     run.cancel("nobody looked at it any more")
                 else:
-                    self._parts.ledger.beat(run)
+                    self._tools.ledger.beat(run)
