@@ -18,7 +18,7 @@ from grpc_status import rpc_status
 from sluice_rpc import errors
 from sluice_rpc.errors import InternalFault, ServiceError, from_rpc_error, to_status
 from sluice_rpc.log import REQUEST_ID_KEY
-from sluice_rpc.ports import Ids, RandomIds
+from sluice_rpc.ports import RandomIds
 from sluice_rpc.telemetry import RpcMetrics
 
 log = structlog.get_logger()
@@ -30,9 +30,9 @@ _QUIET_PREFIX = "/grpc."
 class ServerInterceptor(grpc.ServerInterceptor):
     """Turns exceptions into statuses and writes one line per RPC."""
 
-    def __init__(self, metrics: RpcMetrics, ids: Ids | None = None) -> None:
+    def __init__(self, metrics: RpcMetrics) -> None:
         self._metrics = metrics
-        self._ids = ids or RandomIds()
+        self._ids = RandomIds()
 
     def intercept_service(
         self,

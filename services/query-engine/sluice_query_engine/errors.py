@@ -13,14 +13,12 @@ ResourceExhausted
 ├── TooManyQueries
 └── TooManyWatchers
 Unavailable ── Interrupted
-Cancelled ── QueryCancelled
 Internal ── ReferenceEmpty
 """
 
 from __future__ import annotations
 
 from sluice_rpc.errors import (
-    Cancelled,
     FailedPrecondition,
     Internal,
     NotFound,
@@ -124,15 +122,6 @@ class Interrupted(Unavailable):
 
     def __init__(self, query_id: str) -> None:
         super().__init__(f"the process that ran query {query_id} went away; start it again", query_id=query_id)
-
-
-class QueryCancelled(Cancelled):
-    """The query was withdrawn before it finished."""
-
-    reason = "CANCELLED"
-
-    def __init__(self, query_id: str, why: str) -> None:
-        super().__init__(f"query {query_id} was cancelled: {why}", query_id=query_id)
 
 
 class ReferenceEmpty(Internal):

@@ -94,9 +94,9 @@ class Section:
         """Return a time of day without a zone."""
         return self._value(name, time, None)
 
-    def word(self, name: str, allowed: Collection[str], default: str | None = None) -> str:
+    def word(self, name: str, allowed: Collection[str]) -> str:
         """Return a text that is one of the allowed words."""
-        value = self.text(name, default)
+        value = self.text(name)
         if value not in allowed:
             raise self.error(name, f"is {value!r}, not one of {', '.join(allowed)}")
         return value

@@ -10,7 +10,6 @@ import structlog
 from sluice.cache.v1 import frame_service_pb2 as frames
 from sluice.cache.v1 import sql_service_pb2 as sql
 from sluice_rpc import arrow
-from sluice_rpc.errors import NotFound
 from sluice_rpc.ports import Clock, Ids
 
 from sluice_query_engine.cache import FrameCache
@@ -55,10 +54,10 @@ class Composer:
             NotFound: CACHE_EXPIRED; a frame has gone since it was listed.
             ServiceError: the plant's clock or the cache.
         """
-        parts = self._composition(run, outcome, references, manifest_id)
+        composition = self._composition(run, outcome, references, manifest_id)
         there = self._cache.get_manifest(manifest_id)
         now = milliseconds(self._clock.now())
-        manifest = compose(parts, outcome, max(now, there.version + 1) if there else now)
+        manifest = compose(composition, outcome, max(now, there.version + 1) if there else now)
         if there is not None and same_tables(there, manifest):
             manifest.version = there.version
         manifest.receipt.row_count = self._row_count(manifest, run.dataset)
@@ -142,11 +141,6 @@ def single_count(pieces: Iterable[bytes]) -> int:
     """Return the one number of a table of one row and one column."""
     with arrow.decode(pieces) as reader:
         return int(reader.read_all().column(0)[0].as_py())
-
-
-def expired(error: NotFound) -> bool:
-    """Return whether a frame or manifest has gone."""
-    return error.reason == "CACHE_EXPIRED"
 
 
 def _binds(parameters: Mapping[str, JSON]) -> dict[str, BindPython]:

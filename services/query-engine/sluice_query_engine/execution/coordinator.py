@@ -15,6 +15,7 @@ import structlog
 from google.protobuf import json_format
 from sluice.cache.v1 import frame_service_pb2 as frames
 from sluice.query.v1 import query_service_pb2 as pb
+from sluice.table.v1 import table_pb2
 from sluice_rpc.errors import InternalFault, NotFound, ServiceError
 from sluice_rpc.ports import Clock
 from sluice_warehouse.permits import Permits
@@ -260,7 +261,7 @@ class Coordinator:
     def _finish(
         self, run: QueryRun, manifest: frames.Manifest, pinned: list[PinnedReference], led: list[Flight]
     ) -> None:
-        receipt = type(manifest.receipt)()
+        receipt = table_pb2.Receipt()
         receipt.CopyFrom(manifest.receipt)
         costs: list[PinnedReference | Flight] = [*pinned, *led]
         receipt.warehouse_statement_count = sum(item.statement_count for item in costs)
@@ -333,7 +334,7 @@ class Coordinator:
         manifest = self._tools.cache.get_manifest(query_id)
         if manifest is None:
             return None
-        complete = manifest.receipt.status == 1
+        complete = manifest.receipt.status == table_pb2.COMPLETENESS_COMPLETE
         query = pb.Query(
             query_id=query_id,
             dataset=manifest.labels.get("dataset", ""),

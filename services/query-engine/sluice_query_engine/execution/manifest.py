@@ -13,7 +13,7 @@ from sluice.cache.v1 import frame_service_pb2 as frames
 from sluice.table.v1 import table_pb2
 
 from sluice_query_engine.dataset import BindPython, Dataset, Part
-from sluice_query_engine.execution.chunk import StoredChunk, instant_of, timestamp
+from sluice_query_engine.execution.chunk import StoredChunk, timestamp
 from sluice_query_engine.planning.planner import Plan, PlannedChunk, outcome_sentence
 from sluice_query_engine.planning.query_hash import canonical_json
 from sluice_query_engine.planning.time_range import instant_text
@@ -82,35 +82,35 @@ class Composition:
     keep_until_time: datetime
 
 
-def compose(parts: Composition, outcome: Outcome, version: int) -> frames.Manifest:
+def compose(composition: Composition, outcome: Outcome, version: int) -> frames.Manifest:
     """Return the manifest: references, then each part from its chunks, then the main table derived from them."""
-    dataset = parts.dataset
+    dataset = composition.dataset
     tables = [
         frames.ManifestTable(
             name=reference.name,
-            slices=frames.FrameSlices(frames=[frames.FrameSlice(frame_id=parts.references[reference.name])]),
+            slices=frames.FrameSlices(frames=[frames.FrameSlice(frame_id=composition.references[reference.name])]),
         )
         for reference in dataset.references
     ]
-    tables += [_part_table(part, parts, outcome) for part in dataset.parts]
+    tables += [_part_table(part, composition, outcome) for part in dataset.parts]
     derived = frames.DerivedTable(sql=dataset.derived.sql, dictionary_columns=dataset.derived.dictionary_columns)
     tables.append(frames.ManifestTable(name=dataset.derived.name, derived=derived))
     labels = {"dataset": dataset.name, "version": str(dataset.version)}
-    parameters = canonical_json(parts.parameters)
+    parameters = canonical_json(composition.parameters)
     if len(parameters) <= MAX_LABEL_LENGTH:
         labels["parameters"] = parameters
     return frames.Manifest(
-        manifest_id=parts.manifest_id,
+        manifest_id=composition.manifest_id,
         version=version,
         tables=tables,
-        binds={name: bind_value(value) for name, value in parts.binds.items()},
+        binds={name: bind_value(value) for name, value in composition.binds.items()},
         labels=labels,
-        receipt=receipt_of(parts, outcome),
-        keep_until_time=timestamp(parts.keep_until_time),
+        receipt=receipt_of(composition, outcome),
+        keep_until_time=timestamp(composition.keep_until_time),
     )
 
 
-def receipt_of(parts: Composition, outcome: Outcome) -> table_pb2.Receipt:
+def receipt_of(composition: Composition, outcome: Outcome) -> table_pb2.Receipt:
     """Return what answers from the manifest say of themselves; rows and tier are filled in by who counts them."""
     plan = outcome.plan
     failed = [chunk for chunk in plan.chunks if chunk.index in outcome.failed]
@@ -124,10 +124,10 @@ def receipt_of(parts: Composition, outcome: Outcome) -> table_pb2.Receipt:
     reads = [stored.read_time for stored in outcome.stored.values()]
     reads += [chunk.extent.read_time for chunk in plan.chunks if chunk.extent and chunk.extent.read_time]
     return table_pb2.Receipt(
-        query_id=parts.query_id,
+        query_id=composition.query_id,
         status=status,
         read_time=timestamp(min(reads)) if reads else None,
-        expires_time=timestamp(parts.keep_until_time),
+        expires_time=timestamp(composition.keep_until_time),
         chunks=table_pb2.ChunkCounts(
             total=len(plan.chunks),
             reused=len(plan.chunks) - len(read) - len(failed),
@@ -137,7 +137,7 @@ def receipt_of(parts: Composition, outcome: Outcome) -> table_pb2.Receipt:
         failed_ranges=[_gap(chunk, outcome.failed[chunk.index]) for chunk in failed],
         truncated_ranges=[_gap(chunk, "RESULT_TOO_LARGE") for chunk in truncated],
         plan=outcome_sentence(len(plan.chunks), read, failed),
-        as_of_time=instant_text(parts.as_of_time),
+        as_of_time=instant_text(composition.as_of_time),
     )
 
 
@@ -171,12 +171,7 @@ def same_tables(one: frames.Manifest, other: frames.Manifest) -> bool:
     return list(one.tables) == list(other.tables) and dict(one.binds) == dict(other.binds)
 
 
-def alive(manifest: frames.Manifest, now: datetime) -> bool:
-    """Return whether the manifest may still be read."""
-    return instant_of(manifest.keep_until_time) > now
-
-
-def _part_table(part: Part, parts: Composition, outcome: Outcome) -> frames.ManifestTable:
+def _part_table(part: Part, composition: Composition, outcome: Outcome) -> frames.ManifestTable:
     slices = []
     for chunk in outcome.plan.chunks:
         frame_id = outcome.frame_of(chunk)
@@ -194,8 +189,8 @@ def _part_table(part: Part, parts: Composition, outcome: Outcome) -> frames.Mani
             )
         )
     if not slices:
-        slices.append(frames.FrameSlice(frame_id=parts.empty_frames[part.name]))
-    return frames.ManifestTable(name=part.name, slices=frames.FrameSlices(frames=slices, clip=parts.dataset.clip))
+        slices.append(frames.FrameSlice(frame_id=composition.empty_frames[part.name]))
+    return frames.ManifestTable(name=part.name, slices=frames.FrameSlices(frames=slices, clip=composition.dataset.clip))
 
 
 def _gap(chunk: PlannedChunk, code: str) -> table_pb2.Gap:
