@@ -54,6 +54,14 @@ def test_an_unknown_dataset_is_one_line(suite: RunningSuite, tmp_path: Path) -> 
     assert (result.returncode, len(result.stderr.decode().splitlines())) == (1, 1)
 
 
+def test_an_unknown_view_is_refused_before_the_warehouse_is_asked(suite: RunningSuite, tmp_path: Path) -> None:
+    before = suite.statements.count()
+    arguments = ("query", "hold-history", "--start", "2024-02-05", "--end", "2024-02-09", "--view", "nothing")
+    result = run_sluice(*arguments, "--url", suite.url, data_dir=tmp_path)
+    assert (result.returncode, len(result.stderr.decode().splitlines())) == (1, 1)
+    assert suite.statements.count() == before
+
+
 def test_ctrl_c_withdraws_the_query(suite: RunningSuite, http: httpx.Client) -> None:
     before = suite.statements.count()
     command = [str(SLUICE), "query", "hold-history", "--start", "2024-01-05", "--end", "2024-01-09"]

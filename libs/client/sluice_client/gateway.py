@@ -92,9 +92,13 @@ class Gateway:
             raise Unreachable(self.url, error) from None
         return answer.status_code == httpx.codes.OK, self._object(answer)
 
-    def start(self, route: str, parameters: Mapping[str, object]) -> Json:
-        """Start a query and return at once with its state, or with its answer if that is there already."""
-        return self._json("POST", f"/api/{route}/query", json=dict(parameters), headers={"Prefer": "wait=0"})
+    def start(self, route: str, parameters: Mapping[str, object], view: str) -> Json:
+        """Start a query and return at once with its state, or with its answer if that is there already.
+
+        The view to be asked for later goes along, so that a wrong one is refused before the warehouse is read.
+        """
+        body = {**parameters, "views": [view]}
+        return self._json("POST", f"/api/{route}/query", json=body, headers={"Prefer": "wait=0"})
 
     def query(self, query_id: str) -> Json:
         """Return a query as it stands."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+RECEIPT_KEY = b"sluice.receipt"
+"""Schema metadata under which a stream of rows carries its receipt."""
 
 _NO_WIDTH = 10_000
 _LONGEST_TEXT = 32
@@ -40,17 +44,27 @@ class Format(StrEnum):
 def write_rows(reader: pa.RecordBatchReader, form: Format, out: Path | None) -> int:
     """Write every batch as it comes and return the row count; a file appears under its name when it is complete.
 
+    A CSV of an incomplete answer ends with a line that holds the receipt, as the gateway's own does.
+
     Args:
         reader: where the rows come from.
         form: CSV, Parquet or Arrow.
         out: the file; None is standard output.
     """
-    with _sink(out) as sink, _writer(form, sink, reader.schema) as writer:
+    with _sink(out) as sink:
         row_count = 0
-        for batch in reader:
-            writer.write_batch(batch)
-            row_count += batch.num_rows
+        with _writer(form, sink, reader.schema) as writer:
+            for batch in reader:
+                writer.write_batch(batch)
+                row_count += batch.num_rows
+        if form is Format.CSV:
+            sink.write(_last_line(receipt_of(reader.schema)))
     return row_count
+
+
+def receipt_of(schema: pa.Schema) -> dict[str, Any]:
+    """Return the receipt that a stream of rows carries; empty where there is none."""
+    return dict(json.loads((schema.metadata or {}).get(RECEIPT_KEY, b"{}")))
 
 
 def screen() -> Console:
@@ -90,6 +104,14 @@ def _writer(form: Format, sink: IO[bytes], schema: pa.Schema) -> Any:
     if form is Format.PARQUET:
         return pa.parquet.ParquetWriter(sink, schema, compression="zstd")
     return pa.ipc.new_stream(sink, schema)
+
+
+def _last_line(receipt: dict[str, Any]) -> bytes:
+    # Parquet and Arrow carry the receipt in their schema. A CSV has no such place, and the file outlives the warning.
+    if receipt.get("status", "complete") == "complete":
+        return b""
+    text = f"# sluice.receipt {json.dumps(receipt)}".replace('"', '""')
+    return f'"{text}"\n'.encode()
 
 
 @contextmanager

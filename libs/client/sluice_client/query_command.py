@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +12,8 @@ import httpx
 from rich.console import Console
 
 from sluice_client.gateway import FINISHED_STATES, Gateway, GatewayError, Problem
-from sluice_client.output import Format, print_table, write_rows
+from sluice_client.output import Format, print_table, receipt_of, write_rows
 from sluice_client.progress import show_progress
-
-RECEIPT_KEY = b"sluice.receipt"
-"""Schema metadata under which a stream of rows carries its receipt."""
 
 _TABLE_ROWS = 50
 _UNSUCCESSFUL = ("failed", "cancelled")
@@ -86,7 +82,7 @@ class QueryRun:
             self._note(line)
 
     def _finish(self, definition: Json) -> str:
-        started = self._gateway.start(str(definition["route"]), self._request.parameters)
+        started = self._gateway.start(str(definition["route"]), self._request.parameters, self._request.view)
         query_id = str(started["query_id"])
         if "views" in started:
             return query_id
@@ -118,10 +114,10 @@ class QueryRun:
         paged = any(known["name"] == view and known.get("paged") for known in definition["views"])
         with self._gateway.rows(route, query_id, view, self._request.filters, paged=paged) as reader:
             row_count = write_rows(reader, self._request.form, self._request.out)
-            metadata = reader.schema.metadata or {}
+            receipt = receipt_of(reader.schema)
         if self._request.out is not None:
             self._note(f"{row_count} rows written to {self._request.out}")
-        return dict(json.loads(metadata.get(RECEIPT_KEY, b"{}")))
+        return receipt
 
     def _print(self, view: Json) -> None:
         shown_count = print_table(self._screen, view["columns"], view["rows"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import io
+import json
 import os
 import pty
 import subprocess
@@ -152,6 +154,13 @@ def test_csv_goes_to_standard_output_alone(tmp_path: Path) -> None:
     with stand_in_gateway(responses()) as gateway:
         result = query(gateway, tmp_path, "--format", "csv")
     assert result.stdout.decode() == '"lot_id","qty"\n"A1",7\n"B,2",\n,3\n'
+
+
+def test_a_csv_of_a_partial_answer_ends_with_what_is_missing(tmp_path: Path) -> None:
+    with stand_in_gateway(responses(export=arrow_body(ROWS, json.dumps(PARTIAL).encode()))) as gateway:
+        result = query(gateway, tmp_path, "--format", "csv")
+    *_, last = csv.reader(io.StringIO(result.stdout.decode()))
+    assert json.loads(last[0].removeprefix("# sluice.receipt ")) == PARTIAL
 
 
 def test_parquet_goes_to_the_file(tmp_path: Path) -> None:
