@@ -94,7 +94,8 @@ class FrameServiceServicer:
 
     def PutFrame(self, request_iterator, context):
         """Stores a frame: `header`, then the IPC stream as `chunk`s, then `trailer`. A stream that ends without a trailer, or
-        whose rows differ from it, leaves nothing behind. Raises INVALID_PARAMETER, MEMORY_PRESSURE.
+        whose rows differ from it, leaves nothing behind. Raises INVALID_PARAMETER, RESULT_TOO_LARGE (past `max_bytes`),
+        MEMORY_PRESSURE (no room on the disk).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -130,7 +131,8 @@ class FrameServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListFrames(self, request, context):
-        """Lists live frames that carry all given labels, oldest read first.
+        """Lists live frames that carry all given labels, oldest read first. Raises INVALID_PARAMETER (no label, page size or
+        token).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,7 +39,8 @@ class FrameServiceStub:
     def __new__(cls, channel: _aio.Channel) -> FrameServiceAsyncStub: ...
     PutFrame: _grpc.StreamUnaryMultiCallable[_frame_service_pb2.PutFrameRequest, _frame_service_pb2.PutFrameResponse]
     """Stores a frame: `header`, then the IPC stream as `chunk`s, then `trailer`. A stream that ends without a trailer, or
-    whose rows differ from it, leaves nothing behind. Raises INVALID_PARAMETER, MEMORY_PRESSURE.
+    whose rows differ from it, leaves nothing behind. Raises INVALID_PARAMETER, RESULT_TOO_LARGE (past `max_bytes`),
+    MEMORY_PRESSURE (no room on the disk).
     """
     GetFrame: _grpc.UnaryStreamMultiCallable[_frame_service_pb2.GetFrameRequest, _frame_service_pb2.GetFrameResponse]
     """Streams a frame: first `frame`, then its table. A read that has started ends well even if the frame expires
@@ -52,7 +53,9 @@ class FrameServiceStub:
     DeleteFrame: _grpc.UnaryUnaryMultiCallable[_frame_service_pb2.DeleteFrameRequest, _frame_service_pb2.DeleteFrameResponse]
     """Deletes a frame from every tier; deleting what is not there succeeds."""
     ListFrames: _grpc.UnaryUnaryMultiCallable[_frame_service_pb2.ListFramesRequest, _frame_service_pb2.ListFramesResponse]
-    """Lists live frames that carry all given labels, oldest read first."""
+    """Lists live frames that carry all given labels, oldest read first. Raises INVALID_PARAMETER (no label, page size or
+    token).
+    """
     PutManifest: _grpc.UnaryUnaryMultiCallable[_frame_service_pb2.PutManifestRequest, _frame_service_pb2.PutManifestResponse]
     """Stores a manifest and keeps its frames at least as long as itself. An older version never replaces a newer one.
     Raises INVALID_PARAMETER, CACHE_EXPIRED (a frame it names is gone).
@@ -73,7 +76,8 @@ class FrameServiceAsyncStub(FrameServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     PutFrame: _aio.StreamUnaryMultiCallable[_frame_service_pb2.PutFrameRequest, _frame_service_pb2.PutFrameResponse]  # type: ignore[assignment]
     """Stores a frame: `header`, then the IPC stream as `chunk`s, then `trailer`. A stream that ends without a trailer, or
-    whose rows differ from it, leaves nothing behind. Raises INVALID_PARAMETER, MEMORY_PRESSURE.
+    whose rows differ from it, leaves nothing behind. Raises INVALID_PARAMETER, RESULT_TOO_LARGE (past `max_bytes`),
+    MEMORY_PRESSURE (no room on the disk).
     """
     GetFrame: _aio.UnaryStreamMultiCallable[_frame_service_pb2.GetFrameRequest, _frame_service_pb2.GetFrameResponse]  # type: ignore[assignment]
     """Streams a frame: first `frame`, then its table. A read that has started ends well even if the frame expires
@@ -86,7 +90,9 @@ class FrameServiceAsyncStub(FrameServiceStub):
     DeleteFrame: _aio.UnaryUnaryMultiCallable[_frame_service_pb2.DeleteFrameRequest, _frame_service_pb2.DeleteFrameResponse]  # type: ignore[assignment]
     """Deletes a frame from every tier; deleting what is not there succeeds."""
     ListFrames: _aio.UnaryUnaryMultiCallable[_frame_service_pb2.ListFramesRequest, _frame_service_pb2.ListFramesResponse]  # type: ignore[assignment]
-    """Lists live frames that carry all given labels, oldest read first."""
+    """Lists live frames that carry all given labels, oldest read first. Raises INVALID_PARAMETER (no label, page size or
+    token).
+    """
     PutManifest: _aio.UnaryUnaryMultiCallable[_frame_service_pb2.PutManifestRequest, _frame_service_pb2.PutManifestResponse]  # type: ignore[assignment]
     """Stores a manifest and keeps its frames at least as long as itself. An older version never replaces a newer one.
     Raises INVALID_PARAMETER, CACHE_EXPIRED (a frame it names is gone).
@@ -110,7 +116,8 @@ class FrameServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_frame_service_pb2.PutFrameResponse, _abc.Awaitable[_frame_service_pb2.PutFrameResponse]]:
         """Stores a frame: `header`, then the IPC stream as `chunk`s, then `trailer`. A stream that ends without a trailer, or
-        whose rows differ from it, leaves nothing behind. Raises INVALID_PARAMETER, MEMORY_PRESSURE.
+        whose rows differ from it, leaves nothing behind. Raises INVALID_PARAMETER, RESULT_TOO_LARGE (past `max_bytes`),
+        MEMORY_PRESSURE (no room on the disk).
         """
 
     @_abc_1.abstractmethod
@@ -153,7 +160,9 @@ class FrameServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _frame_service_pb2.ListFramesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_frame_service_pb2.ListFramesResponse, _abc.Awaitable[_frame_service_pb2.ListFramesResponse]]:
-        """Lists live frames that carry all given labels, oldest read first."""
+        """Lists live frames that carry all given labels, oldest read first. Raises INVALID_PARAMETER (no label, page size or
+        token).
+        """
 
     @_abc_1.abstractmethod
     def PutManifest(

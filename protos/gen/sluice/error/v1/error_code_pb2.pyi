@@ -25,8 +25,8 @@ class _ErrorCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorCode.V
     ERROR_CODE_UNSPECIFIED: _ErrorCode.ValueType  # 0
     """Never sent."""
     ERROR_CODE_INVALID_PARAMETER: _ErrorCode.ValueType  # 1
-    """INVALID_ARGUMENT. A parameter is missing, malformed or out of range. Metadata: `field`, `reason`; the same pairs
-    stand in `BadRequest`, one per field.
+    """INVALID_ARGUMENT. A parameter is missing, malformed or out of range. Metadata: `field`, the first at fault; every
+    field at fault stands in `BadRequest` with what is wrong with it.
     """
     ERROR_CODE_UNAUTHENTICATED: _ErrorCode.ValueType  # 2
     """UNAUTHENTICATED. The caller named no identity where one is required."""
@@ -40,7 +40,7 @@ class _ErrorCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorCode.V
     """NOT_FOUND. The maintenance job does not exist. Metadata: `job_id`."""
     ERROR_CODE_CACHE_EXPIRED: _ErrorCode.ValueType  # 13
     """NOT_FOUND. A well-formed id of a query, manifest or frame that is not, or no longer, there. Run the query again.
-    Metadata: `query_id` or `frame_id`.
+    Metadata: `query_id`, `manifest_id` or `frame_id`.
     """
     ERROR_CODE_QUERY_NOT_READY: _ErrorCode.ValueType  # 20
     """FAILED_PRECONDITION. The query still runs; ask again later or pass `allow_partial`. Metadata: `query_id`."""
@@ -51,31 +51,43 @@ class _ErrorCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorCode.V
     ERROR_CODE_TOO_MANY_IDS: _ErrorCode.ValueType  # 31
     """OUT_OF_RANGE. More ids than one request may carry. Metadata: `limit`, `observed`."""
     ERROR_CODE_RATE_LIMITED: _ErrorCode.ValueType  # 40
-    """RESOURCE_EXHAUSTED. The caller is over a rate limit. Carries `RetryInfo`."""
+    """RESOURCE_EXHAUSTED. As many queries run, or as many streams watch, as the process takes on; or the caller is over a
+    rate limit. Metadata: `limit`. Carries `RetryInfo`.
+    """
     ERROR_CODE_POOL_EXHAUSTED: _ErrorCode.ValueType  # 50
-    """UNAVAILABLE. No pooled connection came free in time. Carries `RetryInfo` (5 s)."""
+    """UNAVAILABLE. No pooled connection came free in time. Metadata: `total_count`, `waited_s`. Carries `RetryInfo`
+    (5 s).
+    """
     ERROR_CODE_PERMITS_EXHAUSTED: _ErrorCode.ValueType  # 51
-    """UNAVAILABLE. No permit to run a warehouse statement came free in time. Carries `RetryInfo`."""
+    """UNAVAILABLE. No permit to run a warehouse statement came free in time. Metadata: `total_count`, `waited_s`. Carries
+    `RetryInfo` (5 s).
+    """
     ERROR_CODE_CIRCUIT_OPEN: _ErrorCode.ValueType  # 52
     """UNAVAILABLE. The breaker in front of the warehouse is open. Carries `RetryInfo` (30 s)."""
     ERROR_CODE_WAREHOUSE_UNAVAILABLE: _ErrorCode.ValueType  # 53
     """UNAVAILABLE. The warehouse cannot be reached or dropped the session. Carries `RetryInfo`."""
     ERROR_CODE_MEMORY_PRESSURE: _ErrorCode.ValueType  # 54
-    """UNAVAILABLE. The process is short of memory and refuses new heavy work. Carries `RetryInfo`."""
+    """UNAVAILABLE. The process is short of memory or disk for what was asked. Carries `RetryInfo`."""
     ERROR_CODE_SERVICE_UNAVAILABLE: _ErrorCode.ValueType  # 55
     """UNAVAILABLE. A Sluice process is down or starting. Metadata: `service`. Carries `RetryInfo`."""
     ERROR_CODE_INTERRUPTED: _ErrorCode.ValueType  # 56
-    """UNAVAILABLE. The process that ran the query went away; the next start or retry resumes with what is missing."""
+    """UNAVAILABLE. The process that ran the query went away; the next start or retry resumes with what is missing. It is
+    the `error_code` of such a query.
+    """
     ERROR_CODE_QUERY_TIMEOUT: _ErrorCode.ValueType  # 60
-    """DEADLINE_EXCEEDED. The statement, chunk or call ran out of time."""
+    """DEADLINE_EXCEEDED. The statement, chunk or call ran out of time. Metadata of a statement: `part`, `deadline_s`."""
     ERROR_CODE_CONTRACT_BROKEN: _ErrorCode.ValueType  # 70
-    """INTERNAL. The warehouse's answer does not fit the declared columns. Metadata: `column`, `part`."""
+    """INTERNAL. The warehouse's answer does not fit the declared columns, or a reference came back without rows.
+    Metadata: `column` (not of a reference), `part`.
+    """
     ERROR_CODE_WAREHOUSE_ERROR: _ErrorCode.ValueType  # 71
     """INTERNAL. The warehouse refused the statement. Metadata: `ora` (the number), never its text."""
     ERROR_CODE_INTERNAL: _ErrorCode.ValueType  # 72
     """INTERNAL. A fault of Sluice itself. Metadata: `request_id`, under which the log has the rest."""
     ERROR_CODE_CANCELLED: _ErrorCode.ValueType  # 80
-    """CANCELLED. The caller or an operator withdrew the query before it finished. Metadata: `query_id`."""
+    """CANCELLED. The caller or an operator withdrew the query or the call before it finished. Metadata of a statement:
+    `part`.
+    """
     ERROR_CODE_CHUNK_TOO_LARGE: _ErrorCode.ValueType  # 81
     """OUT_OF_RANGE. A chunk's bytes passed its limit; its statement was cancelled. Metadata: `limit_bytes`."""
 
@@ -87,8 +99,8 @@ class ErrorCode(_ErrorCode, metaclass=_ErrorCodeEnumTypeWrapper):
 ERROR_CODE_UNSPECIFIED: ErrorCode.ValueType  # 0
 """Never sent."""
 ERROR_CODE_INVALID_PARAMETER: ErrorCode.ValueType  # 1
-"""INVALID_ARGUMENT. A parameter is missing, malformed or out of range. Metadata: `field`, `reason`; the same pairs
-stand in `BadRequest`, one per field.
+"""INVALID_ARGUMENT. A parameter is missing, malformed or out of range. Metadata: `field`, the first at fault; every
+field at fault stands in `BadRequest` with what is wrong with it.
 """
 ERROR_CODE_UNAUTHENTICATED: ErrorCode.ValueType  # 2
 """UNAUTHENTICATED. The caller named no identity where one is required."""
@@ -102,7 +114,7 @@ ERROR_CODE_JOB_NOT_FOUND: ErrorCode.ValueType  # 12
 """NOT_FOUND. The maintenance job does not exist. Metadata: `job_id`."""
 ERROR_CODE_CACHE_EXPIRED: ErrorCode.ValueType  # 13
 """NOT_FOUND. A well-formed id of a query, manifest or frame that is not, or no longer, there. Run the query again.
-Metadata: `query_id` or `frame_id`.
+Metadata: `query_id`, `manifest_id` or `frame_id`.
 """
 ERROR_CODE_QUERY_NOT_READY: ErrorCode.ValueType  # 20
 """FAILED_PRECONDITION. The query still runs; ask again later or pass `allow_partial`. Metadata: `query_id`."""
@@ -113,31 +125,43 @@ ERROR_CODE_RESULT_TOO_LARGE: ErrorCode.ValueType  # 30
 ERROR_CODE_TOO_MANY_IDS: ErrorCode.ValueType  # 31
 """OUT_OF_RANGE. More ids than one request may carry. Metadata: `limit`, `observed`."""
 ERROR_CODE_RATE_LIMITED: ErrorCode.ValueType  # 40
-"""RESOURCE_EXHAUSTED. The caller is over a rate limit. Carries `RetryInfo`."""
+"""RESOURCE_EXHAUSTED. As many queries run, or as many streams watch, as the process takes on; or the caller is over a
+rate limit. Metadata: `limit`. Carries `RetryInfo`.
+"""
 ERROR_CODE_POOL_EXHAUSTED: ErrorCode.ValueType  # 50
-"""UNAVAILABLE. No pooled connection came free in time. Carries `RetryInfo` (5 s)."""
+"""UNAVAILABLE. No pooled connection came free in time. Metadata: `total_count`, `waited_s`. Carries `RetryInfo`
+(5 s).
+"""
 ERROR_CODE_PERMITS_EXHAUSTED: ErrorCode.ValueType  # 51
-"""UNAVAILABLE. No permit to run a warehouse statement came free in time. Carries `RetryInfo`."""
+"""UNAVAILABLE. No permit to run a warehouse statement came free in time. Metadata: `total_count`, `waited_s`. Carries
+`RetryInfo` (5 s).
+"""
 ERROR_CODE_CIRCUIT_OPEN: ErrorCode.ValueType  # 52
 """UNAVAILABLE. The breaker in front of the warehouse is open. Carries `RetryInfo` (30 s)."""
 ERROR_CODE_WAREHOUSE_UNAVAILABLE: ErrorCode.ValueType  # 53
 """UNAVAILABLE. The warehouse cannot be reached or dropped the session. Carries `RetryInfo`."""
 ERROR_CODE_MEMORY_PRESSURE: ErrorCode.ValueType  # 54
-"""UNAVAILABLE. The process is short of memory and refuses new heavy work. Carries `RetryInfo`."""
+"""UNAVAILABLE. The process is short of memory or disk for what was asked. Carries `RetryInfo`."""
 ERROR_CODE_SERVICE_UNAVAILABLE: ErrorCode.ValueType  # 55
 """UNAVAILABLE. A Sluice process is down or starting. Metadata: `service`. Carries `RetryInfo`."""
 ERROR_CODE_INTERRUPTED: ErrorCode.ValueType  # 56
-"""UNAVAILABLE. The process that ran the query went away; the next start or retry resumes with what is missing."""
+"""UNAVAILABLE. The process that ran the query went away; the next start or retry resumes with what is missing. It is
+the `error_code` of such a query.
+"""
 ERROR_CODE_QUERY_TIMEOUT: ErrorCode.ValueType  # 60
-"""DEADLINE_EXCEEDED. The statement, chunk or call ran out of time."""
+"""DEADLINE_EXCEEDED. The statement, chunk or call ran out of time. Metadata of a statement: `part`, `deadline_s`."""
 ERROR_CODE_CONTRACT_BROKEN: ErrorCode.ValueType  # 70
-"""INTERNAL. The warehouse's answer does not fit the declared columns. Metadata: `column`, `part`."""
+"""INTERNAL. The warehouse's answer does not fit the declared columns, or a reference came back without rows.
+Metadata: `column` (not of a reference), `part`.
+"""
 ERROR_CODE_WAREHOUSE_ERROR: ErrorCode.ValueType  # 71
 """INTERNAL. The warehouse refused the statement. Metadata: `ora` (the number), never its text."""
 ERROR_CODE_INTERNAL: ErrorCode.ValueType  # 72
 """INTERNAL. A fault of Sluice itself. Metadata: `request_id`, under which the log has the rest."""
 ERROR_CODE_CANCELLED: ErrorCode.ValueType  # 80
-"""CANCELLED. The caller or an operator withdrew the query before it finished. Metadata: `query_id`."""
+"""CANCELLED. The caller or an operator withdrew the query or the call before it finished. Metadata of a statement:
+`part`.
+"""
 ERROR_CODE_CHUNK_TOO_LARGE: ErrorCode.ValueType  # 81
 """OUT_OF_RANGE. A chunk's bytes passed its limit; its statement was cancelled. Metadata: `limit_bytes`."""
 Global___ErrorCode: _TypeAlias = ErrorCode  # noqa: Y015

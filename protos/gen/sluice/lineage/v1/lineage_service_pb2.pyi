@@ -31,7 +31,9 @@ class ResolveSplitAncestorsRequest(_message.Message):
     """Rows of a walk, the container itself included, 1 to 20; 0 means 20."""
     @_builtins.property
     def container_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Container ids; trimmed, blanks and repetitions dropped. Empty answers empty without a statement."""
+        """Container ids, at most 64 characters each and 200,000 in all unless the process is set otherwise; trimmed, blanks
+        and repetitions dropped. Empty answers empty without a statement.
+        """
 
     def __init__(
         self,

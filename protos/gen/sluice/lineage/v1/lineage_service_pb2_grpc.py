@@ -48,7 +48,8 @@ class LineageServiceServicer:
 
     def ResolveSplitAncestors(self, request, context):
         """Walks from each container up through the lots it was split from. Cycles end a walk, they never hang it. Raises
-        INVALID_PARAMETER, TOO_MANY_IDS, PERMITS_EXHAUSTED, WAREHOUSE_UNAVAILABLE.
+        INVALID_PARAMETER, TOO_MANY_IDS, RESULT_TOO_LARGE (the answer would pass the size of a message), PERMITS_EXHAUSTED,
+        WAREHOUSE_UNAVAILABLE, WAREHOUSE_ERROR, CONTRACT_BROKEN, QUERY_TIMEOUT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,7 +35,8 @@ class LineageServiceStub:
     def __new__(cls, channel: _aio.Channel) -> LineageServiceAsyncStub: ...
     ResolveSplitAncestors: _grpc.UnaryUnaryMultiCallable[_lineage_service_pb2.ResolveSplitAncestorsRequest, _lineage_service_pb2.ResolveSplitAncestorsResponse]
     """Walks from each container up through the lots it was split from. Cycles end a walk, they never hang it. Raises
-    INVALID_PARAMETER, TOO_MANY_IDS, PERMITS_EXHAUSTED, WAREHOUSE_UNAVAILABLE.
+    INVALID_PARAMETER, TOO_MANY_IDS, RESULT_TOO_LARGE (the answer would pass the size of a message), PERMITS_EXHAUSTED,
+    WAREHOUSE_UNAVAILABLE, WAREHOUSE_ERROR, CONTRACT_BROKEN, QUERY_TIMEOUT.
     """
 
 @_typing.type_check_only
@@ -45,7 +46,8 @@ class LineageServiceAsyncStub(LineageServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ResolveSplitAncestors: _aio.UnaryUnaryMultiCallable[_lineage_service_pb2.ResolveSplitAncestorsRequest, _lineage_service_pb2.ResolveSplitAncestorsResponse]  # type: ignore[assignment]
     """Walks from each container up through the lots it was split from. Cycles end a walk, they never hang it. Raises
-    INVALID_PARAMETER, TOO_MANY_IDS, PERMITS_EXHAUSTED, WAREHOUSE_UNAVAILABLE.
+    INVALID_PARAMETER, TOO_MANY_IDS, RESULT_TOO_LARGE (the answer would pass the size of a message), PERMITS_EXHAUSTED,
+    WAREHOUSE_UNAVAILABLE, WAREHOUSE_ERROR, CONTRACT_BROKEN, QUERY_TIMEOUT.
     """
 
 class LineageServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -58,7 +60,8 @@ class LineageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_lineage_service_pb2.ResolveSplitAncestorsResponse, _abc.Awaitable[_lineage_service_pb2.ResolveSplitAncestorsResponse]]:
         """Walks from each container up through the lots it was split from. Cycles end a walk, they never hang it. Raises
-        INVALID_PARAMETER, TOO_MANY_IDS, PERMITS_EXHAUSTED, WAREHOUSE_UNAVAILABLE.
+        INVALID_PARAMETER, TOO_MANY_IDS, RESULT_TOO_LARGE (the answer would pass the size of a message), PERMITS_EXHAUSTED,
+        WAREHOUSE_UNAVAILABLE, WAREHOUSE_ERROR, CONTRACT_BROKEN, QUERY_TIMEOUT.
         """
 
 def add_LineageServiceServicer_to_server(servicer: LineageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

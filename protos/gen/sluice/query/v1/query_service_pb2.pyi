@@ -140,7 +140,9 @@ class ListDatasetsResponse(_message.Message):
     next_page_token: _builtins.str
     """Token of the next page; empty on the last."""
     plant_time: _builtins.str
-    """The plant's clock: "now" and "today" wherever a dataset means them. ISO 8601 without a zone."""
+    """The plant's clock: "now" and "today" wherever a dataset means them. ISO 8601 without a zone. Empty while the
+    warehouse, which tells it, cannot be reached.
+    """
     @_builtins.property
     def datasets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Dataset]:
         """Datasets in name order."""

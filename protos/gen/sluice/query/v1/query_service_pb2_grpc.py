@@ -29,7 +29,8 @@ class QueryServiceStub:
     """Queries over datasets: ask once, look many times.
 
     A query is a dataset plus its canonical parameters and has a deterministic `query_id`. Starting it reads from the
-    warehouse what the cache does not hold; reading views never touches the warehouse.
+    warehouse what the cache does not hold; reading views never touches the warehouse. Every RPC that needs the cache
+    raises SERVICE_UNAVAILABLE while it is away.
     """
 
     def __init__(self, channel):
@@ -104,11 +105,12 @@ class QueryServiceServicer:
     """Queries over datasets: ask once, look many times.
 
     A query is a dataset plus its canonical parameters and has a deterministic `query_id`. Starting it reads from the
-    warehouse what the cache does not hold; reading views never touches the warehouse.
+    warehouse what the cache does not hold; reading views never touches the warehouse. Every RPC that needs the cache
+    raises SERVICE_UNAVAILABLE while it is away.
     """
 
     def ListDatasets(self, request, context):
-        """Lists datasets in name order.
+        """Lists datasets in name order. Raises INVALID_PARAMETER (page size or token).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -130,7 +132,8 @@ class QueryServiceServicer:
 
     def StartQuery(self, request, context):
         """Starts a query, or joins the one that already runs under the same id, and returns at once. The query lives while
-        somebody watches it. Raises DATASET_NOT_FOUND, INVALID_PARAMETER.
+        somebody watches it. What its chunks fail of is not raised here but stands in the query. Raises DATASET_NOT_FOUND,
+        INVALID_PARAMETER, RATE_LIMITED (as many queries run as the process takes on).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -144,7 +147,8 @@ class QueryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchQuery(self, request, context):
-        """Streams a query whenever it changes, first as it stands, last in its final state. Raises as GetQuery does.
+        """Streams a query whenever it changes, first as it stands, last in its final state. Raises as GetQuery does, and
+        RATE_LIMITED (as many streams watch as the process keeps open).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -152,14 +156,14 @@ class QueryServiceServicer:
 
     def CancelQuery(self, request, context):
         """Withdraws this caller's interest; running statements are cancelled in the warehouse when nobody else wants the
-        query, or at once with `force`. Raises CACHE_EXPIRED, QUERY_FINISHED.
+        query, or at once with `force`. Raises INVALID_PARAMETER, CACHE_EXPIRED, QUERY_FINISHED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RetryQuery(self, request, context):
-        """Runs the chunks that are missing from a finished query. Raises CACHE_EXPIRED.
+        """Runs the chunks that are missing from a finished query. Raises CACHE_EXPIRED, and as StartQuery does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -167,7 +171,8 @@ class QueryServiceServicer:
 
     def ReadView(self, request, context):
         """Answers views of a finished query from the cache: first one `receipt`, then for each view, in the order asked, a
-        `header` and its table. Raises INVALID_PARAMETER, VIEW_NOT_FOUND, CACHE_EXPIRED, QUERY_NOT_READY.
+        `header` and its table. Raises INVALID_PARAMETER, VIEW_NOT_FOUND, CACHE_EXPIRED, QUERY_NOT_READY, RESULT_TOO_LARGE
+        (a view of more than 100,000 rows), QUERY_TIMEOUT, MEMORY_PRESSURE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -271,7 +276,8 @@ class QueryService:
     """Queries over datasets: ask once, look many times.
 
     A query is a dataset plus its canonical parameters and has a deterministic `query_id`. Starting it reads from the
-    warehouse what the cache does not hold; reading views never touches the warehouse.
+    warehouse what the cache does not hold; reading views never touches the warehouse. Every RPC that needs the cache
+    raises SERVICE_UNAVAILABLE while it is away.
     """
 
     @staticmethod

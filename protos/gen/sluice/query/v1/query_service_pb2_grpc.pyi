@@ -30,7 +30,8 @@ class QueryServiceStub:
     """Queries over datasets: ask once, look many times.
 
     A query is a dataset plus its canonical parameters and has a deterministic `query_id`. Starting it reads from the
-    warehouse what the cache does not hold; reading views never touches the warehouse.
+    warehouse what the cache does not hold; reading views never touches the warehouse. Every RPC that needs the cache
+    raises SERVICE_UNAVAILABLE while it is away.
     """
 
     @_typing.overload
@@ -38,28 +39,32 @@ class QueryServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> QueryServiceAsyncStub: ...
     ListDatasets: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.ListDatasetsRequest, _query_service_pb2.ListDatasetsResponse]
-    """Lists datasets in name order."""
+    """Lists datasets in name order. Raises INVALID_PARAMETER (page size or token)."""
     GetDataset: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.GetDatasetRequest, _query_service_pb2.GetDatasetResponse]
     """Returns one dataset. Raises DATASET_NOT_FOUND."""
     PlanQuery: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.PlanQueryRequest, _query_service_pb2.PlanQueryResponse]
     """Says what StartQuery would do, without touching the warehouse. Raises DATASET_NOT_FOUND, INVALID_PARAMETER."""
     StartQuery: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.StartQueryRequest, _query_service_pb2.StartQueryResponse]
     """Starts a query, or joins the one that already runs under the same id, and returns at once. The query lives while
-    somebody watches it. Raises DATASET_NOT_FOUND, INVALID_PARAMETER.
+    somebody watches it. What its chunks fail of is not raised here but stands in the query. Raises DATASET_NOT_FOUND,
+    INVALID_PARAMETER, RATE_LIMITED (as many queries run as the process takes on).
     """
     GetQuery: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.GetQueryRequest, _query_service_pb2.GetQueryResponse]
     """Returns a query as it stands. Raises INVALID_PARAMETER (malformed id), CACHE_EXPIRED."""
     WatchQuery: _grpc.UnaryStreamMultiCallable[_query_service_pb2.WatchQueryRequest, _query_service_pb2.WatchQueryResponse]
-    """Streams a query whenever it changes, first as it stands, last in its final state. Raises as GetQuery does."""
+    """Streams a query whenever it changes, first as it stands, last in its final state. Raises as GetQuery does, and
+    RATE_LIMITED (as many streams watch as the process keeps open).
+    """
     CancelQuery: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.CancelQueryRequest, _query_service_pb2.CancelQueryResponse]
     """Withdraws this caller's interest; running statements are cancelled in the warehouse when nobody else wants the
-    query, or at once with `force`. Raises CACHE_EXPIRED, QUERY_FINISHED.
+    query, or at once with `force`. Raises INVALID_PARAMETER, CACHE_EXPIRED, QUERY_FINISHED.
     """
     RetryQuery: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.RetryQueryRequest, _query_service_pb2.RetryQueryResponse]
-    """Runs the chunks that are missing from a finished query. Raises CACHE_EXPIRED."""
+    """Runs the chunks that are missing from a finished query. Raises CACHE_EXPIRED, and as StartQuery does."""
     ReadView: _grpc.UnaryStreamMultiCallable[_query_service_pb2.ReadViewRequest, _query_service_pb2.ReadViewResponse]
     """Answers views of a finished query from the cache: first one `receipt`, then for each view, in the order asked, a
-    `header` and its table. Raises INVALID_PARAMETER, VIEW_NOT_FOUND, CACHE_EXPIRED, QUERY_NOT_READY.
+    `header` and its table. Raises INVALID_PARAMETER, VIEW_NOT_FOUND, CACHE_EXPIRED, QUERY_NOT_READY, RESULT_TOO_LARGE
+    (a view of more than 100,000 rows), QUERY_TIMEOUT, MEMORY_PRESSURE.
     """
     ReadOptions: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.ReadOptionsRequest, _query_service_pb2.ReadOptionsResponse]
     """Values of each filter of a finished query, each narrowed by the other filters and never by itself. Raises as
@@ -77,33 +82,38 @@ class QueryServiceAsyncStub(QueryServiceStub):
     """Queries over datasets: ask once, look many times.
 
     A query is a dataset plus its canonical parameters and has a deterministic `query_id`. Starting it reads from the
-    warehouse what the cache does not hold; reading views never touches the warehouse.
+    warehouse what the cache does not hold; reading views never touches the warehouse. Every RPC that needs the cache
+    raises SERVICE_UNAVAILABLE while it is away.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListDatasets: _aio.UnaryUnaryMultiCallable[_query_service_pb2.ListDatasetsRequest, _query_service_pb2.ListDatasetsResponse]  # type: ignore[assignment]
-    """Lists datasets in name order."""
+    """Lists datasets in name order. Raises INVALID_PARAMETER (page size or token)."""
     GetDataset: _aio.UnaryUnaryMultiCallable[_query_service_pb2.GetDatasetRequest, _query_service_pb2.GetDatasetResponse]  # type: ignore[assignment]
     """Returns one dataset. Raises DATASET_NOT_FOUND."""
     PlanQuery: _aio.UnaryUnaryMultiCallable[_query_service_pb2.PlanQueryRequest, _query_service_pb2.PlanQueryResponse]  # type: ignore[assignment]
     """Says what StartQuery would do, without touching the warehouse. Raises DATASET_NOT_FOUND, INVALID_PARAMETER."""
     StartQuery: _aio.UnaryUnaryMultiCallable[_query_service_pb2.StartQueryRequest, _query_service_pb2.StartQueryResponse]  # type: ignore[assignment]
     """Starts a query, or joins the one that already runs under the same id, and returns at once. The query lives while
-    somebody watches it. Raises DATASET_NOT_FOUND, INVALID_PARAMETER.
+    somebody watches it. What its chunks fail of is not raised here but stands in the query. Raises DATASET_NOT_FOUND,
+    INVALID_PARAMETER, RATE_LIMITED (as many queries run as the process takes on).
     """
     GetQuery: _aio.UnaryUnaryMultiCallable[_query_service_pb2.GetQueryRequest, _query_service_pb2.GetQueryResponse]  # type: ignore[assignment]
     """Returns a query as it stands. Raises INVALID_PARAMETER (malformed id), CACHE_EXPIRED."""
     WatchQuery: _aio.UnaryStreamMultiCallable[_query_service_pb2.WatchQueryRequest, _query_service_pb2.WatchQueryResponse]  # type: ignore[assignment]
-    """Streams a query whenever it changes, first as it stands, last in its final state. Raises as GetQuery does."""
+    """Streams a query whenever it changes, first as it stands, last in its final state. Raises as GetQuery does, and
+    RATE_LIMITED (as many streams watch as the process keeps open).
+    """
     CancelQuery: _aio.UnaryUnaryMultiCallable[_query_service_pb2.CancelQueryRequest, _query_service_pb2.CancelQueryResponse]  # type: ignore[assignment]
     """Withdraws this caller's interest; running statements are cancelled in the warehouse when nobody else wants the
-    query, or at once with `force`. Raises CACHE_EXPIRED, QUERY_FINISHED.
+    query, or at once with `force`. Raises INVALID_PARAMETER, CACHE_EXPIRED, QUERY_FINISHED.
     """
     RetryQuery: _aio.UnaryUnaryMultiCallable[_query_service_pb2.RetryQueryRequest, _query_service_pb2.RetryQueryResponse]  # type: ignore[assignment]
-    """Runs the chunks that are missing from a finished query. Raises CACHE_EXPIRED."""
+    """Runs the chunks that are missing from a finished query. Raises CACHE_EXPIRED, and as StartQuery does."""
     ReadView: _aio.UnaryStreamMultiCallable[_query_service_pb2.ReadViewRequest, _query_service_pb2.ReadViewResponse]  # type: ignore[assignment]
     """Answers views of a finished query from the cache: first one `receipt`, then for each view, in the order asked, a
-    `header` and its table. Raises INVALID_PARAMETER, VIEW_NOT_FOUND, CACHE_EXPIRED, QUERY_NOT_READY.
+    `header` and its table. Raises INVALID_PARAMETER, VIEW_NOT_FOUND, CACHE_EXPIRED, QUERY_NOT_READY, RESULT_TOO_LARGE
+    (a view of more than 100,000 rows), QUERY_TIMEOUT, MEMORY_PRESSURE.
     """
     ReadOptions: _aio.UnaryUnaryMultiCallable[_query_service_pb2.ReadOptionsRequest, _query_service_pb2.ReadOptionsResponse]  # type: ignore[assignment]
     """Values of each filter of a finished query, each narrowed by the other filters and never by itself. Raises as
@@ -120,7 +130,8 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Queries over datasets: ask once, look many times.
 
     A query is a dataset plus its canonical parameters and has a deterministic `query_id`. Starting it reads from the
-    warehouse what the cache does not hold; reading views never touches the warehouse.
+    warehouse what the cache does not hold; reading views never touches the warehouse. Every RPC that needs the cache
+    raises SERVICE_UNAVAILABLE while it is away.
     """
 
     @_abc_1.abstractmethod
@@ -129,7 +140,7 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_service_pb2.ListDatasetsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_query_service_pb2.ListDatasetsResponse, _abc.Awaitable[_query_service_pb2.ListDatasetsResponse]]:
-        """Lists datasets in name order."""
+        """Lists datasets in name order. Raises INVALID_PARAMETER (page size or token)."""
 
     @_abc_1.abstractmethod
     def GetDataset(
@@ -154,7 +165,8 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_query_service_pb2.StartQueryResponse, _abc.Awaitable[_query_service_pb2.StartQueryResponse]]:
         """Starts a query, or joins the one that already runs under the same id, and returns at once. The query lives while
-        somebody watches it. Raises DATASET_NOT_FOUND, INVALID_PARAMETER.
+        somebody watches it. What its chunks fail of is not raised here but stands in the query. Raises DATASET_NOT_FOUND,
+        INVALID_PARAMETER, RATE_LIMITED (as many queries run as the process takes on).
         """
 
     @_abc_1.abstractmethod
@@ -171,7 +183,9 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_service_pb2.WatchQueryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_query_service_pb2.WatchQueryResponse], _abc.AsyncIterator[_query_service_pb2.WatchQueryResponse]]:
-        """Streams a query whenever it changes, first as it stands, last in its final state. Raises as GetQuery does."""
+        """Streams a query whenever it changes, first as it stands, last in its final state. Raises as GetQuery does, and
+        RATE_LIMITED (as many streams watch as the process keeps open).
+        """
 
     @_abc_1.abstractmethod
     def CancelQuery(
@@ -180,7 +194,7 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_query_service_pb2.CancelQueryResponse, _abc.Awaitable[_query_service_pb2.CancelQueryResponse]]:
         """Withdraws this caller's interest; running statements are cancelled in the warehouse when nobody else wants the
-        query, or at once with `force`. Raises CACHE_EXPIRED, QUERY_FINISHED.
+        query, or at once with `force`. Raises INVALID_PARAMETER, CACHE_EXPIRED, QUERY_FINISHED.
         """
 
     @_abc_1.abstractmethod
@@ -189,7 +203,7 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_service_pb2.RetryQueryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_query_service_pb2.RetryQueryResponse, _abc.Awaitable[_query_service_pb2.RetryQueryResponse]]:
-        """Runs the chunks that are missing from a finished query. Raises CACHE_EXPIRED."""
+        """Runs the chunks that are missing from a finished query. Raises CACHE_EXPIRED, and as StartQuery does."""
 
     @_abc_1.abstractmethod
     def ReadView(
@@ -198,7 +212,8 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_query_service_pb2.ReadViewResponse], _abc.AsyncIterator[_query_service_pb2.ReadViewResponse]]:
         """Answers views of a finished query from the cache: first one `receipt`, then for each view, in the order asked, a
-        `header` and its table. Raises INVALID_PARAMETER, VIEW_NOT_FOUND, CACHE_EXPIRED, QUERY_NOT_READY.
+        `header` and its table. Raises INVALID_PARAMETER, VIEW_NOT_FOUND, CACHE_EXPIRED, QUERY_NOT_READY, RESULT_TOO_LARGE
+        (a view of more than 100,000 rows), QUERY_TIMEOUT, MEMORY_PRESSURE.
         """
 
     @_abc_1.abstractmethod

@@ -120,11 +120,11 @@ class Receipt(_message.Message):
     PLAN_FIELD_NUMBER: _builtins.int
     AS_OF_TIME_FIELD_NUMBER: _builtins.int
     query_id: _builtins.str
-    """The query it belongs to; 16 lower-case hexadecimal characters."""
+    """The query it belongs to; 16 lower-case hexadecimal characters. Empty for answers that belong to none (lineage)."""
     status: Global___Completeness.ValueType
     """Worst of what happened: complete, else truncated, else partial."""
     row_count: _builtins.int
-    """Rows of the query's tables after clipping, before any view-time filter."""
+    """Rows of all parts of the query after clipping, before any view-time filter. Of lineage: containers found."""
     tier: Global___Tier.ValueType
     """Slowest cache tier that was touched for this answer."""
     warehouse_statement_count: _builtins.int
@@ -134,26 +134,26 @@ class Receipt(_message.Message):
     plan: _builtins.str
     """One sentence for people: what was there and what was read."""
     as_of_time: _builtins.str
-    """Plant-local instant to which the hours of open rows are counted, ISO 8601 without a zone."""
+    """Plant-local instant to which the hours of open rows are counted, ISO 8601 without a zone. Empty for lineage."""
     @_builtins.property
     def read_time(self) -> _timestamp_pb2.Timestamp:
         """When the oldest row used was read from the warehouse."""
 
     @_builtins.property
     def expires_time(self) -> _timestamp_pb2.Timestamp:
-        """Until when views of this query are promised to be answered."""
+        """Until when views of this query are promised to be answered. Absent for lineage."""
 
     @_builtins.property
     def chunks(self) -> Global___ChunkCounts:
-        """How the chunks of the query came about."""
+        """How the chunks of the query came about. Of lineage: its statements."""
 
     @_builtins.property
     def failed_ranges(self) -> _containers.RepeatedCompositeFieldContainer[Global___Gap]:
-        """What is missing because it failed, in time order. Not empty exactly when chunks failed."""
+        """What is missing because it failed, in plan order. Not empty exactly when chunks failed."""
 
     @_builtins.property
     def truncated_ranges(self) -> _containers.RepeatedCompositeFieldContainer[Global___Gap]:
-        """What was cut at the row limit, in time order."""
+        """What was cut at the row limit, in plan order; of lineage, at the depth limit."""
 
     def __init__(
         self,
@@ -230,11 +230,11 @@ class Gap(_message.Message):
     start: _builtins.str
     """First instant of the range, plant-local, ISO 8601 without a zone. Empty for id chunks."""
     end: _builtins.str
-    """First instant after the range, plant-local. Empty for id chunks."""
+    """First instant after the range, plant-local. Empty for id chunks and for parts that only have a start."""
     id_count: _builtins.int
     """Ids of an id chunk; 0 for time chunks."""
     code: _builtins.str
-    """Why: a name of sluice.error.v1.ErrorCode without its prefix."""
+    """Why: a name of sluice.error.v1.ErrorCode without its prefix. What was cut has RESULT_TOO_LARGE."""
     def __init__(
         self,
         *,
