@@ -117,9 +117,10 @@ class Flights:
             return flight
 
     def join(self, flight: Flight, query_id: str, listener: Listener) -> Flight:
-        """Want a flight found by `pending`; should it have been withdrawn meanwhile, one of its own."""
+        """Want a flight found by `pending`; should it have failed or been given up meanwhile, one of its own."""
         with self._changed:
-            if not flight.scope.cancelled:
+            # Not its scope: that is withdrawn a moment after the last to leave has given the flight up.
+            if flight.stored is not None or self._flights.get(flight.key) is flight:
                 flight.wanted_by[query_id] = listener
                 return flight
         return self.want(flight.job, query_id, listener)
