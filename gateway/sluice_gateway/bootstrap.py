@@ -24,6 +24,7 @@ from sluice_gateway.routes.pages import PageRoutes
 from sluice_gateway.routes.queries import QueryRoutes
 from sluice_gateway.routes.views import ViewRoutes
 from sluice_gateway.settings import Settings
+from sluice_gateway.spreadsheet_exports import SpreadsheetExports
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,14 @@ async def build(settings: Settings, *, clock: Clock | None = None, ids: Ids | No
             max_body_bytes=limit,
             root_path=settings.root_path,
         ),
-        views=ViewRoutes(definitions, engine, identity, limit, settings.export_thread_count),
+        views=ViewRoutes(
+            definitions=definitions,
+            engine=engine,
+            identity=identity,
+            max_body_bytes=limit,
+            export_thread_count=settings.export_thread_count,
+            spreadsheets=SpreadsheetExports(engine, settings.spreadsheet_count, settings.spreadsheet_dir),
+        ),
         lineage=LineageRoutes(Lineage(channels["lineage"], settings), identity, limit),
     )
     app = build_app(routes, HttpMetrics(registry), ids or RandomIds(), settings.root_path)

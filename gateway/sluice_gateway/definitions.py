@@ -27,6 +27,7 @@ class Definition:
         parameters: JSON Schema of each primary parameter by name.
         filters: JSON Schema of each view-time filter by name.
         views: whether a view is paged, by name, in declaration order.
+        titles: of the columns by their names, by view.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Definition:
     parameters: Mapping[str, dict[str, JSON]]
     filters: Mapping[str, dict[str, JSON]]
     views: Mapping[str, bool]
+    titles: Mapping[str, Mapping[str, str]]
     sort_keys: frozenset[str]
 
     @classmethod
@@ -47,8 +49,14 @@ class Definition:
             parameters=_properties(messages.from_struct(message.parameters_schema)),
             filters=_properties(messages.from_struct(message.filters_schema)),
             views={view.name: view.paged for view in message.views},
+            titles={view.name: {column.name: column.title for column in view.columns} for view in message.views},
             sort_keys=frozenset(key.name for view in message.views for key in view.sort_keys),
         )
+
+    @property
+    def rows_views(self) -> list[str]:
+        """The views that have rows; the first is exported when none is named: `list`, else the first declared."""
+        return sorted((name for name, paged in self.views.items() if paged), key=lambda name: name != "list")
 
     def check_view(self, view: str) -> None:
         """Refuse a view the dataset does not have.

@@ -1,8 +1,10 @@
 """What can go wrong before or beside a gRPC call.
 
     ServiceError
-    ├── NotFound ── DatasetNotFound, ViewNotFound, NoSuchPath
+    ├── NotFound ── DatasetNotFound, ViewNotFound
+    ├── OutOfRange ── TooManyRows, TextTooLong
     └── InvalidArgument ── InvalidParameter ── RequestRefused
+                                               ├── NoSuchPath
                                                ├── MethodNotAllowed
                                                ├── BodyTooLarge
                                                ├── UnsupportedMediaType
@@ -14,7 +16,7 @@ not learn a second list.
 
 from __future__ import annotations
 
-from sluice_rpc.errors import InvalidParameter, NotFound
+from sluice_rpc.errors import InvalidParameter, NotFound, OutOfRange
 
 _SHOWN_CHARS = 80
 
@@ -41,6 +43,35 @@ class ViewNotFound(NotFound):
 
     def __init__(self, dataset: str, view: str) -> None:
         super().__init__(f"dataset {dataset!r} has no view {shortened(view)!r}", dataset=dataset, view=shortened(view))
+
+
+class TooManyRows(OutOfRange):
+    """A sheet does not hold so many rows."""
+
+    reason = "RESULT_TOO_LARGE"
+
+    def __init__(self, limit: int, observed: int) -> None:
+        super().__init__(
+            f"{observed:,} rows are more than the {limit:,} that xlsx holds; csv, parquet and arrow hold any number",
+            limit=str(limit),
+            observed=str(observed),
+            formats="csv,parquet,arrow",
+        )
+
+
+class TextTooLong(OutOfRange):
+    """A cell does not hold so long a text."""
+
+    reason = "RESULT_TOO_LARGE"
+
+    def __init__(self, column: str, limit: int) -> None:
+        super().__init__(
+            f"a text in column {column} is longer than the {limit:,} characters that a cell of xlsx holds; "
+            "csv, parquet and arrow hold any length",
+            column=column,
+            limit=str(limit),
+            formats="csv,parquet,arrow",
+        )
 
 
 class RequestRefused(InvalidParameter):

@@ -99,7 +99,9 @@ def asked(given: Mapping[str, JSON], definition: Definition, accepts: Accepts) -
     if "query_id" in accepts.fields and not result.query_id and "query_id" not in given:
         wrong.append(FieldViolation("query_id", "is required"))
     if not result.wants_views and not accepts.parameters:
-        wrong.append(FieldViolation("views", "must name at least one view"))
+        wrong.append(FieldViolation("views" if "views" in given else "view", "must name at least one view"))
+    if accepts.fields & given.keys() >= {"order", "descending"}:
+        wrong.append(FieldViolation("order", "says the same as descending; give one of them"))
     if result.sort and result.sort not in definition.sort_keys:
         wrong.append(FieldViolation("sort", f"must be one of {', '.join(sorted(definition.sort_keys))}"))
     if wrong:

@@ -69,14 +69,15 @@ def _dataset_paths(definition: Definition) -> dict[str, JSON]:
     query_id = _in_query("query_id", _QUERY_ID, required=True)
     view = _in_query("view", {"type": "array", "items": {"type": "string", "enum": [*definition.views]}})
     paging = [_in_query(name, schema) for name, schema in _PAGING.items()]
-    formats = _in_query("format", {"type": "string", "enum": ["csv", "parquet", "arrow"]})
+    formats = _in_query("format", {"type": "string", "enum": ["csv", "parquet", "arrow", "xlsx"]})
+    stored = _in_query("format", {"type": "string", "enum": ["arrow", "parquet"]})
     return {
         f"{prefix}/plan": {"post": _call(tag, "What a query would do", body=parameters)},
         f"{prefix}/query": {"post": _call(tag, "Start or join a query", body=_with_look(definition))},
         f"{prefix}/view": {"get": _call(tag, "Views of a finished query", [query_id, view, *filters, *paging])},
         f"{prefix}/options": {"get": _call(tag, "Values of each filter", [query_id, *filters])},
         f"{prefix}/export": {"get": _call(tag, "Every row of a view", [query_id, view, *filters, formats])},
-        f"{prefix}/frame": {"get": _call(tag, "A stored table", [query_id, _in_query("table", _TEXT), formats])},
+        f"{prefix}/frame": {"get": _call(tag, "A stored table", [query_id, _in_query("table", _TEXT), stored])},
     }
 
 

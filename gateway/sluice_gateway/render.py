@@ -42,7 +42,7 @@ def columns_and_rows(rows: pa.Table) -> dict[str, object]:
     columns = [{"name": column.name, "type": type_name(column.type)} for column in rows.schema]
     # Plain lists and tuples: up to a year's trend they are as fast as joining text in Arrow, and far faster for a
     # page. Tuples of plain values drop out of garbage collection; a list for each row would set it off.
-    values = [_plain(column).to_pylist() for column in rows.columns]
+    values = [plain(column).to_pylist() for column in rows.columns]
     return {"columns": columns, "rows": list(zip(*values, strict=True))}
 
 
@@ -103,11 +103,11 @@ def with_receipt(schema: pa.Schema, receipt: bytes) -> pa.Schema:
     return schema.with_metadata({**(schema.metadata or {}), RECEIPT_KEY: receipt})
 
 
-def _plain(column: pa.ChunkedArray) -> Any:
-    """Return the column in a type whose Python values JSON can hold."""
+def plain(column: Any) -> Any:
+    """Return an array, chunked or not, in a type whose Python values JSON can hold."""
     kind = column.type
     if pa.types.is_dictionary(kind):
-        return _plain(column.cast(kind.value_type))
+        return plain(column.cast(kind.value_type))
     if pa.types.is_timestamp(kind):
         return _iso(column)
     if pa.types.is_date(kind) or pa.types.is_time(kind):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 from sluice_rpc.settings import ProcessSettings
@@ -46,6 +48,11 @@ class Settings(ProcessSettings):
     """How long dataset definitions are taken as known."""
     export_thread_count: int = Field(default=4, ge=1, le=64)
     """Exports that are encoded at the same time; further ones wait."""
+    spreadsheet_count: int = Field(default=2, ge=1, le=64)
+    """Spreadsheets that are written at the same time, each on a thread of its own; further ones wait."""
+    spreadsheet_dir: Path | None = None
+    """Folder in which spreadsheets are written before they are sent; a million wide rows take about 2 GB. Empty: the
+    system's folder for temporary files."""
 
     @field_validator("listen", "query_engine_target", "lineage_target", "cache_target")
     @classmethod

@@ -20,12 +20,14 @@ from sluice_gateway.connection import WatchedStream, while_connected
 from sluice_gateway.definitions import Definition, Definitions
 from sluice_gateway.engine import QueryEngine, TableStream, ViewAnswer
 from sluice_gateway.identity import Identity
+from sluice_gateway.spreadsheet_exports import SpreadsheetExports
 
 ARROW_TYPE = "application/vnd.apache.arrow.stream"
 _MEDIA_TYPES = {
     "csv": "text/csv; charset=utf-8",
     "parquet": "application/vnd.apache.parquet",
     "arrow": ARROW_TYPE,
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 _INLINE_BYTES = 256 << 10
 """Answers up to this size are decoded on the event loop: a hop to a thread costs more than the work."""
@@ -38,16 +40,19 @@ class ViewRoutes:
 
     def __init__(
         self,
+        *,
         definitions: Definitions,
         engine: QueryEngine,
         identity: Identity,
         max_body_bytes: int,
         export_thread_count: int,
+        spreadsheets: SpreadsheetExports,
     ) -> None:
         self._definitions = definitions
         self._engine = engine
         self._identity = identity
         self._max_body_bytes = max_body_bytes
+        self._spreadsheets = spreadsheets
         self._threads = anyio.CapacityLimiter(export_thread_count)
 
     async def view(self, request: Request, route: str) -> Response:
@@ -75,9 +80,9 @@ class ViewRoutes:
         return Response(render.dumps(messages.options(answer)), media_type="application/json")
 
     async def export(self, request: Request, route: str) -> Response:
-        """Stream every row of a paged view as CSV, Parquet or Arrow."""
+        """Send every row of a paged view: streamed as CSV, Parquet or Arrow, or as a spreadsheet once it is whole."""
         definition, asked = await self._asked(request, route, inputs.EXPORT)
-        file_format = _format(asked.format or "csv", ("csv", "parquet", "arrow"))
+        file_format = _format(asked.format or "csv", ("csv", "parquet", "arrow", "xlsx"))
         wanted = pb.ExportRowsRequest(
             query_id=asked.query_id,
             view=_one_paged_view(asked, definition),
@@ -85,8 +90,14 @@ class ViewRoutes:
             sort=asked.sort,
             descending=asked.descending,
         )
-        name = f"{definition.name}-{wanted.view or 'list'}"
-        return await self._streamed(self._engine.export_rows(wanted, self._identity.of(request)), name, file_format)
+        name = f"{definition.name}-{wanted.view}"
+        caller = self._identity.of(request)
+        if file_format == "xlsx":
+            writing = self._spreadsheets.written(wanted, definition.titles[wanted.view], caller)
+            made = await while_connected(request.receive, writing)
+            headers = {**_file_headers(name, file_format, made.receipt), "Content-Length": str(made.size_bytes)}
+            return WatchedStream(made.content(), _MEDIA_TYPES[file_format], headers)
+        return await self._streamed(self._engine.export_rows(wanted, caller), name, file_format)
 
     async def frame(self, request: Request, route: str) -> Response:
         """Stream one stored table as Arrow or Parquet."""
@@ -116,11 +127,7 @@ class ViewRoutes:
         text = render.dumps(receipt)
         as_arrow = file_format == "arrow"
         pieces = _arrow_pieces(stream, text) if as_arrow else self._encoded(stream, file_format, receipt)
-        status = "" if receipt["status"] == "complete" else f"-{receipt['status']}"
-        headers = {
-            "Content-Disposition": f'attachment; filename="{name}-{receipt["query_id"]}{status}.{file_format}"',
-            "Sluice-Receipt": receipt_header(receipt),
-        }
+        headers = _file_headers(name, file_format, receipt)
         return WatchedStream(_closing(opening, pieces), _MEDIA_TYPES[file_format], headers)
 
     async def _encoded(
@@ -183,6 +190,15 @@ def _arrow_answer(answer: ViewAnswer) -> Response:
     return Response(content, media_type=ARROW_TYPE, headers=headers)
 
 
+def _file_headers(name: str, file_format: str, receipt: messages.JSONObject) -> dict[str, str]:
+    """Return the headers of a file; its name says when it is not complete."""
+    status = "" if receipt["status"] == "complete" else f"-{receipt['status']}"
+    return {
+        "Content-Disposition": f'attachment; filename="{name}-{receipt["query_id"]}{status}.{file_format}"',
+        "Sluice-Receipt": receipt_header(receipt),
+    }
+
+
 def _format(name: str, known: tuple[str, ...]) -> str:
     if name not in known:
         raise InvalidParameter("format", f"must be one of {', '.join(known)}")
@@ -194,9 +210,11 @@ def _one_paged_view(asked: inputs.Asked, definition: Definition) -> str:
         raise InvalidParameter("view", "must name one view")
     for view in asked.views:
         if not definition.views[view]:
-            paged = ", ".join(name for name, is_paged in definition.views.items() if is_paged)
+            paged = ", ".join(definition.rows_views)
             raise InvalidParameter("view", f"cannot be exported; views with rows are {paged}")
-    return asked.views[0] if asked.views else ""
+    if not asked.views and not definition.rows_views:
+        raise InvalidParameter("view", "the dataset has no view with rows")
+    return asked.views[0] if asked.views else definition.rows_views[0]
 
 
 async def _closing(

@@ -231,10 +231,10 @@ async def test_a_frame_as_parquet(http: httpx.AsyncClient) -> None:
 
 
 async def test_an_unknown_format_names_the_known_ones(http: httpx.AsyncClient) -> None:
-    response = await http.get(f"{EXPORT}&format=xlsx")
+    response = await http.get(f"{EXPORT}&format=xls")
 
     assert response.status_code == 400
-    assert response.json()["errors"] == [{"field": "format", "description": "must be one of csv, parquet, arrow"}]
+    assert response.json()["errors"] == [{"field": "format", "description": "must be one of csv, parquet, arrow, xlsx"}]
 
 
 async def test_a_view_without_rows_cannot_be_exported(http: httpx.AsyncClient) -> None:
