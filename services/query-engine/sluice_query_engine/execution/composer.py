@@ -14,7 +14,7 @@ from sluice_rpc.ports import Clock, Ids
 
 from sluice_query_engine.cache import FrameCache
 from sluice_query_engine.dataset import BindPython, Dataset
-from sluice_query_engine.execution.chunk import milliseconds, put_table, stored_schema, timestamp
+from sluice_query_engine.execution.chunk import instant_of, milliseconds, put_table, stored_schema, timestamp
 from sluice_query_engine.execution.manifest import Composition, Outcome, compose, same_tables
 from sluice_query_engine.execution.run import QueryRun
 from sluice_query_engine.parameters import JSON, date_range, time_range
@@ -76,7 +76,8 @@ class Composer:
         draft = frames.Manifest()
         draft.CopyFrom(manifest)
         draft.manifest_id = f"draft-{self._ids.new()}"
-        draft.keep_until_time.CopyFrom(timestamp(self._clock.now() + timedelta(seconds=COMPOSE_DEADLINE_S)))
+        needed_until = self._clock.now() + timedelta(seconds=COMPOSE_DEADLINE_S)
+        draft.keep_until_time.CopyFrom(timestamp(min(needed_until, instant_of(manifest.keep_until_time))))
         self._cache.put_manifest(draft)
         return self._count(draft.manifest_id, parts_count_sql(dataset))
 
