@@ -250,6 +250,7 @@ HOSTILE_BODIES = {
     "descending of text": b'{"descending": "yes"}',
     "order of moon": b'{"order": "moon"}',
     "order of a list": b'{"order": ["asc"]}',
+    "order against descending": b'{"order": "asc", "descending": true}',
 }
 
 
