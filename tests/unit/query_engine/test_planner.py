@@ -74,10 +74,36 @@ def test_the_latest_carry_in_that_costs_nothing_is_taken() -> None:
     assert plan(days(30, 100), there).read_from == days(20, 21).start
 
 
-def test_a_carry_in_behind_a_gap_is_not_taken() -> None:
+def test_a_carry_in_behind_a_gap_is_not_taken_when_sizes_are_unknown() -> None:
     there = [extent("slice", 0, 10), extent("slice", 20, 100), extent("carry_in", 0, None)]
     found = plan(days(30, 100), there)
-    assert (found.read_from, missing(found)) == (days(30, 31).start, [("carry_in", 0)])
+    assert (found.read_from, missing(found)) == (days(20, 21).start, [("carry_in", 0)])
+
+
+def test_a_gap_with_fewer_rows_than_the_carry_in_is_read_in_its_place() -> None:
+    there = [extent("slice", 2, 102, row_count=1000), extent("carry_in", 0, None, row_count=21)]
+    found = plan(days(30, 100), there)
+    assert (found.read_from, missing(found)) == (days(0, 1).start, [("slice", 2)])
+
+
+def test_a_gap_with_as_many_rows_as_the_carry_in_is_not_read_in_its_place() -> None:
+    there = [extent("slice", 2, 102, row_count=1000), extent("carry_in", 0, None, row_count=20)]
+    assert missing(plan(days(30, 100), there)) == [("carry_in", 0)]
+
+
+def test_a_carry_in_further_back_than_the_range_is_long_is_not_reached_for_over_a_gap() -> None:
+    there = [extent("slice", 2, 102, row_count=1000), extent("carry_in", 0, None, row_count=500)]
+    assert missing(plan(days(60, 100), there)) == [("carry_in", 0)]
+
+
+def test_a_new_carry_in_is_read_where_it_serves_every_start_that_chunks_reach_back_to() -> None:
+    first = plan(days(30, 100), [extent("slice", 0, 40), extent("slice", 40, 100)])
+    assert (first.read_from, missing(first)) == (days(0, 1).start, [("carry_in", 0)])
+    assert missing(plan(days(10, 100), stored(first))) == []
+
+
+def test_a_new_carry_in_lies_back_by_no_more_than_the_length_of_the_range() -> None:
+    assert plan(days(70, 100), [extent("slice", 0, 100)]).read_from == days(40, 41).start
 
 
 def test_stale_and_truncated_chunks_never_count() -> None:

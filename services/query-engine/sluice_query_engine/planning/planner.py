@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -87,7 +88,9 @@ def plan_query(
     """Return the plan that reads least.
 
     A part that depends on the start only can stand at any earlier start, provided the parts that are cut by time reach
-    back to it; of the starts that cost no extra read, the latest is taken, else the part is read at the range's own.
+    back to it. Of the starts where it is there, the one is taken up to which the fewest rows are missing, the latest
+    of equals, unless reading the part anew takes fewer. It is then read at the earliest start to which chunks that are
+    there reach back, so that later queries find it whichever of those starts they have.
 
     Args:
         wanted: the range of the query, plant-local.
@@ -145,12 +148,59 @@ def _anchor(
     start_parts = [part.name for part in parts if part.cut == "start"]
     cut_parts = [part.name for part in parts if part.cut == "time"]
     starts = {extent.start for name in start_parts for extent in by_part[name] if extent.start <= wanted.start}
+    anew = sum(_start_rows(by_part[name]) for name in start_parts)
+    best: tuple[float, datetime, dict[str, Extent]] | None = None
     for start in sorted(starts, reverse=True):
         anchors = _anchors_at(start, start_parts, by_part)
-        complete = len(anchors) == len(start_parts)
-        if complete and (start == wanted.start or _covered(TimeRange(start, wanted.start), cut_parts, by_part)):
-            return start, anchors
-    return wanted.start, _anchors_at(wanted.start, start_parts, by_part)
+        rows = _rows_between(start, wanted, cut_parts, by_part)
+        # Strictly fewer, so that nothing is read in place of a part whose size nobody knows.
+        if len(anchors) == len(start_parts) and (rows == 0 or rows < anew) and (best is None or rows < best[0]):
+            best = rows, start, anchors
+    if best is not None:
+        return best[1], best[2]
+    start = _reach(wanted, cut_parts, by_part) if start_parts else wanted.start
+    return start, _anchors_at(start, start_parts, by_part)
+
+
+def _start_rows(extents: Sequence[Extent]) -> int:
+    """Return the rows that reading a start-only part anew would take, as far as earlier reads tell; else 0."""
+    return max((extent.row_count for extent in extents), default=0)
+
+
+def _rows_between(
+    start: datetime, wanted: TimeRange, names: Sequence[str], by_part: Mapping[str, list[Extent]]
+) -> float:
+    """Return about how many rows are missing from `start` to the range.
+
+    Infinity where nothing tells, and where it is further than the range is long: an answer would then be searched for
+    in more than twice its rows.
+    """
+    if start == wanted.start:
+        return 0.0
+    rows = 0.0
+    for name in names:
+        gaps = cover(TimeRange(start, wanted.start), by_part[name]).gaps
+        if not gaps:
+            continue
+        there = [extent for extent in by_part[name] if extent.row_count and extent.range]
+        length = sum((extent.range.length for extent in there if extent.range), timedelta(0))
+        if not length or wanted.start - start > wanted.length:
+            return math.inf
+        rows += sum(extent.row_count for extent in there) * (sum((gap.length for gap in gaps), timedelta(0)) / length)
+    return rows
+
+
+def _reach(wanted: TimeRange, names: Sequence[str], by_part: Mapping[str, list[Extent]]) -> datetime:
+    """Return the earliest start from which live chunks lead up to the range without a gap.
+
+    A start-only part read there takes about as many rows as one read at the range, and serves every start in between.
+    It lies back by no more than the length of the range, for the reason that `_rows_between` gives.
+    """
+    furthest = wanted.start - min(wanted.length, wanted.start - datetime.min)
+    if furthest == wanted.start:
+        return wanted.start
+    gaps = [gap.end for name in names for gap in cover(TimeRange(furthest, wanted.start), by_part[name]).gaps]
+    return max(gaps, default=furthest)
 
 
 def _anchors_at(start: datetime, names: Sequence[str], by_part: Mapping[str, list[Extent]]) -> dict[str, Extent]:
@@ -160,10 +210,6 @@ def _anchors_at(start: datetime, names: Sequence[str], by_part: Mapping[str, lis
         if there:
             found[name] = max(there, key=lambda extent: extent.read_time.timestamp() if extent.read_time else 0.0)
     return found
-
-
-def _covered(before: TimeRange, names: Sequence[str], by_part: Mapping[str, list[Extent]]) -> bool:
-    return all(not cover(before, by_part[name]).gaps for name in names)
 
 
 def _start_chunk(index: int, part: str, start: datetime, extent: Extent | None) -> PlannedChunk:
