@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 ANONYMOUS = "anonymous"
 USER_KEY = "x-sluice-user"
-"""gRPC metadata key under which the other processes learn the user; percent-encoded UTF-8."""
+"""gRPC metadata key that carries the user, percent-encoded UTF-8. No process of this version reads it."""
 
 _NAME_CHARS = 128
 
