@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -51,3 +52,22 @@ def test_the_lock_names_no_place_to_download_from() -> None:
 
 def test_no_dependency_of_the_lock_is_the_project_itself() -> None:
     assert PROJECT["project"]["name"] not in locked()
+
+
+FIXED = (
+    "grpcio",
+    "grpcio-tools",
+    "protobuf",
+    "pandas",
+    "pyarrow",
+    "oracledb",
+    "redis",
+    "pytest",
+    "grpcio-health-checking",
+)
+"""Packages that the suite is asked to be built with."""
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_a_package_the_suite_is_built_with_is_asked_for(name: str) -> None:
+    assert name in {canonicalize_name(requirement.name) for requirement in asked()}
