@@ -105,10 +105,17 @@ class StoredChunk:
 
 @dataclass(frozen=True)
 class ChunkLimits:
-    """What one chunk may cost: bytes of its IPC stream, and seconds with its retry and its wait for a permit."""
+    """What one chunk may cost.
+
+    Args:
+        max_bytes: of its IPC stream.
+        deadline_s: seconds with its retry and its wait for a permit.
+        retry_pause_s: seconds before the one retry.
+    """
 
     max_bytes: int
     deadline_s: float
+    retry_pause_s: float = RETRY_PAUSE_S
 
 
 class ChunkReader:
@@ -150,10 +157,10 @@ class ChunkReader:
             return self._attempt(job, scope, on_rows, until)
         except ServiceError as error:
             left_s = until - self._clock.monotonic()
-            if error.reason not in TRANSIENT_REASONS or scope.cancelled or left_s <= RETRY_PAUSE_S:
+            if error.reason not in TRANSIENT_REASONS or scope.cancelled or left_s <= self._limits.retry_pause_s:
                 raise
             log.warning("chunk is tried again", reason=error.reason, **_facts(job))
-        scope.withdrawn.wait(RETRY_PAUSE_S)
+        scope.withdrawn.wait(self._limits.retry_pause_s)
         return self._attempt(job, scope, on_rows, until)
 
     def _attempt(self, job: ChunkJob, scope: CancelScope, on_rows: Callable[[int], None], until: float) -> StoredChunk:
@@ -168,7 +175,6 @@ class ChunkReader:
             withdrawn=scope.withdrawn,
         ) as reading:
             read_time = self._clock.now()
-            on_rows(0)
             writer = self._cache.open_frame(
                 f"chunk-{job.series}-{self._ids.new()}",
                 version=milliseconds(read_time),
@@ -176,6 +182,8 @@ class ChunkReader:
                 deadline_s=max(1.0, until - self._clock.monotonic()),
             )
             with writer, scope.attached(reading.cancel), scope.attached(writer.cancel):
+                # The statement begins with the first pull; where the cache takes no frame, there is none.
+                on_rows(0)
                 rows = _Rows(reading, job, on_rows)
                 self._send(rows, reading, writer)
                 frame = writer.commit(self._trailer(job, rows, read_time))

@@ -207,10 +207,11 @@ class Coordinator:
         self._beating.join()
 
     def _work(self, run: QueryRun, departures: Departures) -> None:
+        costs: list[PinnedReference | Flight] = []
         try:
             for attempt in range(1, _ATTEMPT_COUNT + 1):
                 try:
-                    self._answer(run, departures)
+                    self._answer(run, departures, costs)
                     break
                 except NotFound as error:
                     # The cache came back empty between planning and merging.
@@ -236,8 +237,8 @@ class Coordinator:
         except ServiceError as error:
             log.warning("main table is not ready", query_id=run.query_id, reason=error.reason)
 
-    def _answer(self, run: QueryRun, departures: Departures) -> None:
-        flights = departures.flights
+    def _answer(self, run: QueryRun, departures: Departures, costs: list[PinnedReference | Flight]) -> None:
+        """Answer the query as planned; what it cost is added to what earlier attempts did."""
         try:
             with run.scope.attached(lambda: self._leave(run, departures)):
                 pinned = [self._tools.references.pin(item, run.client_id) for item in run.dataset.references]
@@ -247,23 +248,21 @@ class Coordinator:
                 errors = self._read_chunks(run, departures)
         finally:
             self._leave(run, departures)
+        led = [flight for flight in departures.flights.values() if flight.leader is run]
+        costs += [*pinned, *led]
         if not run.running:
             return
         outcome = Outcome(departures.plan, run.stored(), run.failures())
         if outcome.empty:
             raise most_severe(errors)
         manifest = self._tools.composer.compose(run, outcome, references, run.query_id)
-        led = [flight for flight in flights.values() if flight.leader == run.query_id]
         for flight in led:
             self._tools.forecast.learn(run.dataset.name, flight.elapsed_s)
-        self._finish(run, manifest, pinned, led)
+        self._finish(run, manifest, costs)
 
-    def _finish(
-        self, run: QueryRun, manifest: frames.Manifest, pinned: list[PinnedReference], led: list[Flight]
-    ) -> None:
+    def _finish(self, run: QueryRun, manifest: frames.Manifest, costs: list[PinnedReference | Flight]) -> None:
         receipt = table_pb2.Receipt()
         receipt.CopyFrom(manifest.receipt)
-        costs: list[PinnedReference | Flight] = [*pinned, *led]
         receipt.warehouse_statement_count = sum(item.statement_count for item in costs)
         receipt.warehouse_row_count = sum(item.row_count for item in costs)
         if run.finish(receipt):
@@ -281,7 +280,7 @@ class Coordinator:
         """Read what is missing, and return the errors of the chunks that failed."""
         indexes = list(departures.flights)
         tasks: list[Callable[[], StoredChunk]] = [
-            lambda flight=departures.flights[index]: self._tools.flights.land(flight, run.query_id)  # type: ignore[misc]
+            lambda flight=departures.flights[index]: self._tools.flights.land(flight, run)  # type: ignore[misc]
             for index in indexes
         ]
         if not tasks:
@@ -317,7 +316,7 @@ class Coordinator:
 
     def _leave(self, run: QueryRun, departures: Departures) -> None:
         for flight in departures.flights.values():
-            self._tools.flights.leave(flight, run.query_id)
+            self._tools.flights.leave(flight, run)
 
     def _provisional(self, run: QueryRun) -> frames.Manifest:
         with self._lock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -57,8 +57,8 @@ class Flight:
         self.state: Literal["queued", "running", "ended"] = "queued"
         self.stored: StoredChunk | None = None
         self.failure: ServiceError | None = None
-        self.leader: str = ""
-        self.wanted_by: dict[str, Listener] = {}
+        self.leader: Hashable = None
+        self.wanted_by: dict[Hashable, Listener] = {}
         self.elapsed_s = 0.0
         self.statement_count = 0
         self.row_count = 0
@@ -75,6 +75,9 @@ class Flight:
 
 class Flights:
     """The reads of this process that have not ended.
+
+    Who seeks a chunk is one run of a query: a run that was cancelled and ends late must not give up what a later run of
+    the same query wants.
 
     Args:
         reader: reads a chunk.
@@ -106,50 +109,50 @@ class Flights:
                 if flight.key.series == series and not flight.scope.cancelled
             ]
 
-    def want(self, job: ChunkJob, query_id: str, listener: Listener) -> Flight:
+    def want(self, job: ChunkJob, seeker: Hashable, listener: Listener) -> Flight:
         """Return the flight of a job, its own or one that others already want, and want it too."""
         key = FlightKey.of(job)
         with self._changed:
             flight = self._flights.get(key)
             if flight is None or flight.scope.cancelled:
                 flight = self._flights[key] = Flight(key, job)
-            flight.wanted_by[query_id] = listener
+            flight.wanted_by[seeker] = listener
             return flight
 
-    def join(self, flight: Flight, query_id: str, listener: Listener) -> Flight:
+    def join(self, flight: Flight, seeker: Hashable, listener: Listener) -> Flight:
         """Want a flight found by `pending`; should it have failed or been given up meanwhile, one of its own."""
         with self._changed:
             # Not its scope: that is withdrawn a moment after the last to leave has given the flight up.
             if flight.stored is not None or self._flights.get(flight.key) is flight:
-                flight.wanted_by[query_id] = listener
+                flight.wanted_by[seeker] = listener
                 return flight
-        return self.want(flight.job, query_id, listener)
+        return self.want(flight.job, seeker, listener)
 
-    def land(self, flight: Flight, query_id: str) -> StoredChunk:
+    def land(self, flight: Flight, seeker: Hashable) -> StoredChunk:
         """Run the flight, or wait for whoever runs it, and return its chunk.
 
         Raises:
-            Cancelled: this query no longer wants it.
+            Cancelled: this seeker no longer wants it.
             ServiceError: how the read failed, the same for all who waited.
         """
         with self._changed:
-            self._changed.wait_for(lambda: flight.state != "running" or query_id not in flight.wanted_by)
-            if query_id not in flight.wanted_by:
+            self._changed.wait_for(lambda: flight.state != "running" or seeker not in flight.wanted_by)
+            if seeker not in flight.wanted_by:
                 raise Cancelled("the chunk is no longer wanted")
             leads = flight.state == "queued"
             if leads:
                 flight.state = "running"
-                flight.leader = query_id
+                flight.leader = seeker
         if leads:
             self._lead(flight)
         if flight.stored is None:
             raise flight.failure or Cancelled("the chunk was withdrawn")
         return flight.stored
 
-    def leave(self, flight: Flight, query_id: str) -> None:
+    def leave(self, flight: Flight, seeker: Hashable) -> None:
         """No longer want a flight; the last to leave withdraws it."""
         with self._changed:
-            flight.wanted_by.pop(query_id, None)
+            flight.wanted_by.pop(seeker, None)
             alone = not flight.wanted_by and flight.state != "ended"
             if alone and self._flights.get(flight.key) is flight:
                 del self._flights[flight.key]

@@ -66,7 +66,7 @@ class Survey:
                     flights[chunk.index] = self._want(run, parameters, chunk)
                 elif chunk.extent in pending:
                     listener = _listener(run, chunk.index)
-                    flights[chunk.index] = self._flights.join(pending[chunk.extent], run.query_id, listener)
+                    flights[chunk.index] = self._flights.join(pending[chunk.extent], run, listener)
         return Departures(plan, flights)
 
     def _want(self, run: QueryRun, parameters: Mapping[str, JSON], chunk: PlannedChunk) -> Flight:
@@ -83,7 +83,7 @@ class Survey:
             freshness=freshness_rule(dataset),
             client_id=run.client_id,
         )
-        return self._flights.want(job, run.query_id, _listener(run, chunk.index))
+        return self._flights.want(job, run, _listener(run, chunk.index))
 
     def _planned(self, dataset: Dataset, parameters: Mapping[str, JSON], extents: list[Extent]) -> Plan:
         shapes = [PartShape(part.name, part.cut) for part in dataset.parts]
