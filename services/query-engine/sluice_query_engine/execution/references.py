@@ -53,6 +53,8 @@ class References:
         self._clock = clock
         self._ids = ids
         self._reading = threading.Lock()
+        # Statements that really ran for the reference being pinned, one that then failed included; guarded by the lock.
+        self._statement_count = 0
 
     def pin(self, reference: Reference, client_id: str) -> PinnedReference:
         """Return a frame of the reference that a manifest may name.
@@ -62,6 +64,7 @@ class References:
             ServiceError: it cannot be read and no earlier reading is kept.
         """
         with self._reading:
+            self._statement_count = 0
             kept = self._cache.list_frames(_labels(reference))
             now = self._clock.now()
             fresh = [frame for frame in kept if instant_of(frame.fresh_until_time) > now]
@@ -76,7 +79,7 @@ class References:
             if not kept:
                 raise
             log.warning("reference is stale and cannot be read", reference=reference.name, reason=error.reason)
-            return PinnedReference(reference.name, kept[-1].frame_id, 0, 0)
+            return PinnedReference(reference.name, kept[-1].frame_id, self._statement_count, 0)
         if table.num_rows == 0 and not reference.allow_empty:
             raise ReferenceEmpty(reference.name)
         frame_id = f"ref-{reference.name.replace('_', '-')}-{self._ids.new()}"
@@ -89,14 +92,15 @@ class References:
             fresh_for=timedelta(seconds=reference.ttl_s),
             grace=_STALE_GRACE,
         )
-        read = reference.statement is not None
-        return PinnedReference(reference.name, frame_id, int(read), table.num_rows if read else 0)
+        row_count = table.num_rows if self._statement_count else 0
+        return PinnedReference(reference.name, frame_id, self._statement_count, row_count)
 
     def _read(self, reference: Reference, client_id: str) -> pa.Table:
         if reference.statement is None:
             return reference.inline_table()
         tag = Tag("sluice-query-engine", f"reference {reference.name}", client_id)
         with self._lane.read(reference.statement, {}, schema=reference.schema, tag=tag) as reading:
+            self._statement_count += 1
             return pa.Table.from_batches(list(reading), schema=reference.schema)
 
 
