@@ -1,0 +1,291 @@
+"""Whatever order chunks, failures, losses and callers come in, an answer is the truth or says what it lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from sluice.cache.v1 import frame_service_pb2 as frames
+from sluice.query.v1 import query_service_pb2 as pb
+from sluice.table.v1 import table_pb2
+from sluice_query_engine.errors import CacheExpired
+from sluice_rpc.errors import ServiceError
+from sluice_warehouse.errors import ContractBroken, StatementTimeout, WarehouseError, WarehouseUnavailable
+
+from tests.stepped_engine import Planned, SteppedEngine, stepped_engine
+from tests.stepped_world import Hold, Started, read
+
+DAY = timedelta(days=1)
+FIRST_DAY = datetime(2026, 1, 1, 7, 30)
+PLANT_NOW = FIRST_DAY + 24 * DAY
+LIMIT = 16
+
+# 500 steps, in a soak 10,000; a step is one rule.
+STEP_COUNT = 25
+EXAMPLE_COUNT = {"soak": 400}.get(settings.get_current_profile_name(), 20)
+
+
+def plant() -> list[Hold]:
+    """Return two or three holds a day, each sixth still open, at and around the edge of the day; one day has many."""
+    holds = []
+    for number in range(60):
+        held = FIRST_DAY + (number // 3) * DAY + timedelta(seconds=(-1, 0, 40_000)[number % 3])
+        released = None if number % 11 == 5 else held + timedelta(days=number % 4, seconds=number % 2)
+        holds.append(Hold(f"h{number:02}", held, released))
+    crowd = FIRST_DAY + 12 * DAY
+    holds += [Hold(f"c{hour:02}", crowd + timedelta(hours=hour), crowd + 2 * DAY) for hour in range(12)]
+    return holds
+
+
+def day(number: int) -> str:
+    """Return the label of a day of the plant."""
+    return (FIRST_DAY + number * DAY).date().isoformat()
+
+
+FAULTS: dict[str, Callable[[], ServiceError]] = {
+    "transient": WarehouseUnavailable,
+    "refused": lambda: WarehouseError(600),
+    "timeout": lambda: StatementTimeout("chunk", 300.0),
+    "contract": lambda: ContractBroken("qty", "chunk"),
+}
+
+
+class Interleavings(RuleBasedStateMachine):
+    """Callers, a warehouse that fails, a cache that forgets and a clock, one step of one of them at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.engine = SteppedEngine(plant(), PLANT_NOW)
+        self.checked: set[tuple[str, int]] = set()
+        self.lost: set[str] = set()
+
+    def teardown(self) -> None:
+        self.engine.close()
+
+    @initialize(first=st.integers(2, 12))
+    def a_first_query(self, first: int) -> None:
+        self.engine.start(day(first), day(first + 5))
+
+    @precondition(lambda self: len(self.engine.running()) < 4)
+    @rule(first=st.integers(1, 20), length=st.integers(0, 9), no_cache=st.sampled_from([False, False, False, True]))
+    def start(self, first: int, length: int, no_cache: bool) -> None:
+        self.engine.start(day(first), day(first + length), no_cache=no_cache)
+
+    @precondition(lambda self: self.engine.waiting())
+    @rule(which=st.integers(0, 3), count=st.integers(1, 6))
+    def let_statements_end(self, which: int, count: int) -> None:
+        for _ in range(count):
+            if waiting := self.engine.waiting():
+                self.engine.release(waiting[which % len(waiting)])
+
+    @precondition(lambda self: self.engine.waiting())
+    @rule(which=st.integers(0, 3), fault=st.sampled_from(sorted(FAULTS)), batch_count=st.integers(0, 2))
+    def fail_a_statement(self, which: int, fault: str, batch_count: int) -> None:
+        waiting = self.engine.waiting()
+        self.engine.release(waiting[which % len(waiting)], FAULTS[fault](), batch_count)
+
+    @precondition(lambda self: self.engine.waiting())
+    @rule()
+    def lose_the_warehouse_for_a_moment(self) -> None:
+        for _ in range(2):
+            for reading in self.engine.waiting():
+                self.engine.release(reading, WarehouseUnavailable())
+
+    @rule(count=st.integers(1, 2))
+    def have_the_cache_refuse_chunks(self, count: int) -> None:
+        self.engine.cache.refusing_count = count
+
+    @precondition(lambda self: self.engine.cache.chunk_frames())
+    @rule(which=st.integers(0, 30))
+    def lose_a_frame(self, which: int) -> None:
+        there = self.engine.cache.chunk_frames()
+        self._lose(there[which % len(there)])
+
+    @rule(seconds=st.sampled_from([2, 400, 901, 2_000, 90_000, 200_000]))
+    def let_time_pass(self, seconds: int) -> None:
+        self.engine.clock.advance(seconds)
+        self.checked.clear()
+
+    @precondition(lambda self: self.engine.running())
+    @rule(which=st.integers(0, 3))
+    def cancel(self, which: int) -> None:
+        running = self.engine.running()
+        self.engine.cancel(running[which % len(running)])
+
+    @precondition(lambda self: self.engine.ended())
+    @rule(which=st.integers(0, 9))
+    def run_again(self, which: int) -> None:
+        ended = self.engine.ended()
+        self.engine.retry(ended[which % len(ended)])
+
+    @invariant()
+    def answers_are_the_truth_or_say_what_they_lack(self) -> None:
+        for query_id in self.engine.runs:
+            manifest = self.engine.cache.get_manifest(query_id)
+            if manifest is None or (query_id, manifest.version) in self.checked:
+                continue
+            self.checked.add((query_id, manifest.version))
+            try:
+                rows = self.engine.rows(query_id)
+            except CacheExpired:
+                assert self._names_of(manifest) & self.lost, "an answer has gone that nobody lost"
+                continue
+            check_rows(self.engine, manifest, rows)
+            check_gaps(self.engine, manifest.receipt)
+
+    @invariant()
+    def runs_end_as_their_chunks_did(self) -> None:
+        for run in self.engine.runs.values():
+            check_end(self.engine, run.snapshot(), run.client_id)
+
+    @invariant()
+    def nothing_that_is_there_is_read_again(self) -> None:
+        plans = self.engine.plans
+        while plans:
+            check_plan(plans.pop())
+
+    def _lose(self, frame: frames.Frame) -> None:
+        self.engine.cache.lose(frame.frame_id)
+        self.lost.add(frame.frame_id)
+        self.checked.clear()
+
+    @staticmethod
+    def _names_of(manifest: frames.Manifest) -> set[str]:
+        return {piece.frame_id for table in manifest.tables for piece in table.slices.frames}
+
+
+def check_rows(engine: SteppedEngine, manifest: frames.Manifest, rows: list[str]) -> None:
+    """Compare the rows of an answer with the plant, less what its receipt names."""
+    receipt = manifest.receipt
+    start = datetime.fromisoformat(manifest.binds["start_time"].timestamp_value)
+    end = datetime.fromisoformat(manifest.binds["end_time"].timestamp_value)
+    truth = [hold for hold in engine.holds if hold.held < end and (hold.released is None or hold.released >= start)]
+    failed = {hold.history_id for hold in truth if any(inside(hold, gap) for gap in receipt.failed_ranges)}
+    cut = {hold.history_id for hold in truth if any(inside(hold, gap) for gap in receipt.truncated_ranges)}
+    whole = {hold.history_id for hold in truth} - failed
+    assert len(set(rows)) == len(rows), "a row came twice"
+    assert whole - cut <= set(rows) <= whole
+    assert receipt.row_count == len(rows)
+    status = table_pb2.COMPLETENESS_TRUNCATED if receipt.truncated_ranges else table_pb2.COMPLETENESS_COMPLETE
+    assert receipt.status == (table_pb2.COMPLETENESS_PARTIAL if receipt.failed_ranges else status)
+    assert receipt.chunks.total == receipt.chunks.reused + receipt.chunks.run + receipt.chunks.failed
+    assert receipt.chunks.failed == len(receipt.failed_ranges)
+
+
+def inside(hold: Hold, gap: table_pb2.Gap) -> bool:
+    """Return whether the rows of a gap include the hold: before its start for the carry-in, else between its ends."""
+    start = datetime.fromisoformat(gap.start)
+    return hold.held < start if not gap.end else start <= hold.held < datetime.fromisoformat(gap.end)
+
+
+def check_gaps(engine: SteppedEngine, receipt: table_pb2.Receipt) -> None:
+    """Demand that each gap is of a statement that failed so, and each cut range of one that had too many rows."""
+    for gap in receipt.failed_ranges:
+        refused = gap.code == "SERVICE_UNAVAILABLE" and engine.cache.refused_count
+        assert refused or any(code == gap.code and holds_gap(begun, gap) for begun, code in engine.stage.failed), gap
+    for gap in receipt.truncated_ranges:
+        assert gap.code == "RESULT_TOO_LARGE"
+        assert any(holds_gap(begun, gap) and too_large(engine, begun) for begun in engine.stage.started), gap
+
+
+def holds_gap(begun: Started, gap: table_pb2.Gap) -> bool:
+    """Return whether the statement would have read the gap."""
+    start = datetime.fromisoformat(gap.start)
+    if begun.part != gap.part or begun.start is None:
+        return False
+    if begun.end is None:
+        return begun.start == start
+    return begun.start <= start and datetime.fromisoformat(gap.end) <= begun.end
+
+
+def too_large(engine: SteppedEngine, begun: Started) -> bool:
+    """Return whether the statement had more rows than a chunk may."""
+    return begun.start is not None and len(read(engine.holds, begun.start, begun.end)) > LIMIT
+
+
+def check_end(engine: SteppedEngine, query: pb.Query, client_id: str) -> None:
+    """Demand that the query says how it ended, and what it made the warehouse do."""
+    if query.state in (pb.QUERY_STATE_COMPLETED, pb.QUERY_STATE_PARTIAL):
+        ran = [begun for begun in engine.stage.started if begun.client_id == client_id]
+        assert query.receipt.warehouse_statement_count == len(ran)
+        return
+    if query.state != pb.QUERY_STATE_FAILED or query.error_code == "CACHE_EXPIRED":
+        return
+    states = {chunk.state for chunk in query.progress.chunks}
+    failed_reference = any(begun.client_id == client_id and begun.start is None for begun, _ in engine.stage.failed)
+    assert failed_reference or states == {pb.CHUNK_STATE_FAILED}
+    assert query.error_code in {code for _, code in engine.stage.failed} | {"SERVICE_UNAVAILABLE"}
+
+
+def check_plan(planned: Planned) -> None:
+    """Demand that nothing is read that was there, or on its way, when the query was planned."""
+    if planned.no_cache:
+        return
+    for chunk in planned.missing:
+        for there in planned.there:
+            assert there.part != chunk.part or not overlap(there, chunk.start, chunk.end), (chunk, there)
+
+
+def overlap(there: Started, start: datetime, end: datetime | None) -> bool:
+    """Return whether a chunk shares rows with one that is there."""
+    if there.start is None or there.end is None or end is None:
+        return there.start == start
+    return there.start < end and start < there.end
+
+
+TestInterleavings = Interleavings.TestCase
+TestInterleavings.settings = settings(max_examples=EXAMPLE_COUNT, stateful_step_count=STEP_COUNT, deadline=None)
+
+
+@pytest.fixture
+def engine() -> Iterator[SteppedEngine]:
+    """An engine on the plant of this module."""
+    with stepped_engine(plant(), PLANT_NOW) as engine:
+        yield engine
+
+
+def statement_count(engine: SteppedEngine, query_id: str) -> int:
+    return engine.runs[query_id].snapshot().receipt.warehouse_statement_count
+
+
+def test_receipt_counts_statements_of_chunks_that_were_lost_before_they_were_merged(engine: SteppedEngine) -> None:
+    query_id = engine.start(day(4), day(9))
+    engine.release(engine.waiting()[0])
+    engine.release(engine.waiting()[0])
+    engine.cache.lose(engine.cache.chunk_frames()[0].frame_id)
+    engine.release_all()
+    assert statement_count(engine, query_id) == len(engine.stage.started)
+
+
+def test_statement_that_did_not_run_because_the_cache_refused_its_chunk_is_not_counted(engine: SteppedEngine) -> None:
+    engine.cache.refusing_count = 1
+    query_id = engine.start(day(4), day(9))
+    engine.release_all()
+    assert statement_count(engine, query_id) == len(engine.stage.started)
+
+
+def test_run_that_ends_late_does_not_give_up_chunks_of_the_same_query_started_again(engine: SteppedEngine) -> None:
+    engine.start(day(5), day(8))
+    engine.release(engine.waiting()[0])
+    engine.clock.advance(3 * DAY.total_seconds())
+    query_id = engine.start(day(5), day(9))
+    engine.cancel(query_id)
+    engine.start(day(5), day(9))
+    engine.release(next(reading for reading in engine.waiting() if reading.begun.start is None), WarehouseError(600))
+    engine.release_all()
+    assert not engine.runs[query_id].snapshot().receipt.failed_ranges
+
+
+def test_failed_statement_of_a_stale_reference_is_counted(engine: SteppedEngine) -> None:
+    engine.start(day(4), day(5))
+    engine.release_all()
+    engine.clock.advance(1.5 * DAY.total_seconds())
+    before = len(engine.stage.started)
+    query_id = engine.start(day(4), day(6))
+    engine.release(engine.waiting()[0], WarehouseError(600))
+    engine.release_all()
+    assert statement_count(engine, query_id) == len(engine.stage.started) - before
