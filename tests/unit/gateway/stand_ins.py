@@ -130,10 +130,12 @@ class FakeQueryService(rpc.QueryServiceServicer):
         changes: what WatchQuery streams; when they end before the query does, it waits until the caller leaves.
         receipt, tables: what views, exports and frames answer.
         breaks_after_piece: what an export raises once its first piece is sent.
+        list_count: how many rows the view `list` says it has in all.
+        stalls_after_piece: an export that sends its first piece and no other until its caller has left.
         stalling: a method that answers nothing until its caller has left.
         requests: what it was asked, in order.
         metadata: of the last call.
-        left: set when a watcher has gone before the end.
+        left: set when a watcher, or the reader of an export that stalls, has gone before the end.
     """
 
     failures: dict[str, ServiceError] = field(default_factory=dict)
@@ -142,6 +144,8 @@ class FakeQueryService(rpc.QueryServiceServicer):
     receipt: table_pb2.Receipt = field(default_factory=receipt)
     tables: dict[str, pa.Table] = field(default_factory=lambda: {"trend": TREND, "list": LIST})
     breaks_after_piece: ServiceError | None = None
+    list_count: int = 2
+    stalls_after_piece: bool = False
     stalling: str = ""
     requests: list[object] = field(default_factory=list)
     metadata: dict[str, str] = field(default_factory=dict)
@@ -205,7 +209,7 @@ class FakeQueryService(rpc.QueryServiceServicer):
         self._enter("ReadView", request, context)
         yield pb.ReadViewResponse(receipt=self.receipt)
         for name in request.views or ["trend", "list"]:
-            page = pb.Page(page=1, page_size=50, total_count=2, page_count=1) if name == "list" else None
+            page = pb.Page(page=1, page_size=50, total_count=self.list_count, page_count=1) if name == "list" else None
             yield pb.ReadViewResponse(header=pb.ViewHeader(view=name, page=page))
             for piece in _pieces(self.tables[name]):
                 yield pb.ReadViewResponse(chunk=piece)
@@ -224,6 +228,9 @@ class FakeQueryService(rpc.QueryServiceServicer):
             yield pb.ExportRowsResponse(chunk=piece)
             if self.breaks_after_piece is not None:
                 raise self.breaks_after_piece
+            if self.stalls_after_piece:
+                _until_left(context)
+                self.left.set()
 
     def ReadFrame(self, request: pb.ReadFrameRequest, context: grpc.ServicerContext) -> Iterator[pb.ReadFrameResponse]:
         self._enter("ReadFrame", request, context)
@@ -235,9 +242,7 @@ class FakeQueryService(rpc.QueryServiceServicer):
         self.requests.append(request)
         self.metadata = {str(key): str(value) for key, value in context.invocation_metadata()}
         if method == self.stalling:
-            ended = threading.Event()
-            context.add_callback(ended.set)
-            ended.wait(30)
+            _until_left(context)
         if method in self.failures:
             raise self.failures[method]
 
@@ -261,6 +266,13 @@ def serving(process: str, *services: Service) -> Iterator[RpcServer]:
         yield server
     finally:
         server.stop(0)
+
+
+def _until_left(context: grpc.ServicerContext) -> None:
+    ended = threading.Event()
+    # A call that is over already takes no callback.
+    if context.add_callback(ended.set):
+        ended.wait(30)
 
 
 def _pieces(rows: pa.Table) -> Iterator[table_pb2.TableChunk]:
