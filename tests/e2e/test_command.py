@@ -6,6 +6,7 @@ import io
 import re
 import signal
 import subprocess
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -15,6 +16,8 @@ import pyarrow.parquet as pq
 from tests.e2e.demo_process import SLUICE, run_sluice
 from tests.polling import poll_until
 from tests.running_suite import RunningSuite
+from tests.spreadsheets import instant
+from tests.spreadsheets import read as read_sheets
 
 QUERY = ("query", "hold-history", "--start", "2025-10-01", "--end", "2025-11-30", "--filter", "hold_type=all")
 BODY = {"start_date": "2025-10-01", "end_date": "2025-11-30", "hold_type": "all"}
@@ -26,6 +29,20 @@ def test_parquet_holds_every_row_the_view_counts(suite: RunningSuite, http: http
     answer = http.post("/api/hold-history/query", json=BODY).json()
     assert result.returncode == 0, result.stderr.decode()
     assert pq.read_table(out).num_rows == answer["views"]["list"]["page"]["total_count"] > 0
+
+
+def test_a_spreadsheet_holds_the_rows_of_the_view_in_its_order(
+    suite: RunningSuite, http: httpx.Client, tmp_path: Path
+) -> None:
+    out = tmp_path / "holds.xlsx"
+    result = run_sluice(*QUERY, "--url", suite.url, "--format", "xlsx", "--out", str(out), data_dir=tmp_path)
+    view = http.post("/api/hold-history/query", json=BODY | {"page_size": 200}).json()["views"]["list"]
+    assert result.returncode == 0, result.stderr.decode()
+    _, *rows = read_sheets(out.read_bytes())["rows"].rows
+    assert len(rows) == view["page"]["total_count"]
+    held = [column["name"] for column in view["columns"]].index("hold_time")
+    shown = [(row[0], datetime.fromisoformat(row[held])) for row in view["rows"]]
+    assert [(row[0], instant(row[held])) for row in rows[: len(shown)]] == shown
 
 
 def test_csv_of_a_chart_view_holds_its_rows(suite: RunningSuite, http: httpx.Client, tmp_path: Path) -> None:

@@ -119,7 +119,9 @@ def query(
     if refuses_terminal(form, out):
         raise typer.BadParameter(f"{form.value} is no text: name a file with --out, or pipe it", param_hint="--format")
     if form is Format.TABLE and out is not None:
-        raise typer.BadParameter("a table is for the terminal: add --format csv, parquet or arrow", param_hint="--out")
+        raise typer.BadParameter(
+            "a table is for the terminal: add --format csv, parquet, arrow or xlsx", param_hint="--out"
+        )
     days = {"start_date": start.date().isoformat(), "end_date": end.date().isoformat()}
     request = QueryRequest(dataset, days, view, _filters(filters or []), form, out)
     notes = Console(stderr=True)

@@ -17,6 +17,9 @@ ARROW_STREAM = "application/vnd.apache.arrow.stream"
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0, read=360.0)
 """Reading waits as long as the suite works on one request: 300 s for a statement, and what comes around it."""
 
+_SPREADSHEET_TIMEOUT = httpx.Timeout(30.0, connect=5.0, read=960.0)
+"""A spreadsheet comes when it is whole: as long as the gateway may write at one, and what comes around it."""
+
 Json = dict[str, Any]
 FINISHED_STATES = frozenset({"completed", "partial", "failed", "cancelled"})
 
@@ -139,6 +142,15 @@ class Gateway:
                     yield reader
             except pa.ArrowInvalid:
                 raise Unreadable(self.url) from None
+
+    @contextmanager
+    def spreadsheet(
+        self, route: str, query_id: str, view: str, filters: Mapping[str, Sequence[str]]
+    ) -> Iterator[tuple[Json, Iterator[bytes]]]:
+        """Give the receipt and the pieces of a view's spreadsheet; the gateway sends it when it is whole."""
+        query = _view_query(query_id, view, filters) | {"format": "xlsx"}
+        with self._stream("GET", f"/api/{route}/export", params=query, timeout=_SPREADSHEET_TIMEOUT) as answer:
+            yield json.loads(answer.headers.get("Sluice-Receipt", "{}")), answer.iter_bytes()
 
     def _json(self, method: str, path: str, **options: Any) -> Json:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -34,11 +34,12 @@ class Format(StrEnum):
     CSV = "csv"
     PARQUET = "parquet"
     ARROW = "arrow"
+    XLSX = "xlsx"
 
     @property
     def binary(self) -> bool:
         """Whether a terminal would show it as noise."""
-        return self in (Format.PARQUET, Format.ARROW)
+        return self in (Format.PARQUET, Format.ARROW, Format.XLSX)
 
 
 def write_rows(reader: pa.RecordBatchReader, form: Format, out: Path | None) -> int:
@@ -60,6 +61,13 @@ def write_rows(reader: pa.RecordBatchReader, form: Format, out: Path | None) -> 
         if form is Format.CSV:
             sink.write(_last_line(receipt_of(reader.schema)))
     return row_count
+
+
+def write_file(pieces: Iterable[bytes], out: Path | None) -> None:
+    """Write a file that comes in pieces; it appears under its name when it is complete."""
+    with _sink(out) as sink:
+        for piece in pieces:
+            sink.write(piece)
 
 
 def receipt_of(schema: pa.Schema) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import httpx
 from rich.console import Console
 
 from sluice_client.gateway import FINISHED_STATES, Gateway, GatewayError, Problem
-from sluice_client.output import Format, print_table, receipt_of, write_rows
+from sluice_client.output import Format, print_table, receipt_of, write_file, write_rows
 from sluice_client.progress import show_progress
 
 _TABLE_ROWS = 50
@@ -111,12 +111,22 @@ class QueryRun:
             answer = self._gateway.view(route, query_id, view, self._request.filters, _TABLE_ROWS)
             self._print(answer["views"][view])
             return dict(answer["receipt"])
+        if self._request.form is Format.XLSX:
+            return self._save_spreadsheet(route, query_id)
         paged = any(known["name"] == view and known.get("paged") for known in definition["views"])
         with self._gateway.rows(route, query_id, view, self._request.filters, paged=paged) as reader:
             row_count = write_rows(reader, self._request.form, self._request.out)
             receipt = receipt_of(reader.schema)
         if self._request.out is not None:
             self._note(f"{row_count} rows written to {self._request.out}")
+        return receipt
+
+    def _save_spreadsheet(self, route: str, query_id: str) -> Json:
+        asked = self._gateway.spreadsheet(route, query_id, self._request.view, self._request.filters)
+        with asked as (receipt, pieces):
+            write_file(pieces, self._request.out)
+        if self._request.out is not None:
+            self._note(f"{self._request.out} written")
         return receipt
 
     def _print(self, view: Json) -> None:
