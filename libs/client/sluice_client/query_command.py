@@ -150,6 +150,10 @@ def receipt_lines(receipt: Json) -> list[str]:
         lines.append("  run the same command again to read exactly what is missing")
     if truncated:
         lines += ["WARNING: these ranges were cut at the row limit:", *map(_range_line, truncated)]
+    status = receipt.get("status", "complete")
+    if status != "complete" and not lines:
+        # A header does not hold many ranges; the file itself does.
+        lines.append(f"WARNING: this answer is {status}; the file's receipt names what is missing")
     plan = str(receipt.get("plan") or "")
     return [*lines, plan] if plan else lines
 

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sluice_client.query_command import receipt_lines
 
 from tests.e2e.demo_process import SLUICE, run_sluice
 from tests.unit.client.stand_in_gateway import Canned, StandIn, canned, events, problem, stand_in_gateway
@@ -175,6 +176,33 @@ def test_arrow_to_a_pipe_is_a_stream(tmp_path: Path) -> None:
         result = query(gateway, tmp_path, "--format", "arrow")
     with pa.ipc.open_stream(result.stdout) as reader:
         assert reader.read_all()["lot_id"].to_pylist() == ["A1", "B,2", None]
+
+
+def test_a_spreadsheet_goes_to_the_file_as_the_gateway_wrote_it(tmp_path: Path) -> None:
+    out = tmp_path / "holds.xlsx"
+    with stand_in_gateway(responses(export=Canned(200, b"PK whole", "application/octet-stream"))) as gateway:
+        result = query(gateway, tmp_path, "--format", "xlsx", "--out", str(out))
+    assert (result.returncode, out.read_bytes()) == (0, b"PK whole")
+    assert any(asked.startswith(EXPORT) and "format=xlsx" in asked for asked in gateway.asked)
+
+
+def test_a_spreadsheet_that_is_refused_is_its_detail_and_no_file(tmp_path: Path) -> None:
+    out, refused = tmp_path / "holds.xlsx", problem(413, "RESULT_TOO_LARGE", "csv, parquet and arrow hold any number")
+    with stand_in_gateway(responses(export=refused)) as gateway:
+        result = query(gateway, tmp_path, "--format", "xlsx", "--out", str(out))
+    assert (result.returncode, out.exists()) == (1, False)
+    assert "csv, parquet and arrow hold any number" in result.stderr.decode()
+
+
+def test_a_spreadsheet_is_not_shown_on_a_terminal(tmp_path: Path) -> None:
+    shown = in_terminal(["query", "hold-history", *DAYS, "--format", "xlsx"], tmp_path)
+    assert "xlsx is no text" in shown
+
+
+def test_a_partial_receipt_without_its_ranges_still_warns() -> None:
+    assert receipt_lines({"status": "partial", "failed_ranges": None}) == [
+        "WARNING: this answer is partial; the file's receipt names what is missing"
+    ]
 
 
 def test_an_export_that_breaks_off_leaves_no_file(tmp_path: Path) -> None:
