@@ -16,6 +16,8 @@ from sluice.table.v1 import table_pb2
 from sluice_rpc.client import open_channel
 from sluice_rpc.errors import Cancelled, ServiceError, ServiceUnavailable
 
+RECONNECT_S: Final = 0.6
+"""Twice the channel's pause between two attempts; so much longer a view takes to fail while the cache is down."""
 CALL_TIMEOUT_S: Final = 30.0
 """Deadline of calls that only touch metadata."""
 _PIPE_PIECE_COUNT: Final = 4
@@ -104,19 +106,23 @@ class GrpcFrameCache:
 
     def __init__(self, target: str) -> None:
         self._channel: grpc.Channel = open_channel(target, "cache", timeout_s=CALL_TIMEOUT_S)
+        self._connection = _Connection(self._channel)
         self._frames = frame_service_pb2_grpc.FrameServiceStub(self._channel)
         self._sql = sql_service_pb2_grpc.SqlServiceStub(self._channel)
 
     def open_frame(self, frame_id: str, *, version: int, max_bytes: int, deadline_s: float) -> FrameWriter:
+        self._connection.settle()
         header = frames.FrameHeader(frame_id=frame_id, version=version, max_bytes=max_bytes)
         return _RemoteWriter(self._frames, header, deadline_s)
 
     def read_frame(self, frame_id: str) -> Iterator[bytes]:
+        self._connection.settle()
         for response in self._frames.GetFrame(frames.GetFrameRequest(frame_id=frame_id)):
             if response.WhichOneof("part") == "chunk":
                 yield response.chunk.ipc
 
     def list_frames(self, labels: Mapping[str, str]) -> list[frames.Frame]:
+        self._connection.settle()
         found: list[frames.Frame] = []
         token = ""
         while True:
@@ -127,9 +133,11 @@ class GrpcFrameCache:
                 return found
 
     def put_manifest(self, manifest: frames.Manifest) -> frames.Manifest:
+        self._connection.settle()
         return self._frames.PutManifest(frames.PutManifestRequest(manifest=manifest)).manifest
 
     def get_manifest(self, manifest_id: str) -> frames.Manifest | None:
+        self._connection.settle()
         try:
             return self._frames.GetManifest(frames.GetManifestRequest(manifest_id=manifest_id)).manifest
         except ServiceError as error:
@@ -138,12 +146,38 @@ class GrpcFrameCache:
             raise
 
     def run_query(self, request: sql.RunQueryRequest, *, deadline_s: float) -> Answers:
+        self._connection.settle()
         # The channel's interceptor returns a ResponseStream, whose exit cancels the call.
         answers: Answers = self._sql.RunQuery(request, timeout=deadline_s)  # type: ignore[assignment]
         return answers
 
     def close(self) -> None:
         self._channel.close()
+
+
+class _Connection:
+    """Knows whether the channel is between connections.
+
+    A cache process that was restarted serves before this channel has noticed; a call made in that moment would be
+    refused though nothing is wrong any more.
+    """
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        # Guards the flag, and wakes those who wait for a connection.
+        self._changed = threading.Condition()
+        self._broken = False
+        channel.subscribe(self._told)
+
+    def settle(self) -> None:
+        """Return at once if the channel is connected or has yet to try, else when it is again or soon anyway."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._broken, RECONNECT_S)
+
+    def _told(self, state: grpc.ChannelConnectivity) -> None:
+        with self._changed:
+            if state is not grpc.ChannelConnectivity.CONNECTING:
+                self._broken = state is grpc.ChannelConnectivity.TRANSIENT_FAILURE
+            self._changed.notify_all()
 
 
 class _Pipe:
