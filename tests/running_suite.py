@@ -17,6 +17,7 @@ import httpx
 import psutil
 from sluice_client.demo.programs import SuiteFiles, SuitePorts, suite_programs
 from sluice_client.demo.supervisor import Supervisor
+from sluice_client.demo.watch import RestartPolicy
 
 START_TIMEOUT_S = 60.0
 
@@ -92,6 +93,7 @@ def running_suite(
     plant: Path,
     redis_program: Path | None,
     extra: Mapping[str, Mapping[str, str]] | None = None,
+    policy: RestartPolicy | None = None,
 ) -> Iterator[RunningSuite]:
     """Give a suite that serves, with its own files and ports; afterwards none of its processes is left.
 
@@ -100,13 +102,14 @@ def running_suite(
         plant: the twin's DuckDB file, which is only read.
         redis_program: Redis server program; None runs without Redis.
         extra: more variables for single processes, by folder name.
+        policy: when what died is started again; None as in the demo.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     statements, fault_file = data_dir / "statements.jsonl", data_dir / "faults.json"
     files = SuiteFiles(plant, data_dir / "cache", data_dir / "redis", statements, fault_file)
     ports = SuitePorts.free()
     programs = suite_programs(ports, files, redis_program, extra)
-    with Supervisor(programs, data_dir / "logs", print) as supervisor:
+    with Supervisor(programs, data_dir / "logs", print, policy=policy) as supervisor:
         supervisor.await_serving(START_TIMEOUT_S)
         url = f"http://127.0.0.1:{ports.gateway}"
         yield RunningSuite(url, ports, data_dir, plant, supervisor, StatementLog(statements), fault_file)

@@ -270,7 +270,7 @@ def test_nobody_listening_is_told_in_one_line(tmp_path: Path) -> None:
         ("query", "hold-history", "--start", "2025-13-01", "--end", "2025-01-02"),
         ("query", "hold-history", "--start", "2025-01-01"),
         ("query", "hold-history", *DAYS, "--filter", "reason"),
-        ("query", "hold-history", *DAYS, "--format", "xlsx"),
+        ("query", "hold-history", *DAYS, "--format", "pdf"),
         ("query", "hold-history", *DAYS, "--out", "file"),
         ("demo", "--port", "70000"),
         ("nonsense",),
