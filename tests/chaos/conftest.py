@@ -16,7 +16,7 @@ from tests.running_suite import RunningSuite, open_http, running_suite
 def mortal_suite(
     twin_path: Path, redis_program: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningSuite]:
-    """All processes on the plant, restarted however often they die: a quick machine kills one five times in a minute."""
+    """All processes on the plant, restarted however often they die: a quick machine kills one five times a minute."""
     policy = RestartPolicy(max_rapid_deaths=100, max_delay_s=1.0)
     with running_suite(tmp_path_factory.mktemp("mortal"), twin_path, redis_program, policy=policy) as running:
         yield running
