@@ -26,7 +26,7 @@ from sluice.cache.v1 import bind_pb2 as sluice_dot_cache_dot_v1_dot_bind__pb2
 from sluice.table.v1 import table_pb2 as sluice_dot_table_dot_v1_dot_table__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!sluice/cache/v1/sql_service.proto\x12\x0fsluice.cache.v1\x1a\x1asluice/cache/v1/bind.proto\x1a\x1bsluice/table/v1/table.proto\"\x88\x01\n\x0fRunQueryRequest\x12+\n\x07sources\x18\x01 \x03(\x0b\x32\x1a.sluice.cache.v1.SqlSource\x12\x31\n\nstatements\x18\x02 \x03(\x0b\x32\x1d.sluice.cache.v1.SqlStatement\x12\x15\n\rmax_row_count\x18\x03 \x01(\x03\"Z\n\tSqlSource\x12,\n\x05\x66rame\x18\x01 \x01(\x0b\x32\x1b.sluice.cache.v1.NamedFrameH\x00\x12\x15\n\x0bmanifest_id\x18\x02 \x01(\tH\x00\x42\x08\n\x06source\",\n\nNamedFrame\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x66rame_id\x18\x02 \x01(\t\"\x9e\x01\n\x0cSqlStatement\x12\x0b\n\x03sql\x18\x01 \x01(\t\x12\x37\n\x05\x62inds\x18\x02 \x03(\x0b\x32(.sluice.cache.v1.SqlStatement.BindsEntry\x1aH\n\nBindsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12)\n\x05value\x18\x02 \x01(\x0b\x32\x1a.sluice.cache.v1.BindValue:\x02\x38\x01\"\xac\x01\n\x10RunQueryResponse\x12\x32\n\x06header\x18\x01 \x01(\x0b\x32 .sluice.cache.v1.StatementHeaderH\x00\x12,\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1b.sluice.table.v1.TableChunkH\x00\x12.\n\x04\x64one\x18\x03 \x01(\x0b\x32\x1e.sluice.cache.v1.StatementDoneH\x00\x42\x06\n\x04part\"*\n\x0fStatementHeader\x12\x17\n\x0fstatement_index\x18\x01 \x01(\x05\"Z\n\rStatementDone\x12\x11\n\trow_count\x18\x01 \x01(\x03\x12#\n\x04tier\x18\x02 \x01(\x0e\x32\x15.sluice.table.v1.Tier\x12\x11\n\telapsed_s\x18\x03 \x01(\x01\x32_\n\nSqlService\x12Q\n\x08RunQuery\x12 .sluice.cache.v1.RunQueryRequest\x1a!.sluice.cache.v1.RunQueryResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!sluice/cache/v1/sql_service.proto\x12\x0fsluice.cache.v1\x1a\x1asluice/cache/v1/bind.proto\x1a\x1bsluice/table/v1/table.proto\"\xf6\x01\n\x0fRunQueryRequest\x12+\n\x07sources\x18\x01 \x03(\x0b\x32\x1a.sluice.cache.v1.SqlSource\x12\x31\n\nstatements\x18\x02 \x03(\x0b\x32\x1d.sluice.cache.v1.SqlStatement\x12\x15\n\rmax_row_count\x18\x03 \x01(\x03\x12\x18\n\x10max_result_bytes\x18\x04 \x01(\x03\x12\x18\n\x10max_memory_bytes\x18\x05 \x01(\x03\x12\x14\n\x0cthread_count\x18\x06 \x01(\x05\x12\x11\n\ttimeout_s\x18\x07 \x01(\x01\x12\x0f\n\x07\x65xplain\x18\x08 \x01(\x08\"Z\n\tSqlSource\x12,\n\x05\x66rame\x18\x01 \x01(\x0b\x32\x1b.sluice.cache.v1.NamedFrameH\x00\x12\x15\n\x0bmanifest_id\x18\x02 \x01(\tH\x00\x42\x08\n\x06source\",\n\nNamedFrame\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x66rame_id\x18\x02 \x01(\t\"\x9e\x01\n\x0cSqlStatement\x12\x0b\n\x03sql\x18\x01 \x01(\t\x12\x37\n\x05\x62inds\x18\x02 \x03(\x0b\x32(.sluice.cache.v1.SqlStatement.BindsEntry\x1aH\n\nBindsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12)\n\x05value\x18\x02 \x01(\x0b\x32\x1a.sluice.cache.v1.BindValue:\x02\x38\x01\"\xac\x01\n\x10RunQueryResponse\x12\x32\n\x06header\x18\x01 \x01(\x0b\x32 .sluice.cache.v1.StatementHeaderH\x00\x12,\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1b.sluice.table.v1.TableChunkH\x00\x12.\n\x04\x64one\x18\x03 \x01(\x0b\x32\x1e.sluice.cache.v1.StatementDoneH\x00\x42\x06\n\x04part\"*\n\x0fStatementHeader\x12\x17\n\x0fstatement_index\x18\x01 \x01(\x05\"x\n\rStatementDone\x12\x11\n\trow_count\x18\x01 \x01(\x03\x12#\n\x04tier\x18\x02 \x01(\x0e\x32\x15.sluice.table.v1.Tier\x12\x11\n\telapsed_s\x18\x03 \x01(\x01\x12\x0c\n\x04plan\x18\x04 \x01(\t\x12\x0e\n\x06\x63\x61\x63hed\x18\x05 \x01(\x08\x32_\n\nSqlService\x12Q\n\x08RunQuery\x12 .sluice.cache.v1.RunQueryRequest\x1a!.sluice.cache.v1.RunQueryResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,21 +36,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SQLSTATEMENT_BINDSENTRY']._loaded_options = None
   _globals['_SQLSTATEMENT_BINDSENTRY']._serialized_options = b'8\001'
   _globals['_RUNQUERYREQUEST']._serialized_start=112
-  _globals['_RUNQUERYREQUEST']._serialized_end=248
-  _globals['_SQLSOURCE']._serialized_start=250
-  _globals['_SQLSOURCE']._serialized_end=340
-  _globals['_NAMEDFRAME']._serialized_start=342
-  _globals['_NAMEDFRAME']._serialized_end=386
-  _globals['_SQLSTATEMENT']._serialized_start=389
-  _globals['_SQLSTATEMENT']._serialized_end=547
-  _globals['_SQLSTATEMENT_BINDSENTRY']._serialized_start=475
-  _globals['_SQLSTATEMENT_BINDSENTRY']._serialized_end=547
-  _globals['_RUNQUERYRESPONSE']._serialized_start=550
-  _globals['_RUNQUERYRESPONSE']._serialized_end=722
-  _globals['_STATEMENTHEADER']._serialized_start=724
-  _globals['_STATEMENTHEADER']._serialized_end=766
-  _globals['_STATEMENTDONE']._serialized_start=768
-  _globals['_STATEMENTDONE']._serialized_end=858
-  _globals['_SQLSERVICE']._serialized_start=860
-  _globals['_SQLSERVICE']._serialized_end=955
+  _globals['_RUNQUERYREQUEST']._serialized_end=358
+  _globals['_SQLSOURCE']._serialized_start=360
+  _globals['_SQLSOURCE']._serialized_end=450
+  _globals['_NAMEDFRAME']._serialized_start=452
+  _globals['_NAMEDFRAME']._serialized_end=496
+  _globals['_SQLSTATEMENT']._serialized_start=499
+  _globals['_SQLSTATEMENT']._serialized_end=657
+  _globals['_SQLSTATEMENT_BINDSENTRY']._serialized_start=585
+  _globals['_SQLSTATEMENT_BINDSENTRY']._serialized_end=657
+  _globals['_RUNQUERYRESPONSE']._serialized_start=660
+  _globals['_RUNQUERYRESPONSE']._serialized_end=832
+  _globals['_STATEMENTHEADER']._serialized_start=834
+  _globals['_STATEMENTHEADER']._serialized_end=876
+  _globals['_STATEMENTDONE']._serialized_start=878
+  _globals['_STATEMENTDONE']._serialized_end=998
+  _globals['_SQLSERVICE']._serialized_start=1000
+  _globals['_SQLSERVICE']._serialized_end=1095
 # @@protoc_insertion_point(module_scope)

@@ -29,8 +29,29 @@ class RunQueryRequest(_message.Message):
     SOURCES_FIELD_NUMBER: _builtins.int
     STATEMENTS_FIELD_NUMBER: _builtins.int
     MAX_ROW_COUNT_FIELD_NUMBER: _builtins.int
+    MAX_RESULT_BYTES_FIELD_NUMBER: _builtins.int
+    MAX_MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    THREAD_COUNT_FIELD_NUMBER: _builtins.int
+    TIMEOUT_S_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
     max_row_count: _builtins.int
-    """Most rows of one statement's table; past it RESULT_TOO_LARGE. 0 means the process's own limit."""
+    """Most rows of one statement's table; past it RESULT_TOO_LARGE. 0 means the process's own limit, which also caps it."""
+    max_result_bytes: _builtins.int
+    """Most decoded Arrow bytes of one statement's table; past it RESULT_TOO_LARGE. 0 means the process's own limit, which
+    also caps it.
+    """
+    max_memory_bytes: _builtins.int
+    """Most memory the statements may take, in bytes; past it MEMORY_PRESSURE. 0 means the process's own limit, which also
+    caps it. A request that sets it runs in a process of its own.
+    """
+    thread_count: _builtins.int
+    """Most threads the statements may take. 0 means as many as the process gives, which also caps it. A request that sets
+    it runs in a process of its own.
+    """
+    timeout_s: _builtins.float
+    """Most seconds for all statements together; past it QUERY_TIMEOUT. 0 means the call's deadline, which also caps it."""
+    explain: _builtins.bool
+    """True returns the plan of each statement in its `done` and runs none of them: their tables have no rows."""
     @_builtins.property
     def sources(self) -> _containers.RepeatedCompositeFieldContainer[Global___SqlSource]:
         """Relations the statements may read. Every other relation is refused."""
@@ -45,10 +66,15 @@ class RunQueryRequest(_message.Message):
         sources: _abc.Iterable[Global___SqlSource] | None = ...,
         statements: _abc.Iterable[Global___SqlStatement] | None = ...,
         max_row_count: _builtins.int = ...,
+        max_result_bytes: _builtins.int = ...,
+        max_memory_bytes: _builtins.int = ...,
+        thread_count: _builtins.int = ...,
+        timeout_s: _builtins.float = ...,
+        explain: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_row_count", b"max_row_count", "sources", b"sources", "statements", b"statements"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "max_memory_bytes", b"max_memory_bytes", "max_result_bytes", b"max_result_bytes", "max_row_count", b"max_row_count", "sources", b"sources", "statements", b"statements", "thread_count", b"thread_count", "timeout_s", b"timeout_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -228,22 +254,30 @@ class StatementDone(_message.Message):
     ROW_COUNT_FIELD_NUMBER: _builtins.int
     TIER_FIELD_NUMBER: _builtins.int
     ELAPSED_S_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
+    CACHED_FIELD_NUMBER: _builtins.int
     row_count: _builtins.int
     """Rows of its table."""
     tier: _table_pb2.Tier.ValueType
     """Slowest tier a source was read from."""
     elapsed_s: _builtins.float
     """Seconds it took in the cache."""
+    plan: _builtins.str
+    """The plan, one operator a line, indented under the operator that reads it; empty unless it was asked for."""
+    cached: _builtins.bool
+    """True when the table was kept from an earlier run of the same statement over the same frames."""
     def __init__(
         self,
         *,
         row_count: _builtins.int = ...,
         tier: _table_pb2.Tier.ValueType = ...,
         elapsed_s: _builtins.float = ...,
+        plan: _builtins.str = ...,
+        cached: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["elapsed_s", b"elapsed_s", "row_count", b"row_count", "tier", b"tier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached", b"cached", "elapsed_s", b"elapsed_s", "plan", b"plan", "row_count", b"row_count", "tier", b"tier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
