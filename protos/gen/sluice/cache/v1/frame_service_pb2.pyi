@@ -957,6 +957,7 @@ class FrameSlice(_message.Message):
     COLUMN_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
+    IDS_FIELD_NUMBER: _builtins.int
     frame_id: _builtins.str
     """Id of the frame."""
     column: _builtins.str
@@ -965,6 +966,10 @@ class FrameSlice(_message.Message):
     """First instant read, ISO 8601 without a zone; empty means from the first row."""
     end: _builtins.str
     """First instant not read; empty means to the last row."""
+    @_builtins.property
+    def ids(self) -> Global___IdSelection:
+        """Ids that the rows read have, besides lying in the range; unset reads rows of any id."""
+
     def __init__(
         self,
         *,
@@ -972,14 +977,51 @@ class FrameSlice(_message.Message):
         column: _builtins.str = ...,
         start: _builtins.str = ...,
         end: _builtins.str = ...,
+        ids: Global___IdSelection | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ids", b"ids"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["column", b"column", "end", b"end", "frame_id", b"frame_id", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["column", b"column", "end", b"end", "frame_id", b"frame_id", "ids", b"ids", "start", b"start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FrameSlice: _TypeAlias = FrameSlice  # noqa: Y015
+
+@_typing.final
+class IdSelection(_message.Message):
+    """Ids that are kept in a frame of their own, which may hold several sets: its columns are `id` (text, never null) and
+    `number` (64-bit integer), which says to which set the id belongs.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLUMN_FIELD_NUMBER: _builtins.int
+    FRAME_ID_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    EXCLUDE_FIELD_NUMBER: _builtins.int
+    column: _builtins.str
+    """Text column of the slice's frame that is compared."""
+    frame_id: _builtins.str
+    """The frame of ids. It is kept as long as the manifest, like every frame named by it."""
+    number: _builtins.int
+    """Which of its sets."""
+    exclude: _builtins.bool
+    """Read the rows whose id is not in the set, those without an id included, in place of those whose id is."""
+    def __init__(
+        self,
+        *,
+        column: _builtins.str = ...,
+        frame_id: _builtins.str = ...,
+        number: _builtins.int = ...,
+        exclude: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["column", b"column", "exclude", b"exclude", "frame_id", b"frame_id", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IdSelection: _TypeAlias = IdSelection  # noqa: Y015
 
 @_typing.final
 class DerivedTable(_message.Message):
