@@ -11,13 +11,15 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import version
 
-from bench import cold_query, engine_memory, hold_views, window_replay
+from bench import cold_query, engine_memory, export_memory, hold_views, long_query, window_replay
 from bench.measure import Comparison
 
 WORKLOADS: dict[str, Callable[[], tuple[list[Comparison], list[str]]]] = {
     "hold-views": hold_views.run,
     "cold-query": cold_query.run,
     "engine-memory": engine_memory.run,
+    "long-query": long_query.run,
+    "export-memory": export_memory.run,
     "window-replay": window_replay.run,
 }
 _VERSIONS = ("duckdb", "pyarrow", "pandas", "grpcio", "redis")

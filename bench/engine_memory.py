@@ -7,7 +7,6 @@ so that only what the engine holds for the rows can differ.
 from __future__ import annotations
 
 import tempfile
-import threading
 from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 from sluice_client.redis_server import find_server
 
 from bench.hold_plant import hold_plant
-from bench.measure import Comparison, rss_anon_bytes
+from bench.measure import Comparison, PeakSampler
 from tests.running_suite import open_http, running_suite
 
 HOLD_COUNT = 2_000_000
@@ -23,7 +22,6 @@ FIRST, LAST = date(2024, 1, 2), date(2025, 12, 31)
 SMALL_DAYS = 37
 """About 100 k of the plant's holds."""
 LIMIT_MIB = 64
-SAMPLE_S = 0.02
 CAPPED = {"query-engine": {"SLUICE_QUERY_ENGINE_WAREHOUSE_MEMORY_LIMIT_BYTES": "67108864"}}
 
 
@@ -61,25 +59,3 @@ def _peak(ranges: Sequence[tuple[date, date]]) -> tuple[float, int]:
                 raise RuntimeError(f"not a complete answer: {receipt}")
             most = max(most, receipt["row_count"])
     return sampler.peak_bytes / (1 << 20), most
-
-
-class PeakSampler:
-    """Samples a process's anonymous memory until left, and keeps the largest value."""
-
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._sample, name="peak-sampler")
-        self.peak_bytes = 0
-
-    def __enter__(self) -> PeakSampler:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _sample(self) -> None:
-        while not self._stop.wait(SAMPLE_S):
-            self.peak_bytes = max(self.peak_bytes, rss_anon_bytes(self._pid))

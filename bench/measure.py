@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import statistics
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -120,3 +121,37 @@ def rss_anon_bytes(pid: int) -> int:
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) * 1024
     raise LookupError(f"process {pid} reports no RssAnon")
+
+
+class PeakSampler:
+    """Samples a process's anonymous memory until left, and keeps the largest value.
+
+    Args:
+        pid: the process; it has to live until the sampler is left.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._sample, name="peak-sampler", daemon=True)
+        self.idle_bytes = self.peak_bytes = rss_anon_bytes(pid)
+
+    def __enter__(self) -> PeakSampler:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._stop.wait(_PEAK_SAMPLE_S):
+            self.peak_bytes = max(self.peak_bytes, rss_anon_bytes(self._pid))
+
+    @property
+    def growth_mib(self) -> float:
+        """How far the peak lies above what the process held when the sampler was made, in MiB."""
+        return (self.peak_bytes - self.idle_bytes) / (1 << 20)
+
+
+_PEAK_SAMPLE_S = 0.02
