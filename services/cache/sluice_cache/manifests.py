@@ -167,7 +167,9 @@ class Manifests:
 
 def frame_ids(manifest: pb.Manifest) -> list[str]:
     """Return the ids of the frames that a manifest names, each once, in order."""
-    named = [item.frame_id for table in manifest.tables for item in table.slices.frames]
+    slices = [item for table in manifest.tables for item in table.slices.frames]
+    named = [item.frame_id for item in slices]
+    named += [item.ids.frame_id for item in slices if item.HasField("ids")]
     return list(dict.fromkeys(named))
 
 
@@ -187,6 +189,10 @@ def _keep_until(manifest: pb.Manifest) -> datetime:
 
 def _check_slice(item: pb.FrameSlice) -> None:
     check_id(item.frame_id)
+    if item.HasField("ids"):
+        check_id(item.ids.frame_id)
+        if not item.ids.column:
+            raise InvalidParameter("column", "ids need the column they compare")
     if (item.start or item.end) and not item.column:
         raise InvalidParameter("column", "a range needs the column it compares")
     for name, text in (("start", item.start), ("end", item.end)):

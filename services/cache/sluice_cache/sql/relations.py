@@ -45,6 +45,7 @@ class Relations:
         self._held = ExitStack()
         self._sources: list[Source] = []
         self._registered = 0
+        self._ids: dict[str, str] = {}
         self._use_native = True
         self._native_count = 0
         self.slowest = TierKind.MEMORY
@@ -74,7 +75,7 @@ class Relations:
             first = first or schema
             if schema.names != first.names:
                 raise InvalidSql(f"frames of {source.name!r} do not share a schema", field="slices")
-            parts.append(_part(relation, first.names, item))
+            parts.append(_part(relation, first.names, item, self._ids_of(item)))
         text = " union all ".join(parts)
         if source.clip:
             text = f"select * from ({text}) where {self._clip(source)}"  # noqa: S608  # from a checked tree
@@ -90,7 +91,7 @@ class Relations:
             return False
         self._drop_views()
         sources, self._sources = self._sources, []
-        self._use_native, self._native_count = False, 0
+        self._use_native, self._native_count, self._ids = False, 0, {}
         for source in sources:
             self.add(source)
         return True
@@ -114,6 +115,19 @@ class Relations:
             return opened.copy.schema, name
         return opened.copy.schema, _spooled(opened.copy)
 
+    def _ids_of(self, item: pb.FrameSlice) -> str:
+        """Return the condition that keeps the rows of the slice's ids; empty when it has none."""
+        if not item.HasField("ids"):
+            return ""
+        if item.ids.frame_id not in self._ids:
+            schema, relation = self._frame(item.ids.frame_id)
+            if not {"id", "number"} <= set(schema.names):
+                raise InvalidSql(f"frame {item.ids.frame_id!r} holds no ids", field="ids")
+            self._ids[item.ids.frame_id] = relation
+        column, relation = identifier(item.ids.column), self._ids[item.ids.frame_id]
+        ids = f"(select id from {relation} where number = {int(item.ids.number)})"  # noqa: S608  # a number, our name
+        return f"({column} is null or {column} not in {ids})" if item.ids.exclude else f"{column} in {ids}"
+
     def _clip(self, source: Source) -> str:
         values = source.values or {}
         tree = check.expression_of(source.clip, self._database.parse)
@@ -134,13 +148,14 @@ def _literal_of(parse: check.Parse, values: Mapping[str, Bind]) -> Callable[[str
     return node
 
 
-def _part(relation: str, columns: list[str], item: pb.FrameSlice) -> str:
+def _part(relation: str, columns: list[str], item: pb.FrameSlice, ids: str) -> str:
     listed = ", ".join(identifier(column) for column in columns)
     bounds = []
     if item.start:
         bounds.append(f"{identifier(item.column)} >= {binds.literal(binds.timestamp(item.start))}")
     if item.end:
         bounds.append(f"{identifier(item.column)} < {binds.literal(binds.timestamp(item.end))}")
+    bounds += [ids] if ids else []
     where = f" where {' and '.join(bounds)}" if bounds else ""
     return f"select {listed} from {relation}{where}"  # noqa: S608  # quoted names, typed literals
 
