@@ -104,7 +104,7 @@ def _redis_mib(suite: RunningSuite) -> float:
 
 def _memory_tier_bytes(suite: RunningSuite) -> int:
     """Return what the cache counts in its first tier, from its own statistics."""
-    with open_channel(f"127.0.0.1:{suite.ports.cache}") as channel:
+    with open_channel(f"127.0.0.1:{suite.ports.cache}", "cache") as channel:
         stats = FrameServiceStub(channel).GetStats(cache_pb.GetStatsRequest())
     return next(tier.bytes for tier in stats.tiers if tier.tier == table_pb.TIER_MEMORY)
 
