@@ -14,6 +14,9 @@ PIECE_BYTES = 1 << 20
 
 Codec = Literal["zstd"]
 
+Piece = bytes | memoryview
+"""Bytes of an IPC stream, cut anywhere."""
+
 
 def encode(schema: pa.Schema, batches: Iterable[pa.RecordBatch], codec: Codec | None = None) -> Iterator[bytes]:
     """Yield the pieces of one IPC stream: schema, the batches in order, end marker.
@@ -32,7 +35,7 @@ def encode(schema: pa.Schema, batches: Iterable[pa.RecordBatch], codec: Codec | 
     yield from buffer.rest()
 
 
-def decode(pieces: Iterable[bytes]) -> pa.RecordBatchReader:
+def decode(pieces: Iterable[Piece]) -> pa.RecordBatchReader:
     """Return a reader over the IPC stream that the pieces make up; it pulls pieces as it is read.
 
     Raises:
@@ -91,7 +94,9 @@ class _Appender(io.RawIOBase):
 
 
 class _PieceReader(io.RawIOBase):
-    def __init__(self, pieces: Iterator[bytes]) -> None:
+    """Gives Arrow each message body as one buffer of its own; every byte is copied once, to where it stays."""
+
+    def __init__(self, pieces: Iterator[Piece]) -> None:
         self._pieces = pieces
         self._rest = memoryview(b"")
 
@@ -101,7 +106,24 @@ class _PieceReader(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         if size < 0:
             return b"".join([bytes(self._take(len(self._rest))), *self._pieces])
-        taken: list[memoryview] = []
+        parts = self._parts(size)
+        return bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
+
+    def read_buffer(self, size: int) -> pa.Buffer:
+        # The parts come first: a length that the stream only claims must not claim memory.
+        parts = self._parts(size)
+        if len(parts) == 0:
+            return pa.py_buffer(b"")
+        buffer = pa.allocate_buffer(size)
+        target = memoryview(buffer).cast("B")
+        start = 0
+        for part in parts:
+            target[start : start + part.nbytes] = part
+            start += part.nbytes
+        return buffer
+
+    def _parts(self, size: int) -> list[memoryview]:
+        parts: list[memoryview] = []
         missing = size
         while missing > 0:
             if not self._rest:
@@ -111,9 +133,9 @@ class _PieceReader(io.RawIOBase):
                     raise pa.ArrowInvalid("the IPC stream ends before its end marker")
                 self._rest = memoryview(piece)
             part = self._take(missing)
-            taken.append(part)
+            parts.append(part)
             missing -= len(part)
-        return bytes(taken[0]) if len(taken) == 1 else b"".join(taken)
+        return parts
 
     def _take(self, size: int) -> memoryview:
         part, self._rest = self._rest[:size], self._rest[size:]

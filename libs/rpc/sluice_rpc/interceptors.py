@@ -15,7 +15,7 @@ import grpc.aio
 import structlog
 from grpc_status import rpc_status
 
-from sluice_rpc import errors
+from sluice_rpc import errors, pieces
 from sluice_rpc.errors import InternalFault, ServiceError, from_rpc_error, to_status
 from sluice_rpc.log import REQUEST_ID_KEY
 from sluice_rpc.ports import RandomIds
@@ -47,7 +47,8 @@ class ServerInterceptor(grpc.ServerInterceptor):
         request_id = str(metadata.get(REQUEST_ID_KEY) or self._ids.new())
         serializers = {
             "request_deserializer": handler.request_deserializer,
-            "response_serializer": handler.response_serializer,
+            # Streams of table pieces come as bytes that are the message already.
+            "response_serializer": pieces.serializer(handler.response_serializer),
         }
         if handler.response_streaming:
             behavior = handler.stream_stream if handler.request_streaming else handler.unary_stream

@@ -67,11 +67,11 @@ def map_stream(path: Path) -> tuple[pa.Table, pa.Buffer]:
         return reader.read_all(), content
 
 
-def pieces_of(content: pa.Buffer) -> Iterator[bytes]:
+def pieces_of(content: pa.Buffer) -> Iterator[memoryview]:
     """Yield an IPC stream that lies in memory, or is mapped, in pieces of 1 MiB as it lies."""
     view = memoryview(content)
     for start in range(0, len(view), arrow.PIECE_BYTES):
-        yield bytes(view[start : start + arrow.PIECE_BYTES])
+        yield view[start : start + arrow.PIECE_BYTES]
 
 
 def schema_to_text(schema: pa.Schema) -> bytes:

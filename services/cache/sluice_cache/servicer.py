@@ -11,8 +11,7 @@ from sluice.cache.v1 import frame_service_pb2 as pb
 from sluice.cache.v1 import frame_service_pb2_grpc as pb_grpc
 from sluice.cache.v1 import sql_service_pb2 as sql_pb
 from sluice.cache.v1 import sql_service_pb2_grpc as sql_grpc
-from sluice.table.v1 import table_pb2
-from sluice_rpc import arrow
+from sluice_rpc import arrow, pieces
 from sluice_rpc.deadline import remaining_s
 from sluice_rpc.errors import InvalidParameter
 from sluice_rpc.ports import Clock, Memory
@@ -55,7 +54,9 @@ class FrameServicer(pb_grpc.FrameServiceServicer):
         )
         return pb.PutFrameResponse(frame=convert.frame_to_proto(frame), stored=stored)
 
-    def GetFrame(self, request: pb.GetFrameRequest, context: grpc.ServicerContext) -> Iterator[pb.GetFrameResponse]:
+    def GetFrame(  # type: ignore[override]  # bytes are the message already, see sluice_rpc.pieces
+        self, request: pb.GetFrameRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.GetFrameResponse | bytes]:
         check_id(request.frame_id)
         if request.offset < 0 or request.limit < 0:
             raise InvalidParameter("offset", "offset and limit are never negative")
@@ -65,8 +66,7 @@ class FrameServicer(pb_grpc.FrameServiceServicer):
             if unknown:
                 raise InvalidParameter("columns", f"the frame has no column {unknown[0]!r}")
             yield pb.GetFrameResponse(frame=convert.frame_to_proto(opened.frame))
-            for piece in _pieces(opened, request):
-                yield pb.GetFrameResponse(chunk=table_pb2.TableChunk(ipc=piece))
+            yield from pieces.on_the_wire(_pieces(opened, request))
 
     def StatFrame(self, request: pb.StatFrameRequest, context: grpc.ServicerContext) -> pb.StatFrameResponse:
         frame = self._store.catalogue.get(check_id(request.frame_id))
@@ -122,9 +122,9 @@ class SqlServicer(sql_grpc.SqlServiceServicer):
         self._clock = clock
         self._statement_timeout_s = statement_timeout_s
 
-    def RunQuery(
+    def RunQuery(  # type: ignore[override]  # bytes are the message already, see sluice_rpc.pieces
         self, request: sql_pb.RunQueryRequest, context: grpc.ServicerContext
-    ) -> Iterator[sql_pb.RunQueryResponse]:
+    ) -> Iterator[sql_pb.RunQueryResponse | bytes]:
         if not request.statements:
             raise InvalidParameter("statements", "at least one statement")
         if request.max_row_count < 0:
@@ -155,10 +155,9 @@ class SqlServicer(sql_grpc.SqlServiceServicer):
             started += elapsed_s
 
 
-def _told(answer: Answer) -> Iterator[sql_pb.RunQueryResponse]:
+def _told(answer: Answer) -> Iterator[sql_pb.RunQueryResponse | bytes]:
     yield sql_pb.RunQueryResponse(header=sql_pb.StatementHeader(statement_index=answer.index))
-    for piece in arrow.encode(answer.schema, answer.batches()):
-        yield sql_pb.RunQueryResponse(chunk=table_pb2.TableChunk(ipc=piece))
+    yield from pieces.on_the_wire(arrow.encode(answer.schema, answer.batches()))
 
 
 class _Incoming:
@@ -207,7 +206,7 @@ class _Incoming:
         return self._trailer
 
 
-def _pieces(opened: Opened, request: pb.GetFrameRequest) -> Iterator[bytes]:
+def _pieces(opened: Opened, request: pb.GetFrameRequest) -> Iterator[arrow.Piece]:
     plain = request.compression != pb.COMPRESSION_ZSTD
     whole = not (request.columns or request.offset or request.limit)
     if plain and whole and isinstance(opened.copy, MappedCopy):

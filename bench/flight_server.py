@@ -1,0 +1,31 @@
+"""The anchor of frame transfer, as a process: a bare Flight server that answers DoGet with one mapped table.
+
+Run as `python -m bench.flight_server ROW_COUNT`; prints its port. The ticket is the codec, empty for none.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import pyarrow as pa
+from pyarrow import flight
+
+from bench.made_holds import made_holds
+
+
+class TableServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow ships no types for Flight
+    """Serves one table."""
+
+    def __init__(self, table: pa.Table) -> None:
+        super().__init__("grpc://127.0.0.1:0")
+        self._table = table
+
+    def do_get(self, context: object, ticket: flight.Ticket) -> flight.RecordBatchStream:
+        options = pa.ipc.IpcWriteOptions(compression=ticket.ticket.decode() or None)
+        return flight.RecordBatchStream(self._table, options=options)
+
+
+if __name__ == "__main__":
+    with TableServer(made_holds(int(sys.argv[1]))) as server:
+        print(server.port, flush=True)
+        server.serve()

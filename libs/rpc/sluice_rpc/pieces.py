@@ -1,0 +1,90 @@
+"""Table pieces past protobuf: the bytes of a message that holds one piece and nothing else, made and read in one copy.
+
+A piece of a table is a mebibyte, and protobuf copies it twice on either side. The bytes are the same as protobuf's own,
+so callers that parse them as messages see no difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, TypeVar
+
+from sluice_rpc.arrow import Piece
+
+Message = TypeVar("Message")
+
+CHUNK_FIELD: Final = 2
+"""Number of `TableChunk chunk` in GetFrameResponse, RunQueryResponse and PutFrameRequest."""
+
+_IPC_TAG: Final = b"\x0a"
+"""Field 1, length-delimited: `bytes ipc` of TableChunk."""
+
+
+def wire_of(piece: Piece, field: int = CHUNK_FIELD) -> bytes:
+    """Return the message whose only field is a TableChunk of this piece, as it stands on the wire."""
+    size = memoryview(piece).nbytes
+    inner = _IPC_TAG + _varint(size)
+    return b"".join((_tag(field), _varint(len(inner) + size), inner, piece))
+
+
+def piece_of(wire: bytes, field: int = CHUNK_FIELD) -> memoryview | None:
+    """Return the piece of a message that `wire_of` made; None for every other message, which protobuf parses."""
+    tag = _tag(field)
+    if not wire.startswith(tag):
+        return None
+    outer, start = _read_varint(wire, len(tag))
+    if start + outer != len(wire) or wire[start : start + 1] != _IPC_TAG:
+        return None
+    size, start = _read_varint(wire, start + 1)
+    if size == 0 or start + size != len(wire):
+        return None
+    return memoryview(wire)[start:]
+
+
+def serializer(serialize: Callable[[Any], bytes] | None) -> Callable[[Any], bytes] | None:
+    """Return a serializer that passes on bytes, which are the message already, and gives messages to `serialize`."""
+    if serialize is None:
+        return None
+    return lambda message: message if type(message) is bytes else serialize(message)
+
+
+def deserializer(
+    parse: Callable[[bytes], Message], field: int = CHUNK_FIELD
+) -> Callable[[bytes], Message | memoryview]:
+    """Return a deserializer that gives a piece where a message is one, and what `parse` returns else."""
+
+    def read(wire: bytes) -> Message | memoryview:
+        piece = piece_of(wire, field)
+        return parse(wire) if piece is None else piece
+
+    return read
+
+
+def on_the_wire(pieces: Iterable[Piece], field: int = CHUNK_FIELD) -> Iterator[bytes]:
+    """Yield each piece as its message on the wire."""
+    for piece in pieces:
+        yield wire_of(piece, field)
+
+
+def _tag(field: int) -> bytes:
+    return _varint(field << 3 | 2)
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _read_varint(wire: bytes, start: int) -> tuple[int, int]:
+    """Return the number that begins here and where it ends; one that is cut or too long ends past the message."""
+    value = shift = 0
+    for position in range(start, min(start + 10, len(wire))):
+        value |= (wire[position] & 0x7F) << shift
+        if wire[position] < 0x80:
+            return value, position + 1
+        shift += 7
+    return value, len(wire) + 1

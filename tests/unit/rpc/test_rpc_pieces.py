@@ -1,0 +1,66 @@
+"""Table pieces past protobuf: the bytes are protobuf's own, and no other message is taken for a piece."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sluice.cache.v1 import frame_service_pb2 as pb
+from sluice.cache.v1 import sql_service_pb2 as sql_pb
+from sluice.query.v1 import query_service_pb2 as query_pb
+from sluice.table.v1 import table_pb2
+from sluice_rpc import pieces
+
+SIZES = [1, 127, 128, 16_383, 16_384, 1 << 20, (1 << 21) - 1]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_piece_stands_on_the_wire_as_protobuf_writes_it(size: int) -> None:
+    ipc = bytes(size)
+    expected = pb.GetFrameResponse(chunk=table_pb2.TableChunk(ipc=ipc)).SerializeToString()
+    assert pieces.wire_of(memoryview(ipc)) == expected
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_piece_is_read_as_it_was_written(size: int) -> None:
+    ipc = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    piece = pieces.piece_of(pieces.wire_of(ipc))
+    assert piece is not None
+    assert bytes(piece) == ipc
+
+
+@pytest.mark.parametrize("message", [pb.GetFrameResponse, sql_pb.RunQueryResponse, pb.PutFrameRequest])
+def test_the_field_of_the_piece_is_what_the_protos_say(message: type[pb.GetFrameResponse]) -> None:
+    assert message.DESCRIPTOR.fields_by_name["chunk"].number == pieces.CHUNK_FIELD
+
+
+def test_a_field_of_another_number_is_a_piece_of_its_message() -> None:
+    field = query_pb.ReadFrameResponse.DESCRIPTOR.fields_by_name["chunk"].number
+    message = query_pb.ReadFrameResponse.FromString(pieces.wire_of(b"rows", field))
+    assert message.chunk.ipc == b"rows"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pb.GetFrameResponse(frame=pb.Frame(frame_id="frame-1")),
+        pb.GetFrameResponse(chunk=table_pb2.TableChunk()),
+        pb.GetFrameResponse(),
+    ],
+)
+def test_what_holds_no_piece_is_left_to_protobuf(message: pb.GetFrameResponse) -> None:
+    assert pieces.deserializer(pb.GetFrameResponse.FromString)(message.SerializeToString()) == message
+
+
+@given(st.binary(max_size=40) | st.binary(max_size=40).map(lambda rest: b"\x12" + rest))
+def test_whatever_is_taken_for_a_piece_is_one_to_protobuf(wire: bytes) -> None:
+    piece = pieces.piece_of(wire)
+    if piece is not None:
+        assert pb.GetFrameResponse.FromString(wire).chunk.ipc == piece
+
+
+def test_messages_are_serialized_and_bytes_pass() -> None:
+    serialize = pieces.serializer(pb.GetFrameResponse.SerializeToString)
+    assert serialize is not None
+    message = pb.GetFrameResponse(frame=pb.Frame(frame_id="frame-1"))
+    assert (serialize(b"as it is"), serialize(message)) == (b"as it is", message.SerializeToString())
