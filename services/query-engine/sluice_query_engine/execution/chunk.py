@@ -20,6 +20,7 @@ from sluice_warehouse.lanes import SlowLane
 from sluice_query_engine.cache import FrameCache, FrameWriter
 from sluice_query_engine.dataset import Part
 from sluice_query_engine.errors import ChunkTooLarge
+from sluice_query_engine.execution.retry_budget import RetryBudget
 from sluice_query_engine.execution.scope import CancelScope
 from sluice_query_engine.planning.freshness import FreshnessRule
 from sluice_query_engine.planning.time_range import instant_text
@@ -51,6 +52,9 @@ class ChunkJob:
         max_row_count: past it the chunk is cut and marked.
         freshness: for how long it may be reused.
         client_id: for whom it runs, as the DBA sees it.
+        not_before: a frame read earlier, UTC, does not answer it; None takes any that is fresh.
+        fence: returns the fencing number of whoever reads it, or raises when somebody else reads it by now; asked just
+            before the frame is kept. None where nobody else could.
     """
 
     dataset: str
@@ -62,6 +66,8 @@ class ChunkJob:
     max_row_count: int
     freshness: FreshnessRule
     client_id: str
+    not_before: datetime | None = None
+    fence: Callable[[], int] | None = None
 
     def binds(self) -> dict[str, Bind]:
         """Return a value for each bind of the statement; one row beyond the limit shows that it was hit."""
@@ -111,11 +117,13 @@ class ChunkLimits:
         max_bytes: of its IPC stream.
         deadline_s: seconds with its retry and its wait for a permit.
         retry_pause_s: seconds before the one retry.
+        retry_count: second attempts that all chunks of this process share.
     """
 
     max_bytes: int
     deadline_s: float
     retry_pause_s: float = RETRY_PAUSE_S
+    retry_count: int = 10
 
 
 class ChunkReader:
@@ -139,9 +147,10 @@ class ChunkReader:
         self._ids = ids
         self._plant_clock = plant_clock
         self._limits = limits
+        self._retries = RetryBudget(limits.retry_count)
 
     def read(self, job: ChunkJob, scope: CancelScope, on_rows: Callable[[int], None]) -> StoredChunk:
-        """Read the chunk and return it as stored; a transient failure is tried once more within the deadline.
+        """Read the chunk and return it as stored; a transient failure is tried once more within deadline and budget.
 
         Args:
             job: what to read.
@@ -158,6 +167,9 @@ class ChunkReader:
         except ServiceError as error:
             left_s = until - self._clock.monotonic()
             if error.reason not in TRANSIENT_REASONS or scope.cancelled or left_s <= self._limits.retry_pause_s:
+                raise
+            if not self._retries.take():
+                log.warning("chunk is not tried again, too many were", reason=error.reason, **_facts(job))
                 raise
             log.warning("chunk is tried again", reason=error.reason, **_facts(job))
         scope.withdrawn.wait(self._limits.retry_pause_s)
@@ -187,6 +199,7 @@ class ChunkReader:
                 rows = _Rows(reading, job, on_rows)
                 self._send(rows, reading, writer)
                 frame = writer.commit(self._trailer(job, rows, read_time))
+        self._retries.succeeded()
         return StoredChunk(frame.frame_id, rows.row_count, read_time, rows.truncated)
 
     def _send(self, rows: _Rows, reading: Reading, writer: FrameWriter) -> None:
@@ -201,9 +214,13 @@ class ChunkReader:
     def _trailer(self, job: ChunkJob, rows: _Rows, read_time: datetime) -> frames.FrameTrailer:
         fresh_for = job.freshness.fresh_for(job.end or job.start, self._plant_clock.now(), open_rows=rows.open_row_seen)
         fresh_until = self._clock.now() + fresh_for
+        labels = job.labels(truncated=rows.truncated)
+        if job.fence is not None:
+            # Asked last: whoever lost the chunk to another process must not leave a second frame of it.
+            labels["fence"] = str(job.fence())
         return frames.FrameTrailer(
             row_count=rows.row_count,
-            labels=job.labels(truncated=rows.truncated),
+            labels=labels,
             read_time=timestamp(read_time),
             fresh_until_time=timestamp(fresh_until),
             keep_until_time=timestamp(fresh_until + job.freshness.ttl),
