@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from sluice_query_engine.redis_link import RedisLink
 from sluice_query_engine.state import MemoryState, StateStore
 from sluice_query_engine.state_redis import RedisState
 from sluice_rpc.ports import SystemClock
@@ -22,10 +23,10 @@ def state(request: pytest.FixtureRequest) -> Iterator[StateStore]:
         case "memory":
             made: StateStore = MemoryState(clock)
         case "redis that is away":
-            made = RedisState("redis://127.0.0.1:1/0", clock)
+            made = RedisState(RedisLink("redis://127.0.0.1:1/0", clock), clock)
         case name:
             prefix = "plant7:" if "prefix" in name else ""
-            made = RedisState(request.getfixturevalue("redis_url"), clock, prefix=prefix)
+            made = RedisState(RedisLink(request.getfixturevalue("redis_url"), clock, prefix=prefix), clock)
     yield made
     made.close()
 
@@ -76,9 +77,17 @@ def test_an_owner_lets_go_of_its_own_lease_only(state: StateStore) -> None:
     assert state.owner(QUERY) is None
 
 
+def test_a_query_that_somebody_holds_is_not_taken_by_another(state: StateStore) -> None:
+    assert state.hold(QUERY, "engine-1", 60)
+    assert not state.hold(QUERY, "engine-2", 60)
+    assert state.hold(QUERY, "engine-1", 60)
+    assert state.owner(QUERY) == "engine-1"
+
+
 def test_keys_and_lives_are_visible_in_redis(redis_url: str) -> None:
     # B2.8, B2.14
-    state = RedisState(redis_url, SystemClock())
+    link = RedisLink(redis_url, SystemClock())
+    state = RedisState(link, SystemClock())
     state.write_progress("hold-history", QUERY, {"total": "13"}, 900)
     state.write_chunk("hold-history", QUERY, 0, "chunk-abc", 900)
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
@@ -86,11 +95,12 @@ def test_keys_and_lives_are_visible_in_redis(redis_url: str) -> None:
         assert (client.hgetall(meta), client.get(chunk)) == ({"total": "13"}, "chunk-abc")
         assert 890 < client.ttl(meta) <= 900
         assert 890 < client.ttl(chunk) <= 900
-    state.close()
+    link.close()
 
 
 def test_a_redis_that_is_away_is_left_alone_for_a_while() -> None:
-    state = RedisState("redis://127.0.0.1:1/0", SystemClock())
+    link = RedisLink("redis://127.0.0.1:1/0", SystemClock())
+    state = RedisState(link, SystemClock())
     state.write_query(QUERY, "{}", 60)
-    assert (state.degraded, state.read_query(QUERY)) == (True, "{}")
-    state.close()
+    assert (link.degraded, state.read_query(QUERY)) == (True, "{}")
+    link.close()

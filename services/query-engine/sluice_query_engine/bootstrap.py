@@ -21,12 +21,18 @@ from sluice_query_engine.execution.composer import Composer
 from sluice_query_engine.execution.coordinator import Coordinator, CoordinatorLimits, Tools
 from sluice_query_engine.execution.flights import Flights
 from sluice_query_engine.execution.forecast import Forecast
+from sluice_query_engine.execution.lease_keeper import LeaseKeeper
+from sluice_query_engine.execution.leased_reader import LeasedReader, LeaseLimits
 from sluice_query_engine.execution.ledger import Ledger
+from sluice_query_engine.execution.neighbours import LeasedNeighbours
 from sluice_query_engine.execution.references import References
 from sluice_query_engine.execution.survey import Survey
+from sluice_query_engine.leases import Leases
+from sluice_query_engine.leases_redis import RedisLeases
 from sluice_query_engine.metrics import EngineMetrics
 from sluice_query_engine.plant_clock import PlantClock
 from sluice_query_engine.reader import Reader
+from sluice_query_engine.redis_link import RedisLink
 from sluice_query_engine.servicer import QueryServicer
 from sluice_query_engine.settings import Settings
 from sluice_query_engine.state import MemoryState, StateStore
@@ -53,6 +59,7 @@ class World:
     warehouse: Warehouse | None = None
     cache: FrameCache | None = None
     state: StateStore | None = None
+    leases: Leases | None = None
     clock: Clock | None = None
     ids: Ids | None = None
 
@@ -72,11 +79,14 @@ def build(settings: Settings, world: World | None = None) -> Process:
         closing.callback(warehouse.close)
         cache = given.cache or GrpcFrameCache(settings.cache_target)
         closing.callback(cache.close)
-        state = given.state or _state(settings, clock)
+        link = _link(settings, clock, closing)
+        state = given.state or (RedisState(link, clock) if link else MemoryState(clock))
         closing.callback(state.close)
 
         plant_clock = PlantClock(warehouse, clock)
-        flights, permits = _flights(settings, warehouse, cache, plant_clock, _Own(clock, ids))
+        leases = given.leases or (RedisLeases(link) if link else None)
+        own = _Own(clock, ids, closing)
+        flights, permits = _flights(settings, warehouse, cache, plant_clock, leases, own)
         tools = Tools(
             catalog=catalog,
             cache=cache,
@@ -115,10 +125,16 @@ def _service(settings: Settings, tools: Tools, coordinator: Coordinator, plant_c
 class _Own:
     clock: Clock
     ids: Ids
+    closing: ExitStack
 
 
 def _flights(
-    settings: Settings, warehouse: Warehouse, cache: FrameCache, plant_clock: PlantClock, own: _Own
+    settings: Settings,
+    warehouse: Warehouse,
+    cache: FrameCache,
+    plant_clock: PlantClock,
+    leases: Leases | None,
+    own: _Own,
 ) -> tuple[Flights, Permits]:
     permits = LocalPermits(settings.permit_count)
     reader = ChunkReader(
@@ -127,9 +143,17 @@ def _flights(
         own.clock,
         own.ids,
         plant_clock=plant_clock,
-        limits=ChunkLimits(settings.chunk_max_memory_mb << 20, settings.chunk_deadline_s),
+        limits=ChunkLimits(
+            settings.chunk_max_memory_mb << 20, settings.chunk_deadline_s, retry_count=settings.chunk_retry_count
+        ),
     )
-    return Flights(reader, own.clock), permits
+    if leases is None:
+        return Flights(reader, own.clock), permits
+    keeper = LeaseKeeper(leases, own.clock)
+    own.closing.callback(keeper.close)
+    limits = LeaseLimits(settings.chunk_deadline_s)
+    shared = LeasedReader(reader, leases, keeper, cache=cache, clock=own.clock, ids=own.ids, limits=limits)
+    return Flights(shared, own.clock, LeasedNeighbours(leases, keeper, own.clock, own.ids)), permits
 
 
 def _coordinator_limits(settings: Settings) -> CoordinatorLimits:
@@ -156,10 +180,12 @@ def _warehouse(settings: Settings) -> Warehouse:
         raise SettingsError(f"warehouse_url: {error}") from error
 
 
-def _state(settings: Settings, clock: Clock) -> StateStore:
+def _link(settings: Settings, clock: Clock, closing: ExitStack) -> RedisLink | None:
     if not settings.redis_url:
-        return MemoryState(clock)
+        return None
     try:
-        return RedisState(settings.redis_url, clock, prefix=settings.redis_prefix)
+        link = RedisLink(settings.redis_url, clock, prefix=settings.redis_prefix)
     except ValueError as error:
         raise SettingsError(f"redis_url: {error}") from error
+    closing.callback(link.close)
+    return link

@@ -31,7 +31,8 @@ class Settings(RpcServerSettings):
     cache_target: str = "127.0.0.1:7103"
     """The cache process, `host:port`. It need not be there when the process starts."""
     redis_url: str = ""
-    """Where progress and query records are shown to others, `redis://...`; empty keeps them in memory."""
+    """Where progress, query records and leases on chunks are shared, `redis://...`; empty keeps them in memory, and
+    then two engines may read the same chunk at once."""
     redis_prefix: str = ""
     """Put before every key; for several deployments on one Redis."""
     datasets_dir: Path = _HOME / "datasets"
@@ -61,6 +62,8 @@ class Settings(RpcServerSettings):
     """Most chunks of one query at once, whatever its dataset asks for; free permits bound it further."""
     chunk_deadline_s: float = Field(default=300.0, gt=0)
     """Time of one chunk with its wait for a permit and its retry, in seconds. No statement runs longer than 300 s."""
+    chunk_retry_count: int = Field(default=10, ge=0, le=1000)
+    """Second attempts of chunks that all queries share; ten chunks read well give one back. 0 never tries again."""
     max_running_query_count: int = Field(default=16, ge=1, le=256)
     """Queries that run at once; one more is refused with RATE_LIMITED."""
     abandon_after_s: float = Field(default=60.0, gt=0)

@@ -63,8 +63,8 @@ class StateStore(Protocol):
         """Return the record of a query, or None."""
         ...
 
-    def hold(self, query_id: str, owner: str, ttl_s: float) -> None:
-        """Say that `owner` runs the query for the next `ttl_s` seconds; said again, it is prolonged."""
+    def hold(self, query_id: str, owner: str, ttl_s: float) -> bool:
+        """Say that `owner` runs the query for the next `ttl_s` seconds; False while somebody else has said so."""
         ...
 
     def owner(self, query_id: str) -> str | None:
@@ -114,8 +114,13 @@ class MemoryState:
     def read_query(self, query_id: str) -> str | None:
         return self._text(query_key(query_id))
 
-    def hold(self, query_id: str, owner: str, ttl_s: float) -> None:
+    def hold(self, query_id: str, owner: str, ttl_s: float) -> bool:
+        with self._lock:
+            there = self._entries.get(owner_key(query_id))
+            if there is not None and there.value != owner and there.until > self._clock.monotonic():
+                return False
         self._write(owner_key(query_id), owner, ttl_s)
+        return True
 
     def owner(self, query_id: str) -> str | None:
         return self._text(owner_key(query_id))

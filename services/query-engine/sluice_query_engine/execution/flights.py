@@ -1,13 +1,16 @@
-"""Single flight inside this process: a chunk that several queries need is read once, and lives while one wants it."""
+"""Single flight inside this process: a chunk that several queries need is read once, and lives while one wants it.
+
+Other processes are told what is wanted here, and asked for their turn, through `neighbours`.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal
 from weakref import WeakValueDictionary
 
 import structlog
@@ -15,18 +18,12 @@ from sluice_rpc.errors import Cancelled, InternalFault, ServiceError
 from sluice_rpc.ports import Clock
 
 from sluice_query_engine.execution.chunk import ChunkJob, StoredChunk
+from sluice_query_engine.execution.leased_reader import ReadsChunks
+from sluice_query_engine.execution.neighbours import Expected, Neighbours, NoNeighbours
 from sluice_query_engine.execution.scope import CancelScope
 from sluice_query_engine.planning.extents import Extent
 
 log = structlog.get_logger()
-
-
-class ReadsChunks(Protocol):
-    """What a flight runs; the chunk reader, or a test's own."""
-
-    def read(self, job: ChunkJob, scope: CancelScope, on_rows: Callable[[int], None]) -> StoredChunk:
-        """Read a chunk; see `ChunkReader.read`."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -82,11 +79,13 @@ class Flights:
     Args:
         reader: reads a chunk.
         clock: measures how long a read takes.
+        neighbours: other processes.
     """
 
-    def __init__(self, reader: ReadsChunks, clock: Clock) -> None:
+    def __init__(self, reader: ReadsChunks, clock: Clock, neighbours: Neighbours | None = None) -> None:
         self._reader = reader
         self._clock = clock
+        self._neighbours = neighbours or NoNeighbours()
         self._flights: dict[FlightKey, Flight] = {}
         # Guards every flight's fields and the dictionary; nothing is read or called under it.
         self._changed = threading.Condition()
@@ -97,8 +96,12 @@ class Flights:
         """Plan one query of a subject at a time, so that two that start together share every chunk."""
         with self._changed:
             turn = self._planning.setdefault(subject, _Planning())
-        with turn.lock:
+        with turn.lock, contextmanager(self._neighbours.planning)(subject):
             yield
+
+    def expected(self, series: str) -> list[Expected]:
+        """Return what any process is about to read; to be asked while planning."""
+        return self._neighbours.expected(series)
 
     def pending(self, series: str, part: str) -> list[tuple[Extent, Flight]]:
         """Return what is being read, or about to be, as extents without a frame."""
@@ -114,10 +117,13 @@ class Flights:
         key = FlightKey.of(job)
         with self._changed:
             flight = self._flights.get(key)
-            if flight is None or flight.scope.cancelled:
+            fresh = flight is None or flight.scope.cancelled
+            if flight is None or fresh:
                 flight = self._flights[key] = Flight(key, job)
             flight.wanted_by[seeker] = listener
-            return flight
+        if fresh:
+            self._neighbours.expect(_expected([key]))
+        return flight
 
     def join(self, flight: Flight, seeker: Hashable, listener: Listener) -> Flight:
         """Want a flight found by `pending`; should it have failed or been given up meanwhile, one of its own."""
@@ -154,11 +160,12 @@ class Flights:
         with self._changed:
             flight.wanted_by.pop(seeker, None)
             alone = not flight.wanted_by and flight.state != "ended"
-            if alone and self._flights.get(flight.key) is flight:
-                del self._flights[flight.key]
+            gone = alone and self._gone(flight)
             self._changed.notify_all()
         if alone:
             flight.scope.cancel()
+        if gone:
+            self._neighbours.forget(_expected([flight.key]))
 
     def _lead(self, flight: Flight) -> None:
         stored: StoredChunk | None = None
@@ -176,9 +183,16 @@ class Flights:
                 flight.elapsed_s = self._clock.monotonic() - begun
                 flight.stored, flight.failure = stored, failure
                 flight.state = "ended"
-                if self._flights.get(flight.key) is flight:
-                    del self._flights[flight.key]
+                gone = self._gone(flight)
                 self._changed.notify_all()
+            if gone:
+                self._neighbours.forget(_expected([flight.key]))
+
+    def _gone(self, flight: Flight) -> bool:
+        there = self._flights.get(flight.key) is flight
+        if there:
+            del self._flights[flight.key]
+        return there
 
     def _tell(self, flight: Flight, row_count: int) -> None:
         with self._changed:
@@ -186,6 +200,10 @@ class Flights:
             listeners = list(flight.wanted_by.values())
         for listener in listeners:
             listener(row_count)
+
+
+def _expected(keys: Sequence[FlightKey]) -> list[Expected]:
+    return [Expected(key.series, key.start, key.end) for key in keys]
 
 
 class _Planning:
