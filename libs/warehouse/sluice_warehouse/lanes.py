@@ -74,11 +74,18 @@ class SlowLane:
             Everything that `Warehouse.open` and the reading raise.
         """
         until = time.monotonic() + deadline_s
-        with self._permits.acquire(min(self._permit_wait_s, deadline_s), f"{tag.module} {tag.action}", withdrawn):
-            left_s = min(SLOW_DEADLINE_S, until - time.monotonic())
+        who = f"{tag.module} {tag.action} for {tag.client_id}"
+        hold_s = min(SLOW_DEADLINE_S, deadline_s)
+        with self._permits.acquire(min(self._permit_wait_s, deadline_s), who, withdrawn, hold_s=hold_s) as permit:
+            end = min(time.monotonic() + SLOW_DEADLINE_S, until, permit.until)
+            left_s = end - time.monotonic()
             if left_s <= 0:
                 raise StatementTimeout(statement.name, deadline_s)
             with self._warehouse.open(statement, binds, schema=schema, deadline_s=left_s, tag=tag) as reading:
+                permit.when_lost(reading.cancel)
+                # The deadline counts from when the reading was made, and a process may have been paused before that.
+                if not permit.covers(time.monotonic() + left_s):
+                    raise StatementTimeout(statement.name, deadline_s)
                 yield reading
 
 

@@ -48,10 +48,11 @@ def lane(warehouse: DuckDBWarehouse, permits: LocalPermits) -> SlowLane:
 
 
 def test_a_statement_holds_one_permit_while_it_runs(lane: SlowLane, permits: LocalPermits) -> None:
+    # B2.10
     with lane.read(NUMBERS, {}, schema=SCHEMA, deadline_s=30, tag=TAG) as reading:
         next(iter(reading))
         held = permits.snapshot().holders
-    assert (held, permits.available_count) == (("lineage split_ancestors 1/1",), 1)
+    assert (held, permits.available_count) == (("lineage split_ancestors 1/1 for request-7",), 1)
 
 
 def test_the_permit_comes_back_when_the_statement_is_refused(lane: SlowLane, permits: LocalPermits) -> None:
@@ -76,11 +77,14 @@ class WatchedPermits:
         self.available_count = 1
 
     @contextmanager
-    def _permit(self) -> Iterator[None]:
-        yield
+    def _permit(self) -> Iterator[Permit]:
+        with LocalPermits(1).acquire(0, "watched") as permit:
+            yield permit
         self.running_at_release.append(self._warehouse.counts.running)
 
-    def acquire(self, timeout_s: float, who: str, withdrawn: threading.Event | None = None) -> Permit:
+    def acquire(
+        self, timeout_s: float, who: str, withdrawn: threading.Event | None = None, *, hold_s: float = 300.0
+    ) -> Permit:
         return cast(Permit, self._permit())
 
     def snapshot(self) -> PermitsSnapshot:
