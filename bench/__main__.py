@@ -11,7 +11,16 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import version
 
-from bench import cold_query, engine_memory, export_memory, frame_transfer, hold_views, long_query, window_replay
+from bench import (
+    cache_views,
+    cold_query,
+    engine_memory,
+    export_memory,
+    frame_transfer,
+    hold_views,
+    long_query,
+    window_replay,
+)
 from bench.measure import Comparison
 
 WORKLOADS: dict[str, Callable[[], tuple[list[Comparison], list[str]]]] = {
@@ -22,6 +31,7 @@ WORKLOADS: dict[str, Callable[[], tuple[list[Comparison], list[str]]]] = {
     "export-memory": export_memory.run,
     "window-replay": window_replay.run,
     "frame-transfer": frame_transfer.run,
+    "cache-views": cache_views.run,
 }
 _VERSIONS = ("duckdb", "pyarrow", "pandas", "grpcio", "redis")
 
