@@ -7,10 +7,10 @@ demo: .venv/ready ; $(bin)/sluice demo $(ARGS)
 test: .venv/ready ; $(bin)/python -m pytest $(ARGS)
 check: .venv/ready ; $(bin)/ruff format --check . && $(bin)/ruff check . && $(bin)/mypy libs services gateway tests bench protos/generate.py && $(bin)/buf lint && $(bin)/lint-imports --no-logo --cache-dir .import_linter_cache && $(bin)/python -m pytest -q tests/repo
 bench: .venv/ready ; $(bin)/python -m bench $(ARGS)
-soak: .venv/ready ; $(bin)/python -m pytest -m hypothesis --hypothesis-profile=soak --timeout=3600 $(ARGS)
+soak: .venv/ready ; $(bin)/python -m pytest -m hypothesis --hypothesis-profile=soak --timeout=3600 $(ARGS) && $(bin)/python -m pytest tests/soak --timeout=3600
 golden: .venv/ready ; $(bin)/python -m pytest -m golden --write-golden $(ARGS)
 proto: .venv/ready ; $(bin)/python protos/generate.py
-docs: .venv/ready ; $(bin)/python -m tests.repo.settings_page --write
+docs: .venv/ready ; $(bin)/python -m tests.repo.settings_page --write && $(bin)/python -m tests.repo.mutations_table --write
 lock: .venv/ready ; $(bin)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --all-extras pyproject.toml -o requirements.lock
 clean: ; rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist var
 

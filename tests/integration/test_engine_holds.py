@@ -91,6 +91,7 @@ def test_moving_the_start_earlier_reads_those_days_and_one_carry_in(rig: EngineR
 
 
 def test_the_same_query_again_reads_nothing_and_keeps_its_id(rig: EngineRig) -> None:
+    # B2.13
     first, again = rig.run(*YEAR), rig.run(*YEAR)
     assert (again.query_id, counts(again), again.receipt.warehouse_statement_count) == (first.query_id, (13, 13, 0), 0)
 

@@ -69,7 +69,7 @@ def failing_on(start: str) -> QueryFunction:
 
 
 def test_a_sequential_plan_stores_every_chunk(store: ChunkStore) -> None:
-    # B4.3
+    # B2.3, B4.3
     reads = Reads()
     assert execute_plan(FIVE, reads, query_hash=HASH, store=store, cache_prefix="hold") == HASH
     assert reads.chunks == FIVE
@@ -77,7 +77,7 @@ def test_a_sequential_plan_stores_every_chunk(store: ChunkStore) -> None:
 
 
 def test_a_parallel_plan_runs_in_a_pool_and_leaves_one_permit(store: ChunkStore) -> None:
-    # B4.4: three permits leave two for the plan; both are in use at once, or the barrier would break.
+    # B2.4, B4.4: three permits leave two for the plan; both are in use at once, or the barrier would break.
     together = threading.Barrier(2, timeout=10)
 
     def answer(chunk: Chunk) -> pa.Table:
@@ -107,7 +107,7 @@ def test_without_skipping_everything_is_read_again(store: ChunkStore) -> None:
 
 
 def test_an_oversized_chunk_is_discarded_and_failed(store: ChunkStore) -> None:
-    # B4.6
+    # B2.5, B4.6
     big = Reads(lambda chunk: pa.table({"n": list(range(1000))}))
     execute_plan(FIVE[:1], big, query_hash=HASH, store=store, options=PlanOptions(max_chunk_bytes=1000))
     progress = get_batch_progress("", HASH, store=store)
@@ -125,7 +125,7 @@ def test_the_row_limit_reaches_the_query_function_and_hitting_it_is_counted(stor
 
 
 def test_merging_equals_concatenating_in_chunk_order(store: ChunkStore) -> None:
-    # B4.8
+    # B2.7, B4.8
     execute_plan(FIVE, Reads(), parallel=3, query_hash=HASH, store=store, cache_prefix="hold")
     assert merge_chunks("hold", HASH, store=store).equals(pa.concat_tables([rows(chunk) for chunk in FIVE]))
 
@@ -135,17 +135,27 @@ def test_chunks_can_be_taken_one_by_one(store: ChunkStore) -> None:
     assert [table.num_rows for table in iterate_chunks("", HASH, store=store)] == [2] * 5
 
 
-def test_progress_is_written_after_each_chunk(store: ChunkStore) -> None:
-    # B4.9
-    seen: list[str] = []
+class WatchedStore(ChunkStore):
+    """A store that remembers how many chunks were complete at each writing of the progress."""
 
-    def answer(chunk: Chunk) -> pa.Table:
-        progress = get_batch_progress("", HASH, store=store)
-        seen.append(f"{progress['completed']}/{progress['total']} {progress['pct']}" if progress else "nothing")
-        return rows(chunk)
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(MemoryFrameCache(clock), MemoryState(clock), clock, SequentialIds())
+        self.completed: list[str] = []
 
-    execute_plan(FIVE[:4], Reads(answer), query_hash=HASH, store=store)
-    assert seen[0] == "0/4 0.0"
+    def write_progress(self, prefix: str, query_hash: str, fields: Mapping[str, str], ttl_s: float) -> None:
+        self.completed.append(fields["completed"])
+        super().write_progress(prefix, query_hash, fields, ttl_s)
+
+
+def test_progress_is_written_after_each_chunk(clock: FakeClock) -> None:
+    # B4.9: at the start, after each of the four, and when the plan has ended.
+    store = WatchedStore(clock)
+    execute_plan(FIVE[:4], Reads(), query_hash=HASH, store=store)
+    assert store.completed == ["0", "1", "2", "3", "4", "4"]
+
+
+def test_progress_has_every_field_when_the_plan_has_ended(store: ChunkStore) -> None:
+    execute_plan(FIVE[:4], Reads(), query_hash=HASH, store=store)
     assert get_batch_progress("", HASH, store=store) == {
         "total": "4",
         "completed": "4",
@@ -160,7 +170,7 @@ def test_progress_is_written_after_each_chunk(store: ChunkStore) -> None:
 
 
 def test_one_failing_chunk_leaves_the_others_and_a_partial_plan(store: ChunkStore) -> None:
-    # B4.10
+    # B2.9, B4.10
     execute_plan(FIVE, failing_on(FIVE[2]["chunk_start"]), query_hash=HASH, store=store)
     progress = get_batch_progress("", HASH, store=store)
     assert progress is not None

@@ -23,6 +23,7 @@ def test_ninety_days_make_three_chunks_of_a_31_day_grain() -> None:
 
 
 def test_thirty_one_days_make_one_chunk() -> None:
+    # B2.1, B4.1
     assert decompose_by_time_range("2025-01-01", "2025-01-31") == [
         {"chunk_start": "2025-01-01", "chunk_end": "2025-01-31"}
     ]
@@ -65,7 +66,7 @@ def test_a_range_that_makes_no_sense_is_refused(start: str, end: str, grain: int
 
 @pytest.mark.parametrize(("count", "sizes"), [(2500, [1000, 1000, 500]), (500, [500]), (0, []), (1000, [1000])])
 def test_ids_come_in_batches_of_a_thousand(count: int, sizes: list[int]) -> None:
-    # B4.2
+    # B2.2, B4.2
     assert [len(batch) for batch in decompose_by_ids([str(number) for number in range(count)])] == sizes
 
 

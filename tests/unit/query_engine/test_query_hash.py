@@ -14,6 +14,7 @@ LISTS = st.lists(st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3)
 
 
 def test_the_hash_is_sixteen_lower_case_hex_characters() -> None:
+    # B2.11
     assert re.fullmatch(r"[0-9a-f]{16}", compute_query_hash({"a": 1}))
 
 

@@ -137,6 +137,7 @@ def test_the_carry_in_holds_what_was_not_released_before_the_start(dataset: Data
 
 
 def test_the_row_limit_cuts(dataset: Dataset, warehouse: Warehouse) -> None:
+    # B2.6, B4.7
     assert len(part_rows(dataset, warehouse, "slice", row_limit=1)) == 1
 
 
