@@ -85,6 +85,7 @@ class GatedReading:
     def __init__(self, stage: Stage, rows: pa.Table, begun: Started, flight: Flight | None) -> None:
         self.schema = rows.schema
         self.row_count = 0
+        self.end_confirmed = True
         self.begun = begun
         self.flight = flight
         self._rows = rows
@@ -171,6 +172,11 @@ class ListWarehouse:
         begun = Started(self._stage.leading.client_id, statement.name, start, until)
         table = pa.Table.from_pylist(rows, schema=schema)
         return GatedReading(self._stage, table, begun, self._stage.leading.flight)
+
+    def open_pooled(
+        self, statement: Statement, binds: Mapping[str, Bind], *, schema: pa.Schema, deadline_s: float, tag: Tag
+    ) -> GatedReading:
+        return self.open(statement, binds, schema=schema, deadline_s=deadline_s, tag=tag)
 
     def plant_time(self) -> datetime:
         return self._clock.now().replace(tzinfo=None)

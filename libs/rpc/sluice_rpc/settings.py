@@ -13,19 +13,10 @@ class SettingsError(Exception):
     """The environment does not make valid settings; the message names each variable and the fix."""
 
 
-class ProcessSettings(BaseSettings):
-    """What every process reads at start, and nowhere else."""
+class EnvironmentSettings(BaseSettings):
+    """Settings with one prefix in the environment; a name with the prefix that is no setting is refused."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-    listen: str = "127.0.0.1:0"
-    """Address of the server, `host:port`; port 0 takes a free one."""
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least severe line that is written."""
-    log_style: Literal["auto", "json", "console"] = "auto"
-    """Form of log lines; auto is console on a terminal and JSON elsewhere."""
-    stop_grace_s: float = Field(default=5.0, ge=0)
-    """How long in-flight calls may finish after SIGTERM, in seconds."""
 
     @classmethod
     def load(cls) -> Self:
@@ -70,6 +61,19 @@ class ProcessSettings(BaseSettings):
         prefix = str(cls.model_config.get("env_prefix", "")).upper()
         known = {name for names in cls.variable_names().values() for name in names}
         return {name for name in os.environ if name.upper().startswith(prefix) and name not in known}
+
+
+class ProcessSettings(EnvironmentSettings):
+    """What every process reads at start, and nowhere else."""
+
+    listen: str = "127.0.0.1:0"
+    """Address of the server, `host:port`; port 0 takes a free one."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe line that is written."""
+    log_style: Literal["auto", "json", "console"] = "auto"
+    """Form of log lines; auto is console on a terminal and JSON elsewhere."""
+    stop_grace_s: float = Field(default=5.0, ge=0)
+    """How long in-flight calls may finish after SIGTERM, in seconds."""
 
 
 class RpcServerSettings(ProcessSettings):

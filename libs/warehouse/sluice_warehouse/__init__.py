@@ -60,6 +60,14 @@ class Reading(Protocol):
         """Rows handed out so far."""
         ...
 
+    @property
+    def end_confirmed(self) -> bool:
+        """Whether nothing of the statement runs in the warehouse any more, once the reading has been left.
+
+        False where the connection was lost or cut while the statement ran: it may run on until its deadline.
+        """
+        ...
+
     def cancel(self) -> None:
         """Ask the warehouse to end the statement; from any thread, at any time, as often as one likes."""
         ...
@@ -100,6 +108,17 @@ class Warehouse(Protocol):
         """
         ...
 
+    def open_pooled(
+        self, statement: Statement, binds: Mapping[str, Bind], *, schema: pa.Schema, deadline_s: float, tag: Tag
+    ) -> Reading:
+        """Do as `open`, for a short look-up: on a connection that is shared with others, one after the other.
+
+        Raises:
+            PoolExhausted: no connection came free in time.
+            Everything that `open` raises.
+        """
+        ...
+
     def plant_time(self) -> datetime:
         """Return what the plant's clock shows, plant-local, without a zone.
 
@@ -132,23 +151,33 @@ def open_warehouse(
     """Return the warehouse that a URL names; nothing is connected before the first statement.
 
     Args:
-        url: `duckdb:///absolute/path.duckdb`, the embedded twin.
+        url: `oracle://user@host:port/service`, with the rest in SLUICE_WAREHOUSE_*, see `oracle_settings`; or
+            `duckdb:///absolute/path.duckdb`, the embedded twin.
         statement_log: JSON lines of every statement that really ran; only the twin keeps one.
         fault_path: faults on cue, see `sluice_warehouse.faults`; only the twin has them.
         memory_limit_bytes: of the embedded engine.
         thread_count: of the embedded engine.
 
     Raises:
-        ValueError: the URL has another scheme or no absolute path.
+        ValueError: the URL has another scheme, or lacks a piece.
+        SettingsError: of an Oracle warehouse.
     """
     # Each implementation brings its driver; a process pays only for the one it uses.
+    parts = urlsplit(url)
+    if parts.scheme == "oracle":
+        from sluice_warehouse.oracle import open_oracle
+        from sluice_warehouse.oracle_settings import OracleSettings
+
+        return open_oracle(url, OracleSettings.load())
     from sluice_warehouse.duckdb import DuckDBWarehouse
 
-    parts = urlsplit(url)
     # SQLAlchemy's four slashes before an absolute path mean the same as three.
     path = Path("/" + unquote(parts.path).lstrip("/"))
     if parts.scheme != "duckdb" or parts.netloc or not parts.path.startswith("/") or not path.name:
-        raise ValueError(f"{url!r} is no warehouse URL; expected duckdb:///absolute/path.duckdb")
+        # Not repeated: whoever mistypes the scheme may have put a password behind it.
+        raise ValueError(
+            "this is no warehouse URL; expected oracle://user@host:port/service or duckdb:///absolute/path.duckdb"
+        )
     return DuckDBWarehouse(
         path,
         statement_log=statement_log,

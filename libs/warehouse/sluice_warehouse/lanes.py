@@ -124,7 +124,7 @@ class PoolLane:
             raise PoolExhausted(self._size, self._wait_s)
         try:
             limit_s = min(deadline_s, POOL_DEADLINE_S)
-            with self._warehouse.open(statement, binds, schema=schema, deadline_s=limit_s, tag=tag) as reading:
+            with self._warehouse.open_pooled(statement, binds, schema=schema, deadline_s=limit_s, tag=tag) as reading:
                 yield reading
         finally:
             self._free.release()

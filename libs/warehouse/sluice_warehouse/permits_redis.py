@@ -108,6 +108,10 @@ class RedisLedger:
             raise LedgerAway(type(error).__name__) from error
         return _page({name.decode(): json.loads(value) for name, value in stored.items()})
 
+    def empty(self) -> None:
+        """Forget everything; what follows is a grace."""
+        self._redis.delete(self._key)
+
     def close(self) -> None:
         self._redis.close()
 

@@ -10,7 +10,8 @@ import pytest
 from sluice_query_engine.cache_memory import MemoryFrameCache
 from sluice_query_engine.dataset import Part
 from sluice_query_engine.errors import ChunkTooLarge
-from sluice_query_engine.execution.chunk import ChunkJob, ChunkLimits, ChunkReader, StoredChunk, instant_of
+from sluice_query_engine.execution.chunk import ChunkJob, ChunkLimits, ChunkReader, StoredChunk
+from sluice_query_engine.execution.small_frames import instant_of
 from sluice_query_engine.execution.scope import CancelScope
 from sluice_query_engine.planning.freshness import FreshnessRule
 from sluice_query_engine.plant_clock import PlantClock
@@ -43,6 +44,7 @@ class FakeReading:
         self._script = iter(script)
         self.cancelled = False
         self.row_count = 0
+        self.end_confirmed = True
         self.schema = SCHEMA
 
     def cancel(self) -> None:
@@ -80,6 +82,11 @@ class FakeWarehouse:
         self.binds.append(binds)
         self.readings.append(FakeReading(self._scripts.pop(0)))
         return self.readings[-1]
+
+    def open_pooled(
+        self, statement: Statement, binds: Mapping[str, Bind], *, schema: pa.Schema, deadline_s: float, tag: Tag
+    ) -> FakeReading:
+        return self.open(statement, binds, schema=schema, deadline_s=deadline_s, tag=tag)
 
     def plant_time(self) -> datetime:
         return PLANT_NOW

@@ -1,0 +1,150 @@
+"""The pool of connections for short look-ups, made at the first of them; a pool that hangs is cut off and replaced."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from typing import Final
+
+import oracledb
+import structlog
+
+from sluice_warehouse.errors import PoolExhausted, WarehouseUnavailable
+from sluice_warehouse.oracle_address import OracleAddress
+from sluice_warehouse.oracle_errors import DRIVER_FAULTS, meaning_of, translated
+from sluice_warehouse.oracle_session import OracleSession, bound, connect_params, prepare
+from sluice_warehouse.oracle_settings import OracleSettings
+from sluice_warehouse.oracle_sockets import Line, adopt, disown, shut, socket_of
+
+log = structlog.get_logger()
+
+_PART: Final = "logon"
+
+
+class SessionPool:
+    """Sessions for short look-ups.
+
+    Args:
+        address: where.
+        settings: bounds of the pool and of its waits.
+    """
+
+    def __init__(self, address: OracleAddress, settings: OracleSettings) -> None:
+        self._address = address
+        self._settings = settings
+        # Protects what follows; held while a pool is made, which connects nothing.
+        self._lock = threading.Lock()
+        self._pool: oracledb.ConnectionPool | None = None
+        self._line = Line()
+        self._closed = False
+
+    @property
+    def live(self) -> oracledb.ConnectionPool:
+        """The driver's pool, made now if there is none.
+
+        Raises:
+            WarehouseUnavailable: closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise WarehouseUnavailable
+            if self._pool is None:
+                self._pool, self._line = self._made()
+            return self._pool
+
+    def acquire(self) -> OracleSession:
+        """Return a session, waiting no longer than the pool may.
+
+        Raises:
+            PoolExhausted: all are in use.
+            WarehouseUnavailable, WarehouseError: no session is to be had.
+        """
+        pool = self.live
+        started = time.monotonic()
+        try:
+            connection = pool.acquire()
+        except DRIVER_FAULTS as error:
+            if meaning_of(error) != "pool":
+                raise translated(error, _PART, self._settings.pool_wait_ms / 1000) from error
+            if pool.busy >= pool.max:
+                raise PoolExhausted(pool.max, round(time.monotonic() - started, 3)) from error
+            # Connections were left to make, and none came: the pool's one thread waits for a server that is silent,
+            # and would do so for ever.
+            log.warning("pool does not connect", waited_s=round(time.monotonic() - started, 3))
+            self._replace(pool)
+            raise WarehouseUnavailable from error
+        return OracleSession(
+            connection,
+            give_back=pool.release,
+            drop=lambda used: _drop(pool, used),
+            grace_s=self._settings.cancel_grace_s,
+        )
+
+    def close(self) -> None:
+        """Close all sessions, politely as long as the grace lasts."""
+        with self._lock:
+            self._closed = True
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            _close(pool, self._line, self._settings.cancel_grace_s)
+
+    def _made(self) -> tuple[oracledb.ConnectionPool, Line]:
+        settings = self._settings
+        line = Line()
+        before = set(threading.enumerate())
+        try:
+            pool = oracledb.create_pool(
+                **connect_params(self._address, settings),
+                min=settings.pool_min,
+                max=settings.pool_max,
+                increment=settings.pool_increment,
+                getmode=oracledb.POOL_GETMODE_TIMEDWAIT,
+                wait_timeout=settings.pool_wait_ms,
+                timeout=settings.pool_idle_s,
+                max_lifetime_session=settings.pool_max_lifetime_s,
+                ping_interval=settings.pool_ping_interval_s,
+                ping_timeout=settings.pool_ping_timeout_ms,
+                session_callback=self._prepared,
+            )
+        except DRIVER_FAULTS as error:
+            raise translated(error, _PART, settings.logon_timeout_s) from error
+        adopt(line, set(threading.enumerate()) - before)
+        return pool, line
+
+    def _prepared(self, connection: oracledb.Connection, _tag: str) -> None:
+        prepare(connection, self._settings.call_timeout_ms)
+
+    def _replace(self, hanging: oracledb.ConnectionPool) -> None:
+        with self._lock:
+            if self._pool is not hanging:
+                return
+            line, self._pool = self._line, None
+        # Nothing of it answers, so nothing is asked politely.
+        line.cut()
+        threading.Thread(target=_close, args=(hanging, line, 0.0), name="oracle-pool-close", daemon=True).start()
+
+
+def _close(pool: oracledb.ConnectionPool, line: Line, grace_s: float) -> None:
+    """Close a pool; where it does not let itself be closed within the grace, its sockets are cut."""
+
+    def close() -> None:
+        with suppress(*DRIVER_FAULTS):
+            pool.close(force=True)
+
+    closing = threading.Thread(target=close, name="oracle-pool-close", daemon=True)
+    closing.start()
+    closing.join(grace_s)
+    if closing.is_alive():
+        line.cut()
+        closing.join(1.0)
+    disown(line)
+
+
+def _drop(pool: oracledb.ConnectionPool, connection: oracledb.Connection) -> None:
+    # The pool's one thread would wait for the answer to a logoff, and nobody would get a new connection meanwhile.
+    bound(connection, 1)
+    made = socket_of(connection)
+    if made is not None:
+        shut(made)
+    pool.drop(connection)

@@ -1,0 +1,192 @@
+"""One connection to Oracle: opened within a deadline, named for the DBA, and ended so that nothing is left behind."""
+
+from __future__ import annotations
+
+import operator
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import takewhile
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Final
+
+import oracledb
+import structlog
+
+from sluice_warehouse import Tag
+from sluice_warehouse.errors import WarehouseUnavailable
+from sluice_warehouse.oracle_address import OracleAddress
+from sluice_warehouse.oracle_errors import DRIVER_FAULTS, translated
+from sluice_warehouse.oracle_settings import OracleSettings
+from sluice_warehouse.oracle_sockets import Line, noting, shut, socket_of
+from sluice_warehouse.statements import load
+
+log = structlog.get_logger()
+
+_TAG_BYTES: Final = 64
+"""Oracle keeps this much of module, action and client identifier."""
+_SESSION_STATE: Final = load(Path(__file__).parent / "sql" / "session_state.sql").text
+
+
+class OracleSession:
+    """A connection that one statement at a time uses.
+
+    Args:
+        connection: open.
+        give_back: takes a connection that may be used again.
+        drop: takes one that must not be.
+        grace_s: how long ending it politely may take.
+    """
+
+    def __init__(
+        self,
+        connection: oracledb.Connection,
+        *,
+        give_back: Callable[[oracledb.Connection], None],
+        drop: Callable[[oracledb.Connection], None],
+        grace_s: float,
+    ) -> None:
+        self.connection = connection
+        self._give_back = give_back
+        self._drop = drop
+        self._grace_s = grace_s
+        self._calling = False
+
+    def name(self, tag: Tag) -> None:
+        """Show the DBA who runs what for whom; it travels with the next call."""
+        self.connection.module = _cut_to(tag.module, _TAG_BYTES)
+        self.connection.action = _cut_to(tag.action, _TAG_BYTES)
+        self.connection.client_identifier = _cut_to(tag.client_id, _TAG_BYTES)
+
+    @contextmanager
+    def call(self, timeout_ms: int) -> Iterator[oracledb.Connection]:
+        """Let the block make calls that wait at most so long for each answer, and that `cancel` reaches."""
+        bound(self.connection, timeout_ms)
+        self._calling = True
+        try:
+            yield self.connection
+        finally:
+            self._calling = False
+
+    def cancel(self) -> None:
+        """Ask the server to end the call that is being made, from another thread; harmless when there is none."""
+        if self._calling:
+            break_call(self.connection)
+
+    def cut(self) -> None:
+        """End the connection under whoever waits for it, without asking the server."""
+        made = socket_of(self.connection)
+        if made is not None:
+            shut(made)
+
+    def end(self, *, reusable: bool) -> None:
+        """Give the connection back, or end it; returns within the grace whatever the server does."""
+        healthy = self.connection.is_healthy()
+        if healthy:
+            bound(self.connection, int(self._grace_s * 1000))
+        with suppress(*DRIVER_FAULTS):
+            (self._give_back if reusable and healthy else self._drop)(self.connection)
+
+
+def bound(connection: oracledb.Connection, timeout_ms: int) -> None:
+    """Bound each later round trip; left alone where the driver has given the connection up.
+
+    Setting `call_timeout` then ends the process (python-oracledb 26.1: a call through a transport that is gone).
+    """
+    if connection.is_healthy():
+        connection.call_timeout = max(1, timeout_ms)
+
+
+def break_call(connection: oracledb.Connection) -> None:
+    """Send a break, unless the driver has given the connection up.
+
+    Breaking then ends the process (as in `bound`), and the thread that makes the call may give it up at any time. The
+    two steps therefore run inside one C loop, between which the interpreter never switches threads; the driver's
+    public `is_healthy` and `cancel` are Python functions, between which it may.
+    """
+    driver = connection._impl
+    if driver is not None:
+        with suppress(*DRIVER_FAULTS):
+            deque(takewhile(operator.call, (driver.get_is_healthy, driver.cancel)), maxlen=0)
+
+
+def connect_params(address: OracleAddress, settings: OracleSettings) -> dict[str, object]:
+    """Return the driver's arguments that connections and pools share, the password among them."""
+    return {
+        "user": address.user,
+        "password": settings.secret(),
+        "host": address.host,
+        "port": address.port,
+        "service_name": address.service,
+        "tcp_connect_timeout": settings.connect_timeout_s,
+        "retry_count": settings.connect_retry_count,
+        "retry_delay": settings.connect_retry_delay_s,
+        "expire_time": settings.keepalive_min,
+        "sdu": settings.sdu_bytes,
+        # The driver keeps what it knows of the columns of a statement with its text. After DDL that is wrong, and the
+        # rows of the same text are read as what they were.
+        "stmtcachesize": 0,
+    }
+
+
+def open_session(address: OracleAddress, settings: OracleSettings, *, deadline_s: float) -> OracleSession:
+    """Return a connection of its own, outside any pool.
+
+    Raises:
+        WarehouseUnavailable: no session within the deadline or the time for a logon.
+        WarehouseError: the logon was refused.
+    """
+    started = time.monotonic()
+    limit_s = min(deadline_s, settings.logon_timeout_s)
+    connection = _connected(address, settings, limit_s)
+    left_ms = int(1000 * (limit_s - (time.monotonic() - started)))
+    session = OracleSession(connection, give_back=_close, drop=_close, grace_s=settings.cancel_grace_s)
+    try:
+        prepare(connection, left_ms)
+    except DRIVER_FAULTS as error:
+        session.end(reusable=False)
+        raise translated(error, "logon", limit_s) from error
+    return session
+
+
+def prepare(connection: oracledb.Connection, timeout_ms: int) -> None:
+    """Give a new session its state, see session_state.sql."""
+    bound(connection, timeout_ms)
+    with connection.cursor() as cursor:
+        cursor.execute(_SESSION_STATE)
+
+
+def _connected(address: OracleAddress, settings: OracleSettings, limit_s: float) -> oracledb.Connection:
+    """Connect in a thread of its own, since the driver bounds only the first of several waits."""
+    line = Line()
+    answers: SimpleQueue[oracledb.Connection | BaseException] = SimpleQueue()
+
+    def connect() -> None:
+        try:
+            with noting(line):
+                answers.put(oracledb.connect(**connect_params(address, settings)))
+        except DRIVER_FAULTS as error:
+            answers.put(error)
+
+    threading.Thread(target=connect, name="oracle-connect", daemon=True).start()
+    try:
+        answer = answers.get(timeout=max(0.0, limit_s))
+    except Empty:
+        # The thread wakes up with an error of its own and ends; what it makes in spite of that is cut as well.
+        line.cut()
+        log.warning("warehouse does not answer a logon", waited_s=round(limit_s, 3))
+        raise WarehouseUnavailable from None
+    if isinstance(answer, BaseException):
+        raise translated(answer, "logon", limit_s) from answer
+    return answer
+
+
+def _close(connection: oracledb.Connection) -> None:
+    connection.close()
+
+
+def _cut_to(text: str, byte_count: int) -> str:
+    return text.encode()[:byte_count].decode(errors="ignore")
