@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from pyarrow import fs
 from sluice_cache.frames import Frame, TierKind
 from sluice_cache.tiers import CopyBroken, Tier
 from sluice_cache.tiers.memory import MemoryTier
 from sluice_cache.tiers.redis import RedisLink, RedisTier
 from sluice_cache.tiers.spool import SpoolTier
+from sluice_cache.tiers.spool_folder import SpoolFolder
 from sluice_rpc.ports import SystemClock
 
 TABLE = pa.table(
@@ -25,15 +27,22 @@ TABLE = pa.table(
 )
 
 
-@pytest.fixture(params=["memory", "redis", "spool"])
+@pytest.fixture(params=["memory", "redis", "spool on this disk", "spool below a folder", "spool in an object store"])
 def tier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Tier]:
     with ExitStack() as closing:
         built: dict[str, Callable[[], Tier]] = {
             "memory": lambda: MemoryTier(tmp_path, 1 << 30),
             "redis": lambda: _redis_tier(request.getfixturevalue("redis_url"), closing),
-            "spool": lambda: SpoolTier(tmp_path, 1 << 30),
+            "spool on this disk": lambda: SpoolTier(SpoolFolder.on_disk(tmp_path), 1 << 30),
+            "spool below a folder": lambda: SpoolTier(SpoolFolder(_below(tmp_path)), 1 << 30),
+            # Keeps nothing on a disk and knows no folders of this machine, as an object store.
+            "spool in an object store": lambda: SpoolTier(SpoolFolder(fs._MockFileSystem(), "bucket/frames"), 1 << 30),
         }
         yield built[request.param]()
+
+
+def _below(folder: Path) -> fs.FileSystem:
+    return fs.SubTreeFileSystem(str(folder), fs.LocalFileSystem())
 
 
 def _redis_tier(url: str, closing: ExitStack) -> Tier:

@@ -25,16 +25,19 @@ from sluice_cache.sql.database import Database
 from sluice_cache.sql.native import NativeTables
 from sluice_cache.sql.runner import Runner
 from sluice_cache.sweep import Pace, Sweeper
+from sluice_cache.sweep_lease import FileLease, RedisLease
 from sluice_cache.tiers import Counted, SwitchedOff
+from sluice_cache.tiers.landing import StoreLimits
 from sluice_cache.tiers.memory import MemoryTier
-from sluice_cache.tiers.read_through import FrameStore, StoreLimits
+from sluice_cache.tiers.read_through import FrameStore
 from sluice_cache.tiers.redis import RedisLink, RedisTier
 from sluice_cache.tiers.spool import SpoolTier
+from sluice_cache.tiers.spool_folder import SpoolFolder
 
 PROCESS = "cache"
 
 
-_FOLDERS = ("frames", "manifests", "hot", "spool", "tmp")
+_FOLDERS = ("frames", "manifests", "hot", "tmp")
 
 
 @dataclass(frozen=True)
@@ -57,25 +60,27 @@ def build(settings: Settings, clock: Clock | None = None, memory: Memory | None 
     """
     clock = clock or SystemClock()
     with ExitStack() as closing:
-        folders = _folders(settings.data_dir, closing)
+        folders = _folders(settings, closing)
         link = RedisLink(settings.redis_url, settings.redis_prefix, clock) if settings.redis_url else None
         if link is not None:
             closing.callback(link.close)
         index: SharedIndex = RedisIndex(link, clock) if link is not None else NoIndex()
         shared = RedisTier(link) if link is not None else None
         database = _database(settings, folders, closing)
-        catalogue = Catalogue(folders["frames"], index, clock)
-        hot = MemoryTier(folders["hot"], settings.memory_max_bytes - settings.native_max_bytes)
-        spool = SpoolTier(folders["spool"], settings.spool_max_bytes)
+        native = NativeTables(database, _behind("native", closing), settings.native_max_bytes)
+        hot = MemoryTier(folders["hot"], settings.memory_max_bytes, lambda: native.bytes)
+        spool = SpoolTier(_spool_folder(settings, folders), settings.spool_max_bytes)
+        catalogue = Catalogue(folders["frames"], index, clock, spool)
         behind = _behind("share", closing)
         store = FrameStore(catalogue, hot, spool, shared, behind=behind, clock=clock, limits=_store_limits(settings))
-        native = NativeTables(database, _behind("native", closing), settings.native_max_bytes)
         store.on_drop(native.drop)
         manifests = Manifests(folders["manifests"], catalogue, index, database.parse, clock)
         store.load()
         manifests.load()
         pace = Pace(settings.sweep_interval_s, settings.orphan_grace_s)
-        sweeper = Sweeper(store, manifests, index, settings.data_dir, clock=clock, pace=pace)
+        lease = RedisLease(link, spool.folder.identity()) if link is not None else FileLease(folders["spool"])
+        sweeper = Sweeper(store, manifests, index, folders["hot"], lease, pace=pace)
+        store.on_full(sweeper.wake)
         sweeper.start()
         closing.callback(sweeper.stop)
         tiers: list[Counted] = [hot, shared or SwitchedOff(TierKind.REDIS, "no Redis is configured"), spool]
@@ -93,16 +98,30 @@ def _store_limits(settings: Settings) -> StoreLimits:
         spill_row_count=settings.spill_row_count,
         spill_bytes=settings.spill_bytes,
         shared_max_bytes=settings.redis_max_frame_bytes,
+        hot_max_bytes=settings.memory_max_bytes // 2,
         default_keep_s=settings.default_keep_s,
     )
 
 
-def _folders(root: Path, closing: ExitStack) -> dict[str, Path]:
-    folders = {name: root / name for name in _FOLDERS}
+def _folders(settings: Settings, closing: ExitStack) -> dict[str, Path]:
+    """Return the folders of the process, there and cleared of what it was writing when it died."""
+    root = settings.data_dir
+    folders = {name: root / name for name in _FOLDERS} | {"spool": settings.spool_dir or root / "spool"}
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
     closing.enter_context(files.owned(root))
+    for path in root.rglob(f"*{files.TEMP_SUFFIX}"):
+        # The folder is ours alone and nothing is being written yet.
+        path.unlink(missing_ok=True)
     return folders
+
+
+def _spool_folder(settings: Settings, folders: dict[str, Path]) -> SpoolFolder:
+    if settings.spool_dir is None:
+        return SpoolFolder.on_disk(folders["spool"])
+    folder = SpoolFolder.on_disk(folders["spool"], files.identity(settings.data_dir))
+    folder.clear_own()
+    return folder
 
 
 def _database(settings: Settings, folders: dict[str, Path], closing: ExitStack) -> Database:

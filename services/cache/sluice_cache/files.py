@@ -5,8 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 TEMP_SUFFIX = ".part"
@@ -18,25 +19,42 @@ class FolderTaken(Exception):
     """Another process works in the data folder."""
 
 
+def is_name(name: str) -> bool:
+    """Return whether a text is a plain file name of ours."""
+    return _NAME.fullmatch(name) is not None
+
+
+def check_name(name: str) -> str:
+    """Return the name.
+
+    Raises:
+        ValueError: the name is not plain, so that its path could lie elsewhere.
+    """
+    if not is_name(name):
+        raise ValueError(f"{name!r} is no plain file name")
+    return name
+
+
 def inside(folder: Path, name: str) -> Path:
     """Return the path of a plain file name in a folder.
 
     Raises:
         ValueError: the name is not plain, so that the path could lie elsewhere.
     """
-    if _NAME.fullmatch(name) is None:
-        raise ValueError(f"{name!r} is no plain file name")
-    return folder / name
+    return folder / check_name(name)
 
 
-def publish(temporary: Path, final: Path, *, durable: bool = True) -> None:
+def publish(temporary: Path, final: Path, *, durable: bool = True, stamp_ns: int | None = None) -> None:
     """Give a complete file its name; readers see all of it or nothing.
 
     Args:
         temporary: the complete file, in the same folder.
         final: its name from now on; what stood there is replaced.
         durable: whether it must outlive a power cut.
+        stamp_ns: the time of change that it carries from now on, in nanoseconds since 1970; None leaves it.
     """
+    if stamp_ns is not None:
+        os.utime(temporary, ns=(stamp_ns, stamp_ns))
     if durable:
         sync(temporary)
     temporary.replace(final)
@@ -47,8 +65,13 @@ def publish(temporary: Path, final: Path, *, durable: bool = True) -> None:
 def write_whole(path: Path, content: bytes, *, durable: bool = False) -> None:
     """Write a small file so that readers see the old or the new content."""
     temporary = path.with_name(path.name + TEMP_SUFFIX)
-    temporary.write_bytes(content)
-    publish(temporary, path, durable=durable)
+    try:
+        temporary.write_bytes(content)
+        publish(temporary, path, durable=durable)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 def sync(path: Path) -> None:
@@ -58,6 +81,14 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def identity(folder: Path) -> str:
+    """Return what names the owner of a folder from its first start on, in 8 characters."""
+    path = folder / ".identity"
+    if not path.exists():
+        write_whole(path, secrets.token_hex(4).encode(), durable=True)
+    return path.read_text(encoding="ascii")
 
 
 @contextmanager

@@ -21,12 +21,20 @@ _ID = re.compile(r"[a-z0-9][a-z0-9._-]{3,127}")
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
+_FILE = re.compile(r"[a-z0-9][A-Za-z0-9._-]{0,250}")
+_KEYS = re.compile(r"[a-z0-9][A-Za-z0-9._:-]{0,250}:[1-9][0-9]{0,6}")
+
+
 class TierKind(IntEnum):
     """The tiers, fastest first; numbers as in sluice.table.v1.Tier."""
 
     MEMORY = 1
     REDIS = 2
     SPOOL = 3
+
+
+_COPY = {TierKind.MEMORY: _FILE, TierKind.REDIS: _KEYS, TierKind.SPOOL: _FILE}
+"""What the tiers' own names look like: whoever wrote a pointer, it never leads out of its folder or key space."""
 
 
 @dataclass(frozen=True)
@@ -135,4 +143,6 @@ def from_json(text: str | bytes) -> Frame:
         raise ValueError(f"no frame: {error!r}") from error
     if _ID.fullmatch(frame.frame_id) is None or frame.keep_until_time.tzinfo is None:
         raise ValueError("no frame: id or time does not fit")
+    if not all(_COPY[kind].fullmatch(token) for kind, token in frame.copies.items()):
+        raise ValueError("no frame: a copy has a name that no tier gives")
     return frame

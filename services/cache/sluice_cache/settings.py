@@ -21,6 +21,8 @@ class Settings(RpcServerSettings):
     """Address of the gRPC server, `host:port`."""
     data_dir: Path = Path("var/cache")
     """Folder of hot frames, spool, sidecars and DuckDB's temporary files. One process at a time."""
+    spool_dir: Path | None = None
+    """Folder of the spool, if not `spool` in `data_dir`; cache processes that share a Redis may share it."""
     redis_url: str = ""
     """Redis of the second tier, `redis://host:port/db`; empty switches the tier off."""
     redis_prefix: str = ""

@@ -13,6 +13,7 @@ from sluice_cache.files import FolderTaken
 from sluice_cache.frames import Frame
 from sluice_cache.index import IndexUnavailable, NoIndex
 from sluice_cache.sweep import Pace, Sweeper, Swept
+from sluice_cache.sweep_lease import FileLease
 from sluice_rpc.ports import FakeClock
 
 from tests.unit.cache.driver import Cache, running
@@ -73,14 +74,14 @@ def test_a_live_file_is_never_an_orphan(cache: Cache, tmp_path: Path) -> None:
     assert cache.get("frame-1").equals(ROWS)
 
 
-def test_orphans_stay_when_the_index_does_not_answer_in_full(cache: Cache, clock: FakeClock, tmp_path: Path) -> None:
+def test_orphans_stay_when_the_index_does_not_answer_in_full(cache: Cache, tmp_path: Path) -> None:
     spool = tmp_path / "cache" / "spool"
     old = orphan(spool, "frame-9.1.00000000.parquet", OLD_S)
     process = cache.process
     assert process is not None
-    root = tmp_path / "cache"
-    sweeper = Sweeper(process.store, process.manifests, UnwillingIndex(), root, clock=clock, pace=Pace(60.0, 600.0))
-    assert sweeper.sweep() == Swept(0, 0, 0, complete=False)
+    hot = tmp_path / "cache" / "hot"
+    sweeper = Sweeper(process.store, process.manifests, UnwillingIndex(), hot, FileLease(spool), pace=Pace(60.0, 600.0))
+    assert sweeper.sweep() == Swept(complete=False)
     assert old.exists()
 
 

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
+import structlog
 from sluice_rpc import arrow
 
-from sluice_cache import codec, files
+from sluice_cache import codec, files, seals
 from sluice_cache.frames import Frame, TierKind
-from sluice_cache.tiers import CopyBroken, TierCounts
+from sluice_cache.seals import Seal
+from sluice_cache.tiers import CopyBroken, TierAway, TierCounts
+
+log = structlog.get_logger()
 
 SUFFIX = ".arrows"
 
@@ -46,13 +52,15 @@ class MemoryTier:
     Args:
         folder: theirs alone.
         max_bytes: what `overflow` measures against.
+        beside_bytes: asked what else lives on the same budget: DuckDB's own tables.
     """
 
     kind = TierKind.MEMORY
 
-    def __init__(self, folder: Path, max_bytes: int) -> None:
+    def __init__(self, folder: Path, max_bytes: int, beside_bytes: Callable[[], int] = lambda: 0) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
+        self._beside_bytes = beside_bytes
         # Guards the maps below; mapping a file happens outside it.
         self._lock = threading.Lock()
         self._sizes: OrderedDict[str, int] = OrderedDict()
@@ -68,14 +76,11 @@ class MemoryTier:
         return set(there)
 
     def create(self, frame_id: str, version: int, schema: pa.Schema) -> HotWriter:
-        token = f"{frame_id}.{version}.{secrets.token_hex(4)}{SUFFIX}"
-        return HotWriter(files.inside(self._folder, token), schema, self._added)
+        return HotWriter(self._folder, f"{frame_id}.{version}", schema, self._added)
 
     def open(self, frame: Frame) -> MappedCopy | None:
         token = frame.copies.get(self.kind)
-        copy = self._take(token) if token is not None else None
-        if copy is None and token is not None:
-            copy = self._map(token, frame)
+        copy = self._checked(token, frame) if token is not None else None
         with self._lock:
             self._counts = self._counts.after_read(hit=copy is not None)
         return copy
@@ -84,12 +89,26 @@ class MemoryTier:
         with self._lock:
             self._sizes.pop(token, None)
             self._mapped.pop(token, None)
-        files.inside(self._folder, token).unlink(missing_ok=True)
+        try:
+            files.inside(self._folder, token).unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("hot file not removed", file=token, reason=str(error))
+
+    def holds(self, token: str) -> bool:
+        """Return whether this process wrote or took in the file and has not deleted it."""
+        with self._lock:
+            return token in self._sizes
+
+    def unmap(self) -> None:
+        """Let go of every mapping; the files stay, and the next read maps again what it needs."""
+        with self._lock:
+            self._mapped.clear()
 
     def overflow(self) -> list[str]:
         """Return the copies to give up, least recently used first, so that the rest fits the budget."""
+        beside = self._beside_bytes()
         with self._lock:
-            excess = sum(self._sizes.values()) - self._max_bytes
+            excess = beside + sum(self._sizes.values()) - self._max_bytes
             chosen = []
             for token, size in self._sizes.items():
                 if excess <= 0:
@@ -107,20 +126,28 @@ class MemoryTier:
         with self._lock:
             return replace(self._counts, frame_count=len(self._sizes), bytes=sum(self._sizes.values()))
 
+    def _checked(self, token: str, frame: Frame) -> MappedCopy | None:
+        try:
+            path = files.inside(self._folder, token)
+            # Also before every use of a mapping: pages beyond the end of a file that was cut would end the process.
+            if not seals.intact(path):
+                raise CopyBroken(f"{token}: not the bytes that were written")
+            return self._take(token) or self._map(path, token, frame)
+        except FileNotFoundError:
+            return None
+        except (pa.ArrowException, ValueError) as error:
+            raise CopyBroken(f"{token}: {error}") from error
+        except OSError as error:
+            raise TierAway(f"{token}: {error}") from error
+
     def _take(self, token: str) -> MappedCopy | None:
         with self._lock:
             if token in self._sizes:
                 self._sizes.move_to_end(token)
             return self._mapped.get(token)
 
-    def _map(self, token: str, frame: Frame) -> MappedCopy | None:
-        path = files.inside(self._folder, token)
-        try:
-            table, content = codec.map_stream(path)
-        except FileNotFoundError:
-            return None
-        except (pa.ArrowException, OSError) as error:
-            raise CopyBroken(f"{token}: {error}") from error
+    def _map(self, path: Path, token: str, frame: Frame) -> MappedCopy:
+        table, content = codec.map_stream(path)
         if table.num_rows != frame.row_count:
             raise CopyBroken(f"{token}: {table.num_rows} rows, the frame has {frame.row_count}")
         copy = MappedCopy(table, content)
@@ -137,9 +164,10 @@ class MemoryTier:
 class HotWriter:
     """A hot file in the making, under a private name."""
 
-    def __init__(self, path: Path, schema: pa.Schema, added: AddedCallback) -> None:
-        self._path = path
-        self._temporary = path.with_name(path.name + files.TEMP_SUFFIX)
+    def __init__(self, folder: Path, stem: str, schema: pa.Schema, added: AddedCallback) -> None:
+        self._folder = folder
+        self._stem = stem
+        self._temporary = files.inside(folder, f"{stem}.{secrets.token_hex(4)}{files.TEMP_SUFFIX}")
         self._added = added
         self._sink = pa.OSFile(str(self._temporary), "wb")
         self._writer = pa.ipc.new_stream(self._sink, schema)
@@ -151,13 +179,18 @@ class HotWriter:
     def commit(self) -> str:
         self._writer.close()
         self._sink.close()
-        files.publish(self._temporary, self._path)
-        self._added(self._path)
-        return self._path.name
+        seal = Seal(time.time_ns(), seals.crc_of_path(self._temporary))
+        path = files.inside(self._folder, f"{self._stem}.{seal}{SUFFIX}")
+        files.publish(self._temporary, path, stamp_ns=seal.stamp_ns)
+        self._added(path)
+        return path.name
 
     def abort(self) -> None:
-        self._sink.close()
-        self._temporary.unlink(missing_ok=True)
+        with suppress(OSError, pa.ArrowException):
+            # A disk that is full or gone may refuse what was still to be written; the file goes all the same.
+            self._sink.close()
+        with suppress(OSError):
+            self._temporary.unlink(missing_ok=True)
 
     def read_back(self) -> Iterator[pa.RecordBatch]:
         """Yield what was written so far, so that it can go to another tier; nothing can be written after it."""

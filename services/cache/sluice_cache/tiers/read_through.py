@@ -21,8 +21,9 @@ from sluice_cache.errors import CacheExpired, MemoryPressure
 from sluice_cache.flight import SingleFlight
 from sluice_cache.frames import Frame, TierKind
 from sluice_cache.tiers import Copy, CopyBroken, Tier, TierAway, TierFull
-from sluice_cache.tiers.memory import HotWriter, MappedCopy, MemoryTier
-from sluice_cache.tiers.spool import SpoolCopy, SpoolTier, SpoolWriter
+from sluice_cache.tiers.landing import Landing, StoreLimits
+from sluice_cache.tiers.memory import MappedCopy, MemoryTier
+from sluice_cache.tiers.spool import SpoolCopy, SpoolTier
 
 log = structlog.get_logger()
 
@@ -40,24 +41,11 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class StoreLimits:
-    """Which frames go where, and how long they stay.
+class Landed:
+    """A copy that is complete: what its trailer said, and the size of its decoded columns."""
 
-    Attributes:
-        spill_row_count: frames with more rows go straight to the spool.
-        spill_bytes: frames with more decoded bytes go straight to the spool.
-        shared_max_bytes: frames with more decoded bytes never go to the shared tier.
-        default_keep_s: life of a frame whose trailer names none, in seconds.
-    """
-
-    spill_row_count: int
-    spill_bytes: int
-    shared_max_bytes: int
-    default_keep_s: float
-
-    def spills(self, row_count: int, size: int) -> bool:
-        """Return whether a frame of this size belongs into the spool."""
-        return row_count > self.spill_row_count or size > self.spill_bytes
+    ending: Ending
+    stored_bytes: int
 
 
 @dataclass(frozen=True)
@@ -78,7 +66,7 @@ class FrameStore:
 
     Args:
         catalogue: what is live.
-        memory, spool: tiers on this machine.
+        memory, spool: the first and the last tier.
         shared: the tier that other processes see too, if there is one.
         behind: runs copies to the shared tier, so that no put waits for it.
         clock: for times that a trailer leaves open.
@@ -97,8 +85,8 @@ class FrameStore:
         limits: StoreLimits,
     ) -> None:
         self.catalogue = catalogue
-        self._memory = memory
-        self._spool = spool
+        self.memory = memory
+        self.spool = spool
         self._shared = shared
         self._behind = behind
         self._clock = clock
@@ -107,23 +95,47 @@ class FrameStore:
         self._fills: SingleFlight[Opened] = SingleFlight()
         self._trimming = threading.Lock()
         self._dropped: list[Callable[[Frame], None]] = []
+        self._full: list[Callable[[], None]] = []
 
     def on_drop(self, told: Callable[[Frame], None]) -> None:
         """Have a function called with every frame that is deleted or replaced."""
         self._dropped.append(told)
 
+    def on_full(self, told: Callable[[], None]) -> None:
+        """Have a function called whenever a frame found no room."""
+        self._full.append(told)
+
     def load(self) -> None:
         """Take in what an earlier process left; frames none of whose copies is there any more are forgotten."""
         self.catalogue.load()
+        for frame in self.spool.all_pointed():
+            if frame.keep_until_time > self._clock.now():
+                self.catalogue.adopt(frame)
         frames = self.catalogue.all()
         named = {token for frame in frames for token in frame.copies.values()}
-        there = self._memory.load(named) | self._spool.load(named)
+        there = self.memory.load(named) | self.spool.load(named)
         for frame in frames:
             lost = [kind for kind, token in frame.copies.items() if kind is not TierKind.REDIS and token not in there]
             for kind in lost:
                 self.catalogue.change(frame, partial(Frame.without_copy, tier=kind))
             if len(lost) == len(frame.copies):
                 self.catalogue.delete(frame.frame_id)
+
+    def expire(self) -> int:
+        """Forget the frames whose time has come and return how many; what others prolonged lives on.
+
+        What other processes may still read, values in Redis and files of the spool, goes by its own expiry.
+        """
+        count = 0
+        for frame in self.catalogue.all():
+            if frame.keep_until_time <= self._clock.now() and self.catalogue.find(frame.frame_id) is None:
+                prolonged = self.spool.pointed_of(frame)
+                if prolonged is not None and prolonged.keep_until_time > self._clock.now():
+                    self.catalogue.adopt(prolonged)
+                elif self.catalogue.drop(frame):
+                    count += 1
+                    self._forget(frame)
+        return count
 
     def put(
         self,
@@ -145,20 +157,15 @@ class FrameStore:
         Returns:
             The frame as it now stands, and whether it is this one.
         """
-        landing = _Landing(self._memory, self._spool, self._limits)
         try:
             with self.calm.disturbed():
-                landing.begin(frame_id, version, schema)
-                for batch in batches:
-                    landing.write(batch)
-                end = ending()
-                kind, token = landing.commit()
+                kind, token, landed = self._land(frame_id, version, schema, batches, ending)
+            return self._commit(self._framed(frame_id, version, landed).with_copy(kind, token))
         except (TierFull, OSError) as error:
             log.warning("frame not stored", frame_id=frame_id, reason=str(error))
+            for told in self._full:
+                told()
             raise MemoryPressure from error
-        finally:
-            landing.leave()
-        return self._commit(self._framed(frame_id, version, end, landing.bytes).with_copy(kind, token))
 
     @contextmanager
     def open(self, frame_id: str) -> Iterator[Opened]:
@@ -182,7 +189,7 @@ class FrameStore:
     def trim(self) -> None:
         """Move the least recently used hot frames down until the first tier fits its budget."""
         with self._trimming:
-            tokens = set(self._memory.overflow())
+            tokens = set(self.memory.overflow())
             if not tokens:
                 return
             for frame in self.catalogue.all():
@@ -190,14 +197,32 @@ class FrameStore:
                 if token in tokens:
                     self._demote(frame)
 
-    def _framed(self, frame_id: str, version: int, end: Ending, stored_bytes: int) -> Frame:
-        now = self._clock.now()
+    def _land(
+        self,
+        frame_id: str,
+        version: int,
+        schema: pa.Schema,
+        batches: Iterable[pa.RecordBatch],
+        ending: Callable[[], Ending],
+    ) -> tuple[TierKind, str, Landed]:
+        landing = Landing(self.memory, self.spool, self._limits, frame_id=frame_id, version=version, schema=schema)
+        try:
+            for batch in batches:
+                landing.write(batch)
+            end = ending()
+            kind, token = landing.commit()
+        finally:
+            landing.leave()
+        return kind, token, Landed(end, landing.bytes)
+
+    def _framed(self, frame_id: str, version: int, landed: Landed) -> Frame:
+        now, end = self._clock.now(), landed.ending
         return Frame(
             frame_id=frame_id,
             version=version,
             row_count=end.row_count,
             bytes=end.bytes,
-            stored_bytes=stored_bytes,
+            stored_bytes=landed.stored_bytes,
             read_time=end.read_time or now,
             fresh_until_time=end.fresh_until_time or now,
             keep_until_time=end.keep_until_time or now + timedelta(seconds=self._limits.default_keep_s),
@@ -205,7 +230,11 @@ class FrameStore:
         )
 
     def _commit(self, frame: Frame) -> tuple[Frame, bool]:
-        stands, replaced, stored = self.catalogue.commit(frame)
+        try:
+            stands, replaced, stored = self.catalogue.commit(frame)
+        except OSError:
+            self._delete_copies(frame)
+            raise
         if not stored:
             self._delete_copies(frame)
             return stands, False
@@ -221,7 +250,7 @@ class FrameStore:
         return stands, True
 
     def _open(self, frame: Frame) -> Opened:
-        copy = self._read(self._memory, frame)
+        copy = self._read(self.memory, frame)
         if isinstance(copy, MappedCopy):
             return Opened(frame, copy, TierKind.MEMORY)
         if self._shared is not None and TierKind.REDIS in frame.copies:
@@ -229,18 +258,18 @@ class FrameStore:
             filled = self._fills.run(frame.frame_id, lambda: self._fill(shared, frame))
             if filled is not None:
                 return filled
-        spooled = self._read(self._spool, frame)
+        spooled = self._read(self.spool, frame)
         if not isinstance(spooled, SpoolCopy):
             left = self.catalogue.find(frame.frame_id)
             if left is None:
                 self._gone(frame)
             raise CacheExpired("frame", frame.frame_id)
-        if not self._limits.spills(frame.row_count, frame.stored_bytes):
+        if not self.spool.folder.in_place or not self._limits.spills(frame.row_count, frame.stored_bytes):
             spooled.close()
-            filled = self._fills.run(frame.frame_id, lambda: self._fill(self._spool, frame))
+            filled = self._fills.run(frame.frame_id, lambda: self._fill(self.spool, frame))
             if filled is not None:
                 return filled
-            spooled = self._read(self._spool, frame)
+            spooled = self._read(self.spool, frame)
             if not isinstance(spooled, SpoolCopy):
                 raise CacheExpired("frame", frame.frame_id)
         return Opened(frame, spooled, TierKind.SPOOL)
@@ -262,13 +291,13 @@ class FrameStore:
     def _fill(self, source: Tier, frame: Frame) -> Opened | None:
         """Copy a frame up into the first tier and open it there; whoever waited finds it filled."""
         frame = self.catalogue.find(frame.frame_id) or frame
-        present = self._read(self._memory, frame)
+        present = self._read(self.memory, frame)
         if isinstance(present, MappedCopy):
             return Opened(frame, present, TierKind.MEMORY)
         copy = self._read(source, frame)
         if copy is None:
             return None
-        writer = self._memory.create(frame.frame_id, frame.version, copy.schema)
+        writer = self.memory.create(frame.frame_id, frame.version, copy.schema)
         try:
             for batch in copy.batches():
                 writer.write(batch)
@@ -283,9 +312,9 @@ class FrameStore:
             writer.abort()
             copy.close()
         changed = self.catalogue.change(frame, lambda present: present.with_copy(TierKind.MEMORY, token))
-        filled = self._memory.open(frame.with_copy(TierKind.MEMORY, token))
+        filled = self.memory.open(frame.with_copy(TierKind.MEMORY, token))
         if changed is None:
-            self._memory.delete(token)
+            self.memory.delete(token)
         self.trim()
         return Opened(changed or frame, filled, source.kind) if filled is not None else None
 
@@ -301,18 +330,18 @@ class FrameStore:
     def _demote(self, frame: Frame) -> None:
         token = frame.copies[TierKind.MEMORY]
         if frame.keep_until_time > self._clock.now() and len(frame.copies) == 1:
-            spooled = self._copy_to(self._spool, frame)
+            spooled = self._copy_to(self.spool, frame)
             if spooled is not None and self.catalogue.change(frame, _adding(TierKind.SPOOL, spooled)) is None:
-                self._spool.delete(spooled)
+                self.spool.delete(spooled)
         changed = self.catalogue.change(frame, lambda present: present.without_copy(TierKind.MEMORY))
         if changed is not None and not changed.copies:
             self._gone(changed)
-        self._memory.delete(token)
-        self._memory.evicted()
+        self.memory.delete(token)
+        self.memory.evicted()
 
     def _copy_to(self, tier: Tier, frame: Frame) -> str | None:
         """Copy a hot frame into a tier and return its name there; None when that cannot be."""
-        copy = self._read(self._memory, frame)
+        copy = self._read(self.memory, frame)
         if copy is None:
             return None
         try:
@@ -345,56 +374,10 @@ class FrameStore:
 
     def _delete_copies(self, frame: Frame) -> None:
         for kind, token in frame.copies.items():
-            for tier in (self._memory, self._shared, self._spool):
+            for tier in (self.memory, self._shared, self.spool):
                 if tier is not None and tier.kind is kind:
                     tier.delete(token)
 
 
 def _adding(kind: TierKind, token: str) -> Callable[[Frame], Frame]:
     return lambda present: present.with_copy(kind, token)
-
-
-class _Landing:
-    """Where a put lands: hot, until it passes a threshold; then all of it moves to the spool and the rest follows."""
-
-    def __init__(self, memory: MemoryTier, spool: SpoolTier, limits: StoreLimits) -> None:
-        self._memory = memory
-        self._spool = spool
-        self._limits = limits
-        self._writer: HotWriter | SpoolWriter | None = None
-        self._key: tuple[str, int, pa.Schema] | None = None
-        self._row_count = 0
-        self.bytes = 0
-
-    def begin(self, frame_id: str, version: int, schema: pa.Schema) -> None:
-        self._key = (frame_id, version, schema)
-        self._writer = self._memory.create(frame_id, version, schema)
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        assert self._writer is not None
-        self._row_count += batch.num_rows
-        self.bytes += batch.nbytes
-        self._writer.write(batch)
-        if self._limits.spills(self._row_count, self.bytes):
-            self._spill()
-
-    def commit(self) -> tuple[TierKind, str]:
-        assert self._writer is not None
-        kind = TierKind.MEMORY if isinstance(self._writer, HotWriter) else TierKind.SPOOL
-        return kind, self._writer.commit()
-
-    def leave(self) -> None:
-        if self._writer is not None:
-            self._writer.abort()
-
-    def _spill(self) -> None:
-        hot = self._writer
-        if not isinstance(hot, HotWriter) or self._key is None:
-            return
-        spooled = self._spool.create(*self._key)
-        self._writer = spooled
-        try:
-            for batch in hot.read_back():
-                spooled.write(batch)
-        finally:
-            hot.abort()

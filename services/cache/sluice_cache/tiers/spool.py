@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +14,13 @@ import pyarrow.parquet as pq
 import structlog
 from sluice_rpc import arrow
 
-from sluice_cache import codec, files
-from sluice_cache.frames import Frame, TierKind
-from sluice_cache.tiers import CopyBroken, TierCounts, TierFull
+from sluice_cache import codec
+from sluice_cache.frames import Frame, TierKind, from_json, to_json
+from sluice_cache.tiers import CopyBroken, TierAway, TierCounts, TierFull
+from sluice_cache.tiers.spool_folder import POINTER_SUFFIX, SpoolFile, SpoolFolder, data_of
 
 log = structlog.get_logger()
 
-SUFFIX = ".parquet"
 WARN_RATIO = 0.85
 ROW_GROUP_ROW_COUNT = 2 * arrow.BATCH_ROW_COUNT
 
@@ -32,35 +32,52 @@ _HASH_KEY = b"sluice.schema_hash"
 class SpoolCopy:
     """A Parquet file, pinned: its name stays until the copy is closed."""
 
-    def __init__(self, path: Path, schema: pa.Schema, opened: pq.ParquetFile, closed: Callable[[str], None]) -> None:
-        self.path = path
+    def __init__(
+        self, token: str, path: Path | None, schema: pa.Schema, opened: pq.ParquetFile, closed: Callable[[str], None]
+    ) -> None:
+        self.token = token
+        self._path = path
         self.schema = schema
         self._file = opened
         self._closed = closed
 
+    @property
+    def path(self) -> Path:
+        """Where it lies on this machine, for who reads it in place; a spool elsewhere is read through the first tier.
+
+        Raises:
+            CopyBroken: the spool's file system is not of this machine.
+        """
+        if self._path is None:
+            raise CopyBroken(f"{self.token} does not lie on this machine")
+        return self._path
+
     def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
         schema = self.schema if columns is None else pa.schema([self.schema.field(name) for name in columns])
-        for batch in self._file.iter_batches(batch_size=arrow.BATCH_ROW_COUNT, columns=columns):
-            arrays = [_restored(batch.column(field.name), field.type) for field in schema]
-            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+        try:
+            for batch in self._file.iter_batches(batch_size=arrow.BATCH_ROW_COUNT, columns=columns):
+                arrays = [_restored(batch.column(field.name), field.type) for field in schema]
+                yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+        except (pa.ArrowException, OSError) as error:
+            raise CopyBroken(f"{self.token}: {error}") from error
 
     def close(self) -> None:
         self._file.close()
-        self._closed(self.path.name)
+        self._closed(self.token)
 
 
 class SpoolTier:
     """Parquet files in one folder.
 
     Args:
-        folder: theirs alone, and the only one DuckDB may read.
+        folder: where they lie; nothing else lies there.
         max_bytes: past it nothing more is taken.
     """
 
     kind = TierKind.SPOOL
 
-    def __init__(self, folder: Path, max_bytes: int) -> None:
-        self._folder = folder
+    def __init__(self, folder: SpoolFolder, max_bytes: int) -> None:
+        self.folder = folder
         self._max_bytes = max_bytes
         # Guards pins and sizes; a file's name goes only when nobody has pinned it.
         self._lock = threading.Lock()
@@ -71,7 +88,7 @@ class SpoolTier:
 
     def load(self, tokens: set[str]) -> set[str]:
         """Take in the files of an earlier process; return those of `tokens` that are there."""
-        there = {path.name: path.stat().st_size for path in self._folder.glob(f"*{SUFFIX}") if path.name in tokens}
+        there = {item.name: item.bytes for item in self.folder.listed() if item.name in tokens}
         with self._lock:
             self._sizes.update(there)
         return set(there)
@@ -83,8 +100,7 @@ class SpoolTier:
             raise TierFull(f"the spool holds {used} of {self._max_bytes} bytes")
         if used >= WARN_RATIO * self._max_bytes:
             log.warning("spool is nearly full", bytes=used, max_bytes=self._max_bytes)
-        token = f"{frame_id}.{version}.{secrets.token_hex(4)}{SUFFIX}"
-        return SpoolWriter(files.inside(self._folder, token), schema, self._added, self._max_bytes - used)
+        return SpoolWriter(self.folder.create(f"{frame_id}.{version}"), schema, self._added, self._max_bytes - used)
 
     def open(self, frame: Frame) -> SpoolCopy | None:
         token = frame.copies.get(self.kind)
@@ -94,34 +110,91 @@ class SpoolTier:
         return copy
 
     def delete(self, token: str) -> None:
-        path = files.inside(self._folder, token)
         with self._lock:
             self._sizes.pop(token, None)
             if self._pins[token]:
                 self._doomed.add(token)
                 return
-            path.unlink(missing_ok=True)
+        self._remove(token)
+
+    def point(self, frame: Frame) -> None:
+        """Write what the frame's file says of itself, if it has one; the last step of keeping it.
+
+        Where another process has prolonged it further, it stays as long as that.
+        """
+        token = frame.copies.get(self.kind)
+        if token is None:
+            return
+        present = self.pointed(token)
+        longest = frame if present is None else frame.touched(None, present.keep_until_time)
+        if longest != present:
+            self.folder.point(token, to_json(longest).encode())
+
+    def reachable(self, frame: Frame) -> Frame:
+        """Return the frame, without the copy in the spool where its file is not in this spool."""
+        token = frame.copies.get(self.kind)
+        if token is None or self.holds(token) or self.folder.has(token):
+            return frame
+        return frame.without_copy(self.kind)
+
+    def pointed(self, token: str) -> Frame | None:
+        """Return what a file's pointer says now, or None when it has none that can be read."""
+        content = self.folder.pointer(token)
+        try:
+            return from_json(content) if content is not None else None
+        except ValueError:
+            return None
+
+    def pointed_of(self, frame: Frame) -> Frame | None:
+        """Return what the pointer of the frame's file says of the same version now, or None."""
+        token = frame.copies.get(self.kind)
+        said = self.pointed(token) if token is not None else None
+        return said if said is not None and said.version == frame.version else None
+
+    def all_pointed(self) -> list[Frame]:
+        """Return the frames that the files of the spool hold by their pointers."""
+        names = {item.name for item in self.folder.listed()}
+        said = [self.pointed(data_of(name)) for name in sorted(names) if name.endswith(POINTER_SUFFIX)]
+        return [frame for frame in said if frame is not None and frame.copies.get(self.kind) in names]
+
+    def holds(self, token: str) -> bool:
+        """Return whether this process wrote or opened the file and has not deleted it."""
+        with self._lock:
+            return token in self._sizes or token in self._pins
 
     def counts(self) -> TierCounts:
         with self._lock:
             return replace(self._counts, frame_count=len(self._sizes), bytes=sum(self._sizes.values()))
 
     def _open(self, token: str, frame: Frame) -> SpoolCopy | None:
-        path = files.inside(self._folder, token)
         with self._lock:
-            if not path.exists():
-                return None
             self._pins[token] += 1
         try:
-            opened = pq.ParquetFile(path)
+            opened = self._opened(token)
             schema = _verified(opened, frame, token)
-        except (pa.ArrowException, OSError) as error:
+            path = self.folder.local_path(token)
+        except FileNotFoundError:
+            self._unpin(token)
+            return None
+        except (pa.ArrowException, ValueError) as error:
             self._unpin(token)
             raise CopyBroken(f"{token}: {error}") from error
+        except OSError as error:
+            # What the file system does not hand out now may be there again later; nothing is deleted for that.
+            self._unpin(token)
+            raise TierAway(f"{token}: {error}") from error
         except CopyBroken:
             self._unpin(token)
             raise
-        return SpoolCopy(path, schema, opened, self._unpin)
+        return SpoolCopy(token, path, schema, opened, self._unpin)
+
+    def _opened(self, token: str) -> pq.ParquetFile:
+        # Opened before it is verified: what is read later is this very file, whatever its name stands for by then.
+        source = self.folder.open(token)
+        if not self.folder.intact(token):
+            source.close()
+            raise CopyBroken(f"{token}: not the bytes that were written")
+        return pq.ParquetFile(source, page_checksum_verification=True)
 
     def _unpin(self, token: str) -> None:
         with self._lock:
@@ -129,13 +202,20 @@ class SpoolTier:
             if self._pins[token] > 0:
                 return
             del self._pins[token]
-            if token in self._doomed:
-                self._doomed.discard(token)
-                files.inside(self._folder, token).unlink(missing_ok=True)
+            doomed = token in self._doomed
+            self._doomed.discard(token)
+        if doomed:
+            self._remove(token)
 
-    def _added(self, path: Path) -> None:
+    def _remove(self, token: str) -> None:
+        try:
+            self.folder.remove(token)
+        except OSError as error:
+            log.warning("spool file not removed", file=token, reason=str(error))
+
+    def _added(self, token: str, size: int) -> None:
         with self._lock:
-            self._sizes[path.name] = path.stat().st_size
+            self._sizes[token] = size
 
 
 def _restored(column: pa.Array, kind: pa.DataType) -> pa.Array:
@@ -155,19 +235,19 @@ def _verified(opened: pq.ParquetFile, frame: Frame, token: str) -> pa.Schema:
 
 
 class SpoolWriter:
-    """A Parquet file in the making, under a private name."""
+    """A Parquet file in the making."""
 
-    def __init__(self, path: Path, schema: pa.Schema, added: Callable[[Path], None], room_bytes: int) -> None:
-        self._path = path
-        self._temporary = path.with_name(path.name + files.TEMP_SUFFIX)
+    def __init__(self, file: SpoolFile, schema: pa.Schema, added: Callable[[str, int], None], room_bytes: int) -> None:
+        self._file = file
         self._added = added
         self._room_bytes = room_bytes
         self._row_count = 0
         self._schema = schema
         self._plain = schema.remove_metadata()
         self._pending: list[pa.RecordBatch] = []
-        self._sink = pa.OSFile(str(self._temporary), "wb")
-        self._writer = pq.ParquetWriter(self._sink, self._plain, compression="zstd", compression_level=1)
+        self._writer = pq.ParquetWriter(
+            file.sink, self._plain, compression="zstd", compression_level=1, write_page_checksum=True
+        )
 
     def write(self, batch: pa.RecordBatch) -> None:
         self._pending.append(batch.replace_schema_metadata(None))
@@ -185,20 +265,22 @@ class SpoolWriter:
             }
         )
         self._writer.close()
-        self._sink.close()
-        files.publish(self._temporary, self._path)
-        self._added(self._path)
-        return self._path.name
+        size = self._file.sink.tell()
+        token = self._file.publish()
+        self._added(token, size)
+        return token
 
     def abort(self) -> None:
-        self._writer.close()
-        self._sink.close()
-        self._temporary.unlink(missing_ok=True)
+        with suppress(OSError, pa.ArrowException):
+            self._writer.close()
+        # A footer that found no room is not tried again when the writer is collected.
+        self._writer.is_open = False
+        self._file.abort()
 
     def _flush(self) -> None:
         if self._pending:
             table = pa.Table.from_batches(self._pending, schema=self._plain)
             self._writer.write_table(table, row_group_size=ROW_GROUP_ROW_COUNT)
             self._pending.clear()
-        if self._sink.tell() > self._room_bytes:
-            raise TierFull(f"the spool has no room for {self._path.name}")
+        if self._file.sink.tell() > self._room_bytes:
+            raise TierFull("the spool has no room for the frame")

@@ -1,0 +1,81 @@
+"""Which files of the spool go: decided from a listing, the pointers beside the files and what the index names. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sluice_cache.frames import Frame
+from sluice_cache.tiers.spool_folder import Listed, data_of, pointer_of
+
+TEMPORARY_GRACE = timedelta(days=1)
+"""A put waits as long as its caller takes; a private file this old is of a process that never came back."""
+
+
+@dataclass(frozen=True)
+class Doomed:
+    """What goes.
+
+    Attributes:
+        expired: data files whose pointer says that their time is over.
+        orphans: data files that nothing names, and private files of processes that never came back.
+        dead_pointers: pointers whose data file is gone.
+    """
+
+    expired: tuple[str, ...] = ()
+    orphans: tuple[str, ...] = ()
+    dead_pointers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Spooled:
+    """What is known of the spool at one moment.
+
+    Attributes:
+        listed: its files.
+        pointers: per data file that has a readable pointer, the frame it tells of.
+        named: data files that the index, or a catalogue, names as those of live frames.
+    """
+
+    listed: Collection[Listed]
+    pointers: Mapping[str, Frame]
+    named: Collection[str]
+
+
+def doomed(spooled: Spooled, held: Callable[[str], bool], now: datetime, grace: timedelta) -> Doomed:
+    """Return what goes.
+
+    Args:
+        spooled: what is there; names must be read after the listing, so that a file named in between counts as named.
+        held: whether the asking process holds a file itself, named or not.
+        now: the present instant.
+        grace: how long after its last change, or its expiry, a file is left to whoever may be about to name it.
+    """
+    data = {item.name for item in spooled.listed if item.is_data}
+    old = [item for item in spooled.listed if now - item.changed_time >= grace]
+    free = [item for item in old if item.name not in spooled.named and not held(item.name)]
+    return Doomed(
+        expired=_names(item for item in free if item.is_data and _over(spooled.pointers.get(item.name), now - grace)),
+        orphans=_names(
+            item
+            for item in free
+            if (item.is_data and item.name not in spooled.pointers)
+            or (item.is_temporary and now - item.changed_time >= TEMPORARY_GRACE)
+        ),
+        dead_pointers=_names(item for item in old if item.is_pointer and data_of(item.name) not in data),
+    )
+
+
+def pointers_of(listed: Iterable[Listed]) -> list[str]:
+    """Return the data files that have a pointer, readable or not."""
+    there = {item.name for item in listed}
+    return sorted(item.name for item in listed if item.is_data and pointer_of(item.name) in there)
+
+
+def _over(frame: Frame | None, latest: datetime) -> bool:
+    return frame is not None and frame.keep_until_time <= latest
+
+
+def _names(items: Iterable[Listed]) -> tuple[str, ...]:
+    return tuple(sorted(item.name for item in items))
