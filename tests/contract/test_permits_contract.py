@@ -2,23 +2,49 @@
 
 from __future__ import annotations
 
+import gc
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
+from sluice_rpc.ports import SystemClock
 from sluice_warehouse.errors import PermitsExhausted, StatementCancelled
+from sluice_warehouse.permit_leases import Ledger, MemoryLedger
 from sluice_warehouse.permits import LocalPermits, Permits
+from sluice_warehouse.permits_redis import RedisLedger
 
+from tests.leased_permits import TERMS, ask_redis, end_grace, open_permits
 from tests.polling import poll_until
 
 Factory = Callable[[int], Permits]
 
 
-@pytest.fixture(params=["local"])
-def permits_of(request: pytest.FixtureRequest) -> Factory:
-    factories: dict[str, Factory] = {"local": LocalPermits}
-    return factories[request.param]
+@pytest.fixture(params=["share", "leases in memory", "leases in redis"])
+def permits_of(request: pytest.FixtureRequest) -> Iterator[Factory]:
+    """Return a maker of permits: a share alone, or a share of one and leases for the rest."""
+    with ExitStack() as closing:
+
+        def make(count: int) -> Permits:
+            if request.param == "share":
+                return LocalPermits(count)
+            terms = replace(TERMS, plan=f"cap={count};one=1", lease_count=count - 1)
+            ledger: Ledger
+            if request.param == "leases in memory":
+                ledger = memory = MemoryLedger(SystemClock())
+                end_grace(lambda asked, now_ms: memory.ledger.answer(asked, now_ms, memory.run), terms)
+            else:
+                ledger = shared = RedisLedger(request.getfixturevalue("redis_url"))
+                end_grace(lambda asked, now_ms: ask_redis(shared, asked, now_ms), terms)
+            permits = open_permits(ledger, terms, 1, await_state="granting" if count > 1 else "none")
+            closing.callback(permits.close)
+            poll_until(lambda: permits.available_count == count, 10)
+            return permits
+
+        yield make
 
 
 def test_all_permits_can_be_held_at_once(permits_of: Factory) -> None:
@@ -61,7 +87,7 @@ def test_giving_back_twice_gives_back_once(permits_of: Factory) -> None:
     permits.acquire(1, "b")
     first.release()
     first.release()
-    assert permits.available_count == 1
+    poll_until(lambda: permits.available_count == 1, 10)
 
 
 def test_a_waiter_gets_the_permit_that_comes_free(permits_of: Factory) -> None:
@@ -96,7 +122,7 @@ def test_a_waiter_that_gives_up_does_not_block_the_next(permits_of: Factory) -> 
     permits = permits_of(1)
     held = permits.acquire(1, "held")
     with ThreadPoolExecutor(2) as pool:
-        impatient = pool.submit(permits.acquire, 0.05, "impatient")
+        impatient = pool.submit(permits.acquire, 0.2, "impatient")
         poll_until(lambda: permits.snapshot().waiting_count == 1, 10)
         patient = pool.submit(permits.acquire, 30, "patient")
         with pytest.raises(PermitsExhausted):
@@ -152,3 +178,63 @@ def test_never_more_are_held_than_there_are_whoever_asks(permits_of: Factory) ->
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(work, range(400)))
     assert (most <= 3, permits.available_count) == (True, 3)
+
+
+def test_a_permit_without_a_confirmed_end_stays_held(permits_of: Factory) -> None:
+    permits = permits_of(2)
+    permits.acquire(1, "a", hold_s=20).release(confirmed=False)
+    snapshot = permits.snapshot()
+    assert (snapshot.holders, snapshot.quarantined_count, snapshot.available_count) == (("a",), 1, 1)
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_permit_without_a_confirmed_end_comes_back_at_the_deadline(permits_of: Factory, others: int) -> None:
+    permits = permits_of(2)
+    held = [permits.acquire(1, "other") for _ in range(others)]
+    start = time.monotonic()
+    permits.acquire(1, "a", hold_s=0.4).release(confirmed=False)
+    poll_until(lambda: permits.available_count == 2 - len(held), 10)
+    assert time.monotonic() - start >= 0.4
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_permit_comes_back_once_its_end_is_confirmed_after_all(permits_of: Factory, others: int) -> None:
+    permits = permits_of(2)
+    held = [permits.acquire(1, "other") for _ in range(others)]
+    permit = permits.acquire(1, "a", hold_s=20)
+    permit.release(confirmed=False)
+    permit.confirm_end()
+    poll_until(lambda: permits.available_count == 2 - len(held), 10)
+
+
+def test_giving_back_after_quarantine_began_does_not_end_it(permits_of: Factory) -> None:
+    permits = permits_of(1)
+    with permits.acquire(1, "a", hold_s=20) as permit:
+        permit.release(confirmed=False)
+    assert permits.snapshot().quarantined_count == 1
+
+
+def test_a_permit_that_nobody_gives_back_is_in_quarantine(permits_of: Factory) -> None:
+    permits = permits_of(1)
+    permits.acquire(1, "a", hold_s=20)
+    gc.collect()
+    assert permits.snapshot().quarantined_count == 1
+
+
+def test_a_waiter_gets_the_permit_whose_quarantine_ends(permits_of: Factory) -> None:
+    permits = permits_of(1)
+    permits.acquire(1, "a", hold_s=0.3).release(confirmed=False)
+    with permits.acquire(10, "b"):
+        assert permits.snapshot().holders == ("b",)
+
+
+def test_the_permit_says_until_when_its_statement_may_run(permits_of: Factory) -> None:
+    permits = permits_of(2)
+    before = time.monotonic()
+    ends = [permits.acquire(1, "a", hold_s=5).until for _ in range(2)]
+    assert all(before < end <= time.monotonic() + 5 for end in ends)
+
+
+def test_a_statement_within_the_hold_may_start(permits_of: Factory) -> None:
+    permits = permits_of(2)
+    assert [permits.acquire(1, "a", hold_s=5).covers(time.monotonic() + 4) for _ in range(2)] == [True, True]
