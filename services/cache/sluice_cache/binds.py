@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from typing import Any
 
 from sluice.cache.v1 import bind_pb2
 from sluice_rpc.errors import InvalidParameter
 
 Bind = bool | int | float | str | date | datetime | list[str] | list[date] | None
 """A value as DuckDB's Python binding takes it."""
+
+Day = date
+"""Dates and timestamps, which Python's own types bound to the years 1 to 9999."""
 
 
 def from_proto(name: str, value: bind_pb2.BindValue) -> Bind:
@@ -41,6 +45,45 @@ def from_proto(name: str, value: bind_pb2.BindValue) -> Bind:
 def all_from_proto(binds: Mapping[str, bind_pb2.BindValue]) -> dict[str, Bind]:
     """Return the values by name."""
     return {name: from_proto(name, value) for name, value in binds.items()}
+
+
+def to_json(values: Mapping[str, Bind]) -> dict[str, list[Any]]:
+    """Return the values as JSON carries them: a kind and what stands for the value."""
+    return {name: _to_json(value) for name, value in values.items()}
+
+
+def from_json(values: Mapping[str, list[Any]]) -> dict[str, Bind]:
+    """Return the values that `to_json` was given."""
+    return {name: _from_json(kind, value) for name, (kind, value) in values.items()}
+
+
+def _to_json(value: Bind) -> list[Any]:
+    match value:
+        case datetime():
+            return ["timestamp", value.isoformat()]
+        case date():
+            return ["date", value.isoformat()]
+        case float():
+            # As text, because JSON knows neither infinity nor NaN.
+            return ["double", repr(value)]
+        case list():
+            return ["list", [_to_json(item) for item in value]]
+        case _:
+            return ["plain", value]
+
+
+def _from_json(kind: str, value: Any) -> Any:
+    match kind:
+        case "timestamp":
+            return datetime.fromisoformat(value)
+        case "date":
+            return date.fromisoformat(value)
+        case "double":
+            return float(value)
+        case "list":
+            return [_from_json(*item) for item in value]
+        case _:
+            return value
 
 
 def timestamp(text: str) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,11 +20,18 @@ from sluice_cache.index import NoIndex, SharedIndex
 from sluice_cache.manifests import Manifests
 from sluice_cache.metrics import TierMetrics
 from sluice_cache.redis_index import RedisIndex
-from sluice_cache.servicer import FrameServicer, SqlServicer
+from sluice_cache.servicer import FrameServicer
 from sluice_cache.settings import Settings
+from sluice_cache.sql.answer import Limits
+from sluice_cache.sql.apart import Apart, Room
+from sluice_cache.sql.call import Watch
 from sluice_cache.sql.database import Database
+from sluice_cache.sql.lane import Places
 from sluice_cache.sql.native import NativeTables
+from sluice_cache.sql.relations import Shelf
+from sluice_cache.sql.results import Results
 from sluice_cache.sql.runner import Runner
+from sluice_cache.sql.servicer import SqlServicer
 from sluice_cache.sweep import Pace, Sweeper
 from sluice_cache.sweep_lease import FileLease, RedisLease
 from sluice_cache.tiers import Counted, SwitchedOff
@@ -68,12 +76,14 @@ def build(settings: Settings, clock: Clock | None = None, memory: Memory | None 
         shared = RedisTier(link) if link is not None else None
         database = _database(settings, folders, closing)
         native = NativeTables(database, _behind("native", closing), settings.native_max_bytes)
-        hot = MemoryTier(folders["hot"], settings.memory_max_bytes, lambda: native.bytes)
+        results = Results(settings.result_max_bytes)
+        hot = MemoryTier(folders["hot"], settings.memory_max_bytes, lambda: native.bytes + results.bytes)
         spool = SpoolTier(_spool_folder(settings, folders), settings.spool_max_bytes)
         catalogue = Catalogue(folders["frames"], index, clock, spool)
         behind = _behind("share", closing)
         store = FrameStore(catalogue, hot, spool, shared, behind=behind, clock=clock, limits=_store_limits(settings))
         store.on_drop(native.drop)
+        store.on_drop(results.drop)
         manifests = Manifests(folders["manifests"], catalogue, index, database.parse, clock)
         store.load()
         manifests.load()
@@ -86,9 +96,9 @@ def build(settings: Settings, clock: Clock | None = None, memory: Memory | None 
         tiers: list[Counted] = [hot, shared or SwitchedOff(TierKind.REDIS, "no Redis is configured"), spool]
         registry = CollectorRegistry()
         TierMetrics(tiers, native, registry)
-        runner = Runner(database, store, native, clock, settings.max_result_row_count)
         frames = FrameServicer(store, manifests, tiers, memory or SystemMemory())
-        sql = SqlServicer(runner, manifests, clock, settings.statement_timeout_s)
+        places = Places(Shelf(database, store, native, folders["hot"]), _apart(settings, folders, closing))
+        sql = _sql(settings, places, results, manifests, clock, closing)
         server = RpcServer(PROCESS, settings, _services(frames, sql), registry)
         return Process(server, closing.pop_all(), store, manifests, sweeper, registry)
 
@@ -135,6 +145,23 @@ def _database(settings: Settings, folders: dict[str, Path], closing: ExitStack) 
     )
     closing.callback(database.close)
     return database
+
+
+def _apart(settings: Settings, folders: dict[str, Path], closing: ExitStack) -> Apart:
+    threads = settings.duckdb_threads or os.cpu_count() or 1
+    room = Room(settings.apart_memory_bytes, settings.duckdb_temp_max_bytes, threads)
+    apart = Apart(folders["spool"], folders["tmp"], count=settings.apart_count, room=room)
+    closing.callback(apart.close)
+    return apart
+
+
+def _sql(
+    settings: Settings, places: Places, results: Results, manifests: Manifests, clock: Clock, closing: ExitStack
+) -> SqlServicer:
+    watch = Watch()
+    closing.callback(watch.close)
+    most = Limits(settings.max_result_row_count, settings.max_result_bytes)
+    return SqlServicer(Runner(places, results, clock, most), manifests, watch, clock, settings.statement_timeout_s)
 
 
 def _behind(name: str, closing: ExitStack) -> ThreadPoolExecutor:

@@ -1,4 +1,4 @@
-"""The two services of the cache: messages in, messages out, nothing else decided here."""
+"""Frames and manifests over gRPC: messages in, messages out, nothing else decided here."""
 
 from __future__ import annotations
 
@@ -9,18 +9,14 @@ import grpc
 import pyarrow as pa
 from sluice.cache.v1 import frame_service_pb2 as pb
 from sluice.cache.v1 import frame_service_pb2_grpc as pb_grpc
-from sluice.cache.v1 import sql_service_pb2 as sql_pb
-from sluice.cache.v1 import sql_service_pb2_grpc as sql_grpc
 from sluice_rpc import arrow, pieces
-from sluice_rpc.deadline import remaining_s
 from sluice_rpc.errors import InvalidParameter
-from sluice_rpc.ports import Clock, Memory
+from sluice_rpc.ports import Memory
 
-from sluice_cache import binds, codec, convert
+from sluice_cache import codec, convert
 from sluice_cache.errors import InvalidFrame, ResultTooLarge
-from sluice_cache.frames import check_id, check_table_name
+from sluice_cache.frames import check_id
 from sluice_cache.manifests import Manifests
-from sluice_cache.sql.runner import Answer, Call, Runner, Statement
 from sluice_cache.tiers import Counted
 from sluice_cache.tiers.memory import MappedCopy
 from sluice_cache.tiers.read_through import FrameStore, Opened
@@ -111,53 +107,6 @@ class FrameServicer(pb_grpc.FrameServiceServicer):
     def GetStats(self, request: pb.GetStatsRequest, context: grpc.ServicerContext) -> pb.GetStatsResponse:
         tiers = [convert.counts_to_proto(tier.kind, tier.counts()) for tier in self._tiers]
         return pb.GetStatsResponse(tiers=tiers, rss_bytes=self._memory.rss_bytes())
-
-
-class SqlServicer(sql_grpc.SqlServiceServicer):
-    """SQL over frames over gRPC."""
-
-    def __init__(self, runner: Runner, manifests: Manifests, clock: Clock, statement_timeout_s: float) -> None:
-        self._runner = runner
-        self._manifests = manifests
-        self._clock = clock
-        self._statement_timeout_s = statement_timeout_s
-
-    def RunQuery(  # type: ignore[override]  # bytes are the message already, see sluice_rpc.pieces
-        self, request: sql_pb.RunQueryRequest, context: grpc.ServicerContext
-    ) -> Iterator[sql_pb.RunQueryResponse | bytes]:
-        if not request.statements:
-            raise InvalidParameter("statements", "at least one statement")
-        if request.max_row_count < 0:
-            raise InvalidParameter("max_row_count", "never negative")
-        frames, manifests = {}, []
-        for source in request.sources:
-            match source.WhichOneof("source"):
-                case "frame" if source.frame.name in frames:
-                    raise InvalidParameter("sources", f"two sources are named {source.frame.name!r}")
-                case "frame":
-                    frames[check_table_name(source.frame.name)] = check_id(source.frame.frame_id)
-                case "manifest_id":
-                    manifests.append(self._manifests.get(check_id(source.manifest_id, "manifest_id")))
-                case _:
-                    raise InvalidParameter("sources", "a source is a frame or a manifest")
-        statements = [Statement(item.sql, binds.all_from_proto(item.binds)) for item in request.statements]
-        call = Call(self._clock, remaining_s(context, self._statement_timeout_s))
-        context.add_callback(call.cancel)
-        started = self._clock.monotonic()
-        for answer in self._runner.run(frames, manifests, statements, call, request.max_row_count):
-            yield from _told(answer)
-            elapsed_s = self._clock.monotonic() - started
-            yield sql_pb.RunQueryResponse(
-                done=sql_pb.StatementDone(
-                    row_count=answer.row_count, tier=convert.tier_to_proto(answer.tier), elapsed_s=elapsed_s
-                )
-            )
-            started += elapsed_s
-
-
-def _told(answer: Answer) -> Iterator[sql_pb.RunQueryResponse | bytes]:
-    yield sql_pb.RunQueryResponse(header=sql_pb.StatementHeader(statement_index=answer.index))
-    yield from pieces.on_the_wire(arrow.encode(answer.schema, answer.batches()))
 
 
 class _Incoming:

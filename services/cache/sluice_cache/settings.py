@@ -49,6 +49,14 @@ class Settings(RpcServerSettings):
     """Threads of DuckDB; 0 takes one per core."""
     max_result_row_count: int = Field(default=20_000_000, ge=1)
     """Most rows of one statement's table when the caller names no limit."""
+    max_result_bytes: int = Field(default=8 * 1024 * _MIB, ge=1)
+    """Most decoded bytes of one statement's table when the caller names no limit; a caller's own is never above it."""
+    result_max_bytes: int = Field(default=64 * _MIB, ge=0)
+    """Share of `memory_max_bytes` that tables of earlier statements may take; 0 keeps none."""
+    apart_count: int = Field(default=2, ge=1, le=64)
+    """Processes for statements that build values of their own (texts, lists, recursion), or name a memory limit."""
+    apart_memory_bytes: int = Field(default=512 * _MIB, ge=64 * _MIB)
+    """Memory of one such statement; the system refuses it more. A caller's own limit is never above it."""
     statement_timeout_s: float = Field(default=300.0, gt=0)
     """Time of a RunQuery whose caller set no deadline, in seconds."""
     sweep_interval_s: float = Field(default=60.0, gt=0)

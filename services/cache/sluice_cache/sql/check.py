@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice_cache.errors import InvalidSql
+from sluice_cache.sql.plain import Traits, traits_of
 
 MAX_SQL_CHARS = 200_000
 
@@ -50,11 +51,13 @@ class Select:
     Attributes:
         relations: names it reads that are not its own common table expressions, lower case.
         binds: names of its `$name` parameters.
+        traits: what it is made of.
     """
 
     sql: str
     relations: frozenset[str]
     binds: frozenset[str]
+    traits: Traits
 
 
 def select_of(sql: str, parse: Parse) -> Select:
@@ -66,7 +69,7 @@ def select_of(sql: str, parse: Parse) -> Select:
     tree = _tree(sql, parse)
     found = _Walk()
     found.visit(tree["node"], frozenset())
-    return Select(sql, frozenset(found.relations), frozenset(found.binds))
+    return Select(sql, frozenset(found.relations), frozenset(found.binds), traits_of(tree))
 
 
 def require_known(select: Select, relations: Iterable[str]) -> None:

@@ -63,6 +63,12 @@ class NativeTables:
             if there:
                 self._unpin(key)
 
+    def lacks(self, frame: Frame) -> bool:
+        """Return whether a table of the frame could be made and is not there."""
+        with self._lock:
+            key = _key(frame)
+            return frame.stored_bytes <= self._max_bytes and key not in self._sizes and key not in self._loading
+
     def want(self, frame: Frame, copy: MappedCopy) -> None:
         """Have the frame loaded, unless it is there, on its way, or too large."""
         key = _key(frame)

@@ -1,24 +1,25 @@
-"""Turns frames and manifest tables into relations of one connection, and takes them away again."""
+"""Turns frames and manifest tables into relations of the place that statements run in, and takes them away again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 from sluice.cache.v1 import frame_service_pb2 as pb
 
 from sluice_cache import binds
 from sluice_cache.binds import Bind, identifier, quoted
-from sluice_cache.errors import InvalidSql
+from sluice_cache.errors import CacheExpired, InvalidSql
 from sluice_cache.frames import TierKind
 from sluice_cache.sql import check
 from sluice_cache.sql.database import Database
 from sluice_cache.sql.native import NativeTables
+from sluice_cache.sql.place import CopyGone, Place
 from sluice_cache.tiers.memory import MappedCopy
-from sluice_cache.tiers.read_through import FrameStore
+from sluice_cache.tiers.read_through import FrameStore, Opened
 from sluice_cache.tiers.spool import SpoolCopy
 
 
@@ -32,21 +33,30 @@ class Source:
     values: Mapping[str, Bind] | None = None
 
 
-class Relations:
-    """The relations of one connection for one request."""
+@dataclass(frozen=True)
+class Shelf:
+    """Where relations come from: the frames, DuckDB's own tables of some, and the folder of the hot ones' files."""
 
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, database: Database, store: FrameStore, native: NativeTables
-    ) -> None:
-        self._connection = connection
-        self._database = database
-        self._store = store
-        self._native = native
+    database: Database
+    store: FrameStore
+    native: NativeTables
+    hot_dir: Path
+
+
+class Relations:
+    """The relations of one request."""
+
+    def __init__(self, place: Place, shelf: Shelf) -> None:
+        self._place = place
+        self._database = shelf.database
+        self._store = shelf.store
+        self._native = shelf.native
+        self._hot_dir = shelf.hot_dir
         self._held = ExitStack()
         self._sources: list[Source] = []
         self._registered = 0
         self._ids: dict[str, str] = {}
-        self._use_native = True
+        self._use_native = place.has_native
         self._native_count = 0
         self.slowest = TierKind.MEMORY
 
@@ -59,7 +69,7 @@ class Relations:
             finally:
                 self._drop_views()
                 for number in range(self._registered):
-                    self._connection.unregister(_hidden(number))
+                    self._place.unmap(_hidden(number))
 
     def add(self, source: Source) -> None:
         """Make a source readable under its name.
@@ -79,10 +89,7 @@ class Relations:
         text = " union all ".join(parts)
         if source.clip:
             text = f"select * from ({text}) where {self._clip(source)}"  # noqa: S608  # from a checked tree
-        try:
-            self._connection.execute(f"create temp view {identifier(source.name)} as {text}").fetchall()
-        except duckdb.Error as error:
-            raise InvalidSql(f"table {source.name!r} cannot be read: {_first_line(error)}", field="slices") from error
+        self._place.view(source.name, text)
         self._sources.append(source)
 
     def as_texts(self) -> bool:
@@ -98,10 +105,24 @@ class Relations:
 
     def _drop_views(self) -> None:
         for source in self._sources:
-            self._connection.execute(f"drop view if exists temp.{identifier(source.name)}").fetchall()
+            self._place.drop_view(source.name)
 
     def _frame(self, frame_id: str) -> tuple[pa.Schema, str]:
-        """Open a frame and return its schema and the relation that reads it."""
+        """Open a frame and return its schema and the relation that reads it.
+
+        Raises:
+            CacheExpired: it is gone.
+        """
+        try:
+            return self._opened(frame_id)
+        except CopyGone:
+            # Moved down a tier in this moment; the next copy is there.
+            try:
+                return self._opened(frame_id)
+            except CopyGone:
+                raise CacheExpired("frame", frame_id) from None
+
+    def _opened(self, frame_id: str) -> tuple[pa.Schema, str]:
         opened = self._held.enter_context(self._store.open(frame_id))
         self.slowest = max(self.slowest, opened.found_in)
         native = self._held.enter_context(self._native.pinned(opened.frame))
@@ -110,10 +131,13 @@ class Relations:
             return opened.copy.schema, native
         if isinstance(opened.copy, MappedCopy):
             name = _hidden(self._registered)
-            self._connection.register(name, opened.copy.table)
+            self._place.map(name, opened.copy, self._path(opened))
             self._registered += 1
             return opened.copy.schema, name
         return opened.copy.schema, _spooled(opened.copy)
+
+    def _path(self, opened: Opened) -> Path:
+        return self._hot_dir / opened.frame.copies.get(TierKind.MEMORY, "")
 
     def _ids_of(self, item: pb.FrameSlice) -> str:
         """Return the condition that keeps the rows of the slice's ids; empty when it has none."""
@@ -171,7 +195,3 @@ def _spooled(copy: SpoolCopy) -> str:
 def _hidden(number: int) -> str:
     # Begins with an underscore, which no relation of a caller may.
     return f"_frame_{number}"
-
-
-def _first_line(error: duckdb.Error) -> str:
-    return str(error).partition("\n")[0][:300]

@@ -2,228 +2,162 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from itertools import chain
 
-import duckdb
 import pyarrow as pa
 from sluice.cache.v1 import frame_service_pb2 as pb
-from sluice_rpc import arrow
-from sluice_rpc.errors import Cancelled, InvalidParameter, QueryTimeout
 from sluice_rpc.ports import Clock
 
 from sluice_cache import binds, codec
-from sluice_cache.binds import Bind
-from sluice_cache.errors import InvalidSql, MemoryPressure, ResultTooLarge
 from sluice_cache.flight import SingleFlight
-from sluice_cache.frames import Frame, TierKind
+from sluice_cache.frames import Frame
 from sluice_cache.manifests import derived_frame_id
-from sluice_cache.sql import check
-from sluice_cache.sql.database import Database
-from sluice_cache.sql.native import NativeTables
-from sluice_cache.sql.relations import Relations, Source
+from sluice_cache.sql.answer import NO_LIMITS, Answer, Limits, Running
+from sluice_cache.sql.apart import Room
+from sluice_cache.sql.call import Call
+from sluice_cache.sql.explain import plan_text
+from sluice_cache.sql.lane import Lane, Places
+from sluice_cache.sql.relations import Source
+from sluice_cache.sql.results import Result, Results
+from sluice_cache.sql.tables import Bound, Statement, Table, bound, frame_ids_of, result_key, tables_of, values_of
 from sluice_cache.tiers.memory import MappedCopy
-from sluice_cache.tiers.read_through import Ending, FrameStore
+from sluice_cache.tiers.read_through import Ending
 
-_INTERRUPT_PAUSE_S = 0.05
+MIN_MEMORY_BYTES = 32 << 20
+"""Below this DuckDB cannot open a table; a call that names less gets this much."""
+
+_NO_COLUMNS = pa.schema([])
 
 
 @dataclass(frozen=True)
-class Statement:
-    """One SELECT and its values."""
+class Request:
+    """Statements and what they may read and take.
 
-    sql: str
-    values: Mapping[str, Bind]
+    Attributes:
+        frames: frame ids by relation name.
+        manifests: all their tables are relations, their values are bound.
+        statements: in the order of their answers.
+        limits: of each table; 0 takes the process's own.
+        memory_bytes: of all statements; 0 takes the process's own limit, anything else a process of their own.
+        thread_count: of all statements; 0 takes the process's own, anything else a process of their own.
+        explain: answer with plans instead of rows.
+    """
 
-
-class Call:
-    """Time and caller of one request; leaves through `Interrupt` when either is gone."""
-
-    def __init__(self, clock: Clock, timeout_s: float) -> None:
-        self._clock = clock
-        self._end = clock.monotonic() + timeout_s
-        self._cancelled = threading.Event()
-        # Guards the list, and that an interrupt never reaches a connection that was given back.
-        self._lock = threading.Lock()
-        self._running: dict[duckdb.DuckDBPyConnection, threading.Event] = {}
-
-    def left_s(self) -> float:
-        """Return the seconds left, never negative."""
-        return max(0.0, self._end - self._clock.monotonic())
-
-    def cancel(self) -> None:
-        """Stop what runs for this call; harmless once it has ended."""
-        self._cancelled.set()
-        with self._lock:
-            running = list(self._running.values())
-        for ended in running:
-            threading.Thread(target=self._interrupt_until, args=(ended,), daemon=True).start()
-
-    def check(self) -> None:
-        """Raise when nobody waits any more or time is up."""
-        if self._cancelled.is_set():
-            raise Cancelled("the caller went away")
-        if self.left_s() <= 0.0:
-            raise QueryTimeout("the statement ran out of time")
-
-    @contextmanager
-    def bounding(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-        """Interrupt the connection when time is up or the caller leaves."""
-        ended = threading.Event()
-        with self._lock:
-            self._running[connection] = ended
-        timer = threading.Timer(self.left_s(), self._interrupt_until, (ended,))
-        timer.daemon = True
-        timer.start()
-        try:
-            self.check()
-            yield
-        except duckdb.InterruptException:
-            self.check()
-            raise QueryTimeout("the statement was interrupted") from None
-        finally:
-            timer.cancel()
-            ended.set()
-            with self._lock:
-                del self._running[connection]
-
-    def _interrupt_until(self, ended: threading.Event) -> None:
-        # DuckDB forgets an interrupt that comes between two steps of a statement, so one is not enough.
-        while not ended.is_set():
-            self._interrupt()
-            ended.wait(_INTERRUPT_PAUSE_S)
-
-    def _interrupt(self) -> None:
-        with self._lock:
-            for connection in self._running:
-                connection.interrupt()
-
-
-class Answer:
-    """The table of one statement; its batches can be read once, and are counted and timed while they are."""
-
-    def __init__(
-        self,
-        reader: pa.RecordBatchReader,
-        connection: duckdb.DuckDBPyConnection,
-        call: Call,
-        *,
-        index: int,
-        tier: TierKind,
-        limit: int,
-    ) -> None:
-        self.index = index
-        self.schema = codec.wire_schema(reader.schema)
-        self.tier = tier
-        self.row_count = 0
-        self.bytes = 0
-        self._reader = reader
-        self._connection = connection
-        self._call = call
-        self._limit = limit
-
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield the batches in wire types.
-
-        Raises:
-            ResultTooLarge, InvalidSql, QueryTimeout, Cancelled, MemoryPressure.
-        """
-        while (batch := self._next()) is not None:
-            self.row_count += batch.num_rows
-            self.bytes += batch.nbytes
-            if 0 < self._limit < self.row_count:
-                raise ResultTooLarge("rows", self._limit, self.row_count)
-            yield codec.to_wire(batch, self.schema)
-
-    def close(self) -> None:
-        """Let the connection go, read to the end or not."""
-        self._reader.close()
-
-    def _next(self) -> pa.RecordBatch | None:
-        with self._call.bounding(self._connection), _translated():
-            return next(self._reader, None)
+    frames: Mapping[str, str]
+    manifests: Sequence[pb.Manifest]
+    statements: Sequence[Statement]
+    limits: Limits = NO_LIMITS
+    memory_bytes: int = 0
+    thread_count: int = 0
+    explain: bool = False
 
 
 class Runner:
     """SQL over the frames of a store.
 
     Args:
-        database: the locked DuckDB.
-        store: the frames.
-        native: tables of hot derived frames.
-        clock: measures what statements take.
-        max_row_count: rows of one table when the caller names no limit.
+        places: where statements run, and the frames they read.
+        results: tables kept from earlier runs.
+        clock: says until when derived frames are kept.
+        limits: of every table, whatever its caller names.
     """
 
-    def __init__(
-        self, database: Database, store: FrameStore, native: NativeTables, clock: Clock, max_row_count: int
-    ) -> None:
-        self._database = database
-        self._store = store
-        self._native = native
+    def __init__(self, places: Places, results: Results, clock: Clock, limits: Limits) -> None:
+        self._places = places
+        self._store = places.shelf.store
+        self._native = places.shelf.native
+        self._parse = places.shelf.database.parse
+        self._results = results
         self._clock = clock
-        self._max_row_count = max_row_count
+        self._limits = limits
         self._deriving: SingleFlight[Frame] = SingleFlight()
+        self._answering: SingleFlight[Answer] = SingleFlight()
 
-    def run(
-        self,
-        frames: Mapping[str, str],
-        manifests: Sequence[pb.Manifest],
-        statements: Sequence[Statement],
-        call: Call,
-        max_row_count: int = 0,
-    ) -> Iterator[Answer]:
+    def run(self, request: Request, call: Call) -> Iterator[Answer]:
         """Yield one answer per statement, in order; each must be read to its end before the next is taken.
 
-        Args:
-            frames: frame ids by relation name.
-            manifests: all their tables are relations, their values are bound.
-            statements: checked here.
-            call: deadline and cancellation.
-            max_row_count: rows of one table; 0 takes the process's own limit.
-
         Raises:
-            InvalidSql, CacheExpired, ResultTooLarge, QueryTimeout, Cancelled, MemoryPressure.
+            InvalidSql, InvalidParameter, CacheExpired, ResultTooLarge, QueryTimeout, Cancelled, MemoryPressure.
         """
-        tables = _tables(frames, manifests)
-        values: dict[str, Bind] = {}
-        for manifest in manifests:
-            values.update(binds.all_from_proto(manifest.binds))
-        selects = [self._checked(statement, tables, values) for statement in statements]
-        limit = min(max_row_count or self._max_row_count, self._max_row_count)
-        needed = sorted({name for select, _ in selects for name in select.relations})
-        # What must be computed first takes connections of its own, so it comes before this call's is leased.
+        tables = tables_of(request.frames, request.manifests)
+        values = values_of(request.manifests)
+        checked = [bound(statement, tables, values, self._parse) for statement in request.statements]
+        needed = sorted({name for item in checked for name in item.select.relations})
+        # What must be computed first takes places of its own, so it comes before this call's is leased.
         sources = [self._source(tables[name], call) for name in needed]
-        with self._database.lease(call.left_s()) as connection, self._relations(connection).held() as relations:
-            with call.bounding(connection):
-                for source in sources:
-                    relations.add(source)
-            for index, (select, bound) in enumerate(selects):
-                ran = self._answer(connection, relations, select.sql, bound, call, index=index, limit=limit)
-                with ran as answer:
+        limits = _least(request.limits, self._limits)
+        with closing(Lane(self._places, sources, self._room(request, checked), call)) as lane:
+            for index, item in enumerate(checked):
+                if request.explain:
+                    plan = plan_text(lane.plan(item))
+                    yield Answer(_NO_COLUMNS, (), index=index, tier=lane.tier, plan=plan)
+                    continue
+                with self._answer(lane, item, sources, call, index=index, limits=limits) as answer:
                     yield answer
-            self._promote(tables, needed)
+        self._promote([tables[name] for name in needed])
 
-    def _relations(self, connection: duckdb.DuckDBPyConnection) -> Relations:
-        return Relations(connection, self._database, self._store, self._native)
+    def _room(self, request: Request, checked: Sequence[Bound]) -> Room | None:
+        """Return what the statements may take in a process of their own; None lets them run inside this one."""
+        if not (request.memory_bytes or request.thread_count) and all(item.plain for item in checked):
+            return None
+        most = self._places.apart.room
+        memory = min(max(request.memory_bytes, MIN_MEMORY_BYTES), most.memory_bytes)
+        return replace(
+            most,
+            memory_bytes=memory if request.memory_bytes else most.memory_bytes,
+            thread_count=min(request.thread_count or most.thread_count, most.thread_count),
+        )
 
-    def _checked(
-        self, statement: Statement, tables: Mapping[str, _Table], values: Mapping[str, Bind]
-    ) -> tuple[check.Select, dict[str, Bind]]:
-        select = check.select_of(statement.sql, self._database.parse)
-        check.require_known(select, tables)
-        known = {**values, **statement.values}
-        missing = sorted(select.binds - known.keys())
-        if missing:
-            raise InvalidSql(f"${missing[0]} is not bound", field="binds")
-        return select, {name: known[name] for name in select.binds}
+    @contextmanager
+    def _answer(
+        self, lane: Lane, item: Bound, sources: Sequence[Source], call: Call, *, index: int, limits: Limits
+    ) -> Iterator[Answer]:
+        """Answer one statement from what is kept, or run it; its answer is read inside."""
+        with ExitStack() as held:
 
-    def _source(self, table: _Table, call: Call) -> Source:
-        if table.frame_id:
+            def fresh() -> Answer:
+                running = held.enter_context(lane.run(item))
+                return Answer(running.schema, running.batches(), index=index, tier=lane.tier, limits=limits)
+
+            def kept() -> Answer:
+                return self._kept(lane, held, item, sources, index=index, limits=limits)
+
+            if not item.select.traits.repeatable or not self._results.largest_bytes:
+                yield fresh()
+            elif lane.held:
+                # Whoever waits for another must not hold what that one may be waiting for.
+                yield kept()
+            else:
+                key = result_key(item, sources, self._store.catalogue)
+                answer = self._answering.run(key, kept, call.left_s())
+                assert answer is not None
+                yield answer
+
+    def _kept(
+        self, lane: Lane, held: ExitStack, item: Bound, sources: Sequence[Source], *, index: int, limits: Limits
+    ) -> Answer:
+        """Answer one statement from what is kept, or run it and keep its table if that is small."""
+        catalogue = self._store.catalogue
+        seen = self._results.drop_count
+        key = result_key(item, sources, catalogue)
+        result = self._results.get(key)
+        if result is not None:
+            return Answer.of_result(result, index=index, limits=limits, cached=True)
+        running = held.enter_context(lane.run(item))
+        batches = running.batches()
+        first, whole = _taken(batches, self._results.largest_bytes)
+        if not whole:
+            return Answer(running.schema, chain(first, batches), index=index, tier=lane.tier, limits=limits)
+        result = Result(running.schema, tuple(first), lane.tier, frame_ids_of(sources))
+        self._results.put(key, result, seen)
+        return Answer.of_result(result, index=index, limits=limits, cached=False)
+
+    def _source(self, table: Table, call: Call) -> Source:
+        if table.manifest is None or table.entry is None:
             return Source(table.name, (pb.FrameSlice(frame_id=table.frame_id),))
-        assert table.manifest is not None and table.entry is not None
         if table.entry.WhichOneof("source") == "slices":
             slices = table.entry.slices
             values = binds.all_from_proto(table.manifest.binds)
@@ -247,18 +181,18 @@ class Runner:
         for table in manifest.tables:
             if table.name == entry.name:
                 break
-            before[table.name] = _Table(table.name, manifest=manifest, entry=table)
+            before[table.name] = Table(table.name, manifest=manifest, entry=table)
         values = binds.all_from_proto(manifest.binds)
-        select, bound = self._checked(Statement(entry.derived.sql, values), before, values)
-        sources = [self._source(before[name], call) for name in sorted(select.relations)]
-        with self._database.lease(call.left_s()) as connection, self._relations(connection).held() as relations:
-            with call.bounding(connection):
-                for source in sources:
-                    relations.add(source)
-            with self._answer(connection, relations, select.sql, bound, call) as answer:
-                return self._keep(frame_id, manifest, entry, answer)
+        item = bound(Statement(entry.derived.sql, values), before, values, self._parse)
+        sources = [self._source(before[name], call) for name in sorted(item.select.relations)]
+        room = None if item.plain else self._places.apart.room
+        with closing(Lane(self._places, sources, room, call)) as lane, lane.run(item) as running:
+            return self._keep(frame_id, manifest, entry, running, lane)
 
-    def _keep(self, frame_id: str, manifest: pb.Manifest, entry: pb.ManifestTable, answer: Answer) -> Frame:
+    def _keep(
+        self, frame_id: str, manifest: pb.Manifest, entry: pb.ManifestTable, running: Running, lane: Lane
+    ) -> Frame:
+        answer = Answer(running.schema, running.batches(), index=0, tier=lane.tier)
         encoder = codec.DictionaryEncoder(answer.schema, entry.derived.dictionary_columns)
         keep_until = manifest.keep_until_time.ToDatetime(tzinfo=self._clock.now().tzinfo)
         labels = {"derived_from": manifest.manifest_id, "table": entry.name}
@@ -271,77 +205,32 @@ class Runner:
         )
         return frame
 
-    @contextmanager
-    def _answer(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        relations: Relations,
-        sql: str,
-        bound: dict[str, Bind],
-        call: Call,
-        *,
-        index: int = 0,
-        limit: int = 0,
-    ) -> Iterator[Answer]:
-        """Run one statement; its answer is read inside."""
-        with call.bounding(connection), _translated():
-            try:
-                reader = _read(connection, sql, bound)
-            except duckdb.ConversionException:
-                # A text that no value of an ENUM equals can be all there is to it; texts take any.
-                if not relations.as_texts():
-                    raise
-                reader = _read(connection, sql, bound)
-        answer = Answer(reader, connection, call, index=index, tier=relations.slowest, limit=limit)
-        try:
-            yield answer
-        finally:
-            answer.close()
-
-    def _promote(self, tables: Mapping[str, _Table], needed: Sequence[str]) -> None:
-        for name in needed:
-            table = tables[name]
-            if table.manifest is None or table.entry is None or table.entry.WhichOneof("source") != "derived":
+    def _promote(self, tables: Sequence[Table]) -> None:
+        """Have DuckDB's own tables made of the derived frames that were asked for."""
+        for table in tables:
+            if table.derived is None:
                 continue
-            frame = self._store.catalogue.find(derived_frame_id(table.manifest, table.entry))
-            if frame is not None:
+            frame = self._store.catalogue.find(derived_frame_id(*table.derived))
+            if frame is not None and self._native.lacks(frame):
                 with self._store.open(frame.frame_id) as opened:
                     if isinstance(opened.copy, MappedCopy):
                         self._native.want(opened.frame, opened.copy)
 
 
-@dataclass(frozen=True)
-class _Table:
-    """A relation by its name: a frame, or a table of a manifest."""
-
-    name: str
-    frame_id: str = ""
-    manifest: pb.Manifest | None = None
-    entry: pb.ManifestTable | None = None
+def _least(asked: Limits, own: Limits) -> Limits:
+    return Limits(
+        row_count=min(asked.row_count or own.row_count, own.row_count),
+        bytes=min(asked.bytes or own.bytes, own.bytes),
+    )
 
 
-def _tables(frames: Mapping[str, str], manifests: Sequence[pb.Manifest]) -> dict[str, _Table]:
-    tables = {name: _Table(name, frame_id=frame_id) for name, frame_id in frames.items()}
-    for manifest in manifests:
-        for entry in manifest.tables:
-            if entry.name in tables:
-                raise InvalidParameter("sources", f"two sources are named {entry.name!r}")
-            tables[entry.name] = _Table(entry.name, manifest=manifest, entry=entry)
-    return tables
-
-
-def _read(connection: duckdb.DuckDBPyConnection, sql: str, bound: dict[str, Bind]) -> pa.RecordBatchReader:
-    return connection.sql(sql, params=bound or None).to_arrow_reader(arrow.BATCH_ROW_COUNT)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn what DuckDB raises for a caller's statement into our errors."""
-    try:
-        yield
-    except duckdb.InterruptException:
-        raise
-    except duckdb.OutOfMemoryException as error:
-        raise MemoryPressure from error
-    except (duckdb.Error, pa.ArrowException) as error:
-        raise InvalidSql(str(error).partition("\n")[0][:300]) from error
+def _taken(batches: Iterator[pa.RecordBatch], most_bytes: int) -> tuple[list[pa.RecordBatch], bool]:
+    """Return the first batches up to a size, and whether these were all."""
+    taken: list[pa.RecordBatch] = []
+    size = 0
+    for batch in batches:
+        taken.append(batch)
+        size += batch.nbytes
+        if size > most_bytes:
+            return taken, False
+    return taken, True

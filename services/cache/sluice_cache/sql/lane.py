@@ -1,0 +1,102 @@
+"""The relations that one request's statements share, made when the first of them has to run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import duckdb
+
+from sluice_cache.frames import TierKind
+from sluice_cache.sql.answer import Running
+from sluice_cache.sql.apart import Apart, Room
+from sluice_cache.sql.call import Call
+from sluice_cache.sql.place import Inside, Place, translated
+from sluice_cache.sql.relations import Relations, Shelf, Source
+from sluice_cache.sql.tables import Bound
+
+
+@dataclass(frozen=True)
+class Places:
+    """Connections of this process, and processes apart."""
+
+    shelf: Shelf
+    apart: Apart
+
+    @contextmanager
+    def lease(self, room: Room | None, call: Call) -> Iterator[Place]:
+        """Hold a place within the call's time; one with a room of its own is a process."""
+        if room is None:
+            with self.shelf.database.lease(call.left_s()) as connection:
+                yield Inside(connection)
+        else:
+            with self.apart.lease(call.left_s(), room) as process:
+                yield process
+
+
+class Lane:
+    """Where one request's statements run.
+
+    Args:
+        places: where they can.
+        sources: what they read.
+        room: of a process of their own; None runs them inside this one.
+        call: their time and caller.
+    """
+
+    def __init__(self, places: Places, sources: Iterable[Source], room: Room | None, call: Call) -> None:
+        self._places = places
+        self._sources = sources
+        self._room = room
+        self._call = call
+        self._held = ExitStack()
+        self._open: tuple[Place, Relations] | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether it keeps a place from others."""
+        return self._open is not None
+
+    @property
+    def tier(self) -> TierKind:
+        """Slowest tier that a source was read from."""
+        return self._opened()[1].slowest
+
+    @contextmanager
+    def run(self, bound: Bound) -> Iterator[Running]:
+        """Begin one statement; it is read inside."""
+        place, relations = self._opened()
+        with self._call.bounding(place.stop), translated():
+            try:
+                reader = place.read(bound.select.sql, bound.values)
+            except duckdb.ConversionException:
+                # A text that no value of an ENUM equals can be all there is to it; texts take any.
+                if not relations.as_texts():
+                    raise
+                reader = place.read(bound.select.sql, bound.values)
+        running = Running(reader, place, self._call)
+        try:
+            yield running
+        finally:
+            running.close()
+
+    def plan(self, bound: Bound) -> str:
+        """Return DuckDB's plan of a statement as JSON."""
+        place, _ = self._opened()
+        with self._call.bounding(place.stop), translated():
+            return place.plan(bound.select.sql, bound.values)
+
+    def close(self) -> None:
+        """Give the place back."""
+        self._held.close()
+
+    def _opened(self) -> tuple[Place, Relations]:
+        if self._open is None:
+            place = self._held.enter_context(self._places.lease(self._room, self._call))
+            relations = self._held.enter_context(Relations(place, self._places.shelf).held())
+            with self._call.bounding(place.stop):
+                for source in self._sources:
+                    relations.add(source)
+            self._open = (place, relations)
+        return self._open

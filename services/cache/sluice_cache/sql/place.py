@@ -1,0 +1,133 @@
+"""Where the statements of one call run: on a connection of this process, or in a process of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import duckdb
+import pyarrow as pa
+from sluice_rpc import arrow
+
+from sluice_cache.binds import Bind, identifier
+from sluice_cache.errors import InvalidSql, MemoryPressure
+from sluice_cache.sql.call import Stopped
+from sluice_cache.tiers.memory import MappedCopy
+
+
+class CopyGone(Exception):
+    """A hot frame's file went between its opening and its mapping."""
+
+
+class Place(Protocol):
+    """Runs statements over relations that were made in it before; one at a time."""
+
+    @property
+    def has_native(self) -> bool:
+        """Whether DuckDB's own tables of frames can be read here."""
+        ...
+
+    def stop(self) -> None:
+        """End what runs, from any thread; called until it has ended."""
+        ...
+
+    def map(self, name: str, copy: MappedCopy, path: Path) -> None:
+        """Make a hot frame readable under a name of ours. Raises CopyGone when its file went meanwhile."""
+        ...
+
+    def view(self, name: str, sql: str) -> None:
+        """Make a relation. Raises InvalidSql when it does not fit what it reads."""
+        ...
+
+    def drop_view(self, name: str) -> None:
+        """Take a relation away again."""
+        ...
+
+    def unmap(self, name: str) -> None:
+        """Take a frame's name away again."""
+        ...
+
+    def read(self, sql: str, bound: Mapping[str, Bind]) -> pa.RecordBatchReader:
+        """Begin a statement; reading it raises as this does.
+
+        Raises:
+            InvalidSql, MemoryPressure.
+            duckdb.InterruptException, Stopped: it was stopped.
+            duckdb.ConversionException: a text does not become another type; also when that type is an ENUM of ours.
+        """
+        ...
+
+    def plan(self, sql: str, bound: Mapping[str, Bind]) -> str:
+        """Return DuckDB's plan of a statement as JSON. Raises as `read` does."""
+        ...
+
+
+class Inside:
+    """A connection of this process; for plain statements."""
+
+    has_native = True
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def stop(self) -> None:
+        self._connection.interrupt()
+
+    def map(self, name: str, copy: MappedCopy, path: Path) -> None:
+        self._connection.register(name, copy.table)
+
+    def view(self, name: str, sql: str) -> None:
+        view(self._connection, name, sql)
+
+    def drop_view(self, name: str) -> None:
+        self._connection.execute(f"drop view if exists temp.{identifier(name)}").fetchall()
+
+    def unmap(self, name: str) -> None:
+        self._connection.unregister(name)
+
+    def read(self, sql: str, bound: Mapping[str, Bind]) -> pa.RecordBatchReader:
+        return read(self._connection, sql, bound)
+
+    def plan(self, sql: str, bound: Mapping[str, Bind]) -> str:
+        return plan(self._connection, sql, bound)
+
+
+def view(connection: duckdb.DuckDBPyConnection, name: str, sql: str) -> None:
+    """Make a temporary view whose text is ours."""
+    try:
+        connection.execute(f"create temp view {identifier(name)} as {sql}").fetchall()
+    except duckdb.InterruptException:
+        raise
+    except duckdb.Error as error:
+        raise InvalidSql(f"table {name!r} cannot be read: {first_line(error)}", field="slices") from error
+
+
+def read(connection: duckdb.DuckDBPyConnection, sql: str, bound: Mapping[str, Bind]) -> pa.RecordBatchReader:
+    """Begin a statement."""
+    return connection.sql(sql, params=dict(bound) or None).to_arrow_reader(arrow.BATCH_ROW_COUNT)
+
+
+def plan(connection: duckdb.DuckDBPyConnection, sql: str, bound: Mapping[str, Bind]) -> str:
+    """Return DuckDB's plan of a statement as JSON."""
+    ((_, text),) = connection.execute(f"explain (format json) {sql}", dict(bound) or None).fetchall()
+    return str(text)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn what DuckDB raises for a caller's statement into our errors."""
+    try:
+        yield
+    except (duckdb.InterruptException, Stopped):
+        raise
+    except (duckdb.OutOfMemoryException, MemoryError, pa.ArrowMemoryError) as error:
+        raise MemoryPressure from error
+    except (duckdb.Error, pa.ArrowException) as error:
+        raise InvalidSql(first_line(error)) from error
+
+
+def first_line(error: Exception) -> str:
+    """Return what DuckDB says of a fault, without the picture of the statement."""
+    return str(error).partition("\n")[0][:300]
