@@ -29,7 +29,7 @@ from sluice_query_engine.execution.survey import Departures, Survey
 from sluice_query_engine.metrics import EngineMetrics
 from sluice_query_engine.parameters import JSON
 from sluice_query_engine.planning.extents import Extent
-from sluice_query_engine.planning.planner import PlannedChunk
+from sluice_query_engine.planning.plan import PlannedChunk
 from sluice_query_engine.plant_clock import PlantClock
 from sluice_query_engine.state import MemoryState
 from sluice_rpc.errors import ServiceError
@@ -93,7 +93,10 @@ class SteppedSurvey(Survey):
     there: Callable[[], tuple[Started, ...]]
 
     def depart(self, run: QueryRun, parameters: Mapping[str, JSON], *, no_cache: bool) -> Departures:
-        there = (*self.there(), *(_extent(item) for item in self._pending(run.dataset, parameters)))
+        there = (
+            *self.there(),
+            *(_extent(item) for item in self._pending(run.dataset, parameters) if isinstance(item, Extent)),
+        )
         with self.stage.changed:
             self.stage.working[run.client_id] = run
         departures = super().depart(run, parameters, no_cache=no_cache)

@@ -13,7 +13,7 @@ from sluice.cache.v1 import frame_service_pb2 as frames
 from sluice.cache.v1 import sql_service_pb2 as sql
 from sluice_query_engine.cache import FrameCache, GrpcFrameCache
 from sluice_query_engine.cache_memory import MemoryFrameCache
-from sluice_query_engine.execution.chunk import timestamp
+from sluice_query_engine.execution.small_frames import timestamp
 from sluice_rpc import arrow
 from sluice_rpc.errors import NotFound, ServiceError
 from sluice_rpc.ports import SystemClock

@@ -146,6 +146,10 @@ class MemoryFrameCache:
             table = _plain(self._frame(piece.frame_id)[1])
             where = [slices.clip or "true"]
             limits: Binds = {}
+            relations = {"frame": table}
+            if piece.HasField("ids"):
+                where.append(_id_condition(piece.ids))
+                relations["ids"] = self._frame(piece.ids.frame_id)[1]
             if piece.start:
                 where.append(f'"{piece.column}" >= $slice_start::timestamp')
                 limits["slice_start"] = piece.start
@@ -153,7 +157,7 @@ class MemoryFrameCache:
                 where.append(f'"{piece.column}" < $slice_end::timestamp')
                 limits["slice_end"] = piece.end
             condition = " and ".join(f"({term})" for term in where)
-            pieces.append(_select(f"from frame where {condition}", {"frame": table}, {**binds, **limits}))
+            pieces.append(_select(f"from frame where {condition}", relations, {**binds, **limits}))
         return pa.concat_tables(pieces)
 
     def _check(self) -> None:
@@ -259,8 +263,16 @@ def _plain(table: pa.Table) -> pa.Table:
     return table.cast(pa.schema(fields))
 
 
+def _id_condition(ids: frames.IdSelection) -> str:
+    chosen = f"(select id from ids where number = {ids.number})"  # noqa: S608  # a number
+    return (
+        f'("{ids.column}" is null or "{ids.column}" not in {chosen})' if ids.exclude else f'"{ids.column}" in {chosen}'
+    )
+
+
 def _frame_ids(manifest: frames.Manifest) -> list[str]:
-    return [piece.frame_id for table in manifest.tables for piece in table.slices.frames]
+    slices = [piece for table in manifest.tables for piece in table.slices.frames]
+    return [piece.frame_id for piece in slices] + [piece.ids.frame_id for piece in slices if piece.HasField("ids")]
 
 
 def _python(value: bind_pb2.BindValue) -> object:

@@ -32,8 +32,9 @@ QUERY_BINDS: Final[Mapping[str, BindPython]] = {
     "end_date": date(2025, 1, 2),
     "as_of_time": datetime(2025, 1, 2),
 }
-"""Every bind that a manifest always brings, with a sample value of its type. Clips, derived tables, views and
-predicates may bind these, the dataset's parameters, and nothing else but for the groups of their own pattern."""
+"""Every bind that the manifest of a query with a range always brings, with a sample value of its type; without a range
+it brings `as_of_time` alone. Clips, derived tables, views and predicates may bind these, the dataset's parameters that
+are no lists of ids, and nothing else but for the groups of their own pattern."""
 
 _PARAMETER_SAMPLES: Final[Mapping[ParameterType, BindPython]] = {
     "date": "2025-01-01",
@@ -56,7 +57,7 @@ def compile_dataset(dataset: Dataset, folder: Path) -> dict[str, pa.Schema]:
         connection.execute("set TimeZone = 'UTC'")
         toml = folder / "dataset.toml"
         brought = query_binds(dataset)
-        for part in dataset.parts:
+        for part in dataset.tables:
             connection.register(part.name, part.schema.empty_table())
             if dataset.clip:
                 _compile(connection, _kept(part.name, dataset.clip), brought, toml, "clip")
@@ -65,7 +66,7 @@ def compile_dataset(dataset: Dataset, folder: Path) -> dict[str, pa.Schema]:
         derived = dataset.derived
         schema = _compile(connection, derived.sql, brought, folder, "derived")
         _check_columns(toml, "derived.columns", (column.name for column in derived.columns), schema.names)
-        for name in (*(part.name for part in dataset.parts), *(reference.name for reference in dataset.references)):
+        for name in (*(part.name for part in dataset.tables), *(reference.name for reference in dataset.references)):
             connection.unregister(name)
         connection.register(derived.name, schema.empty_table())
         for item in dataset.filters:
@@ -78,7 +79,10 @@ def compile_dataset(dataset: Dataset, folder: Path) -> dict[str, pa.Schema]:
 
 def query_binds(dataset: Dataset) -> dict[str, BindPython]:
     """Return a sample of every value that the manifest of a query of this dataset binds."""
-    return {item.name: _PARAMETER_SAMPLES[item.type] for item in dataset.parameters} | dict(QUERY_BINDS)
+    lists = {part.id_parameter for part in dataset.parts}
+    samples = {item.name: _PARAMETER_SAMPLES[item.type] for item in dataset.parameters if item.name not in lists}
+    brought = QUERY_BINDS if dataset.has_range else {"as_of_time": QUERY_BINDS["as_of_time"]}
+    return samples | dict(brought)
 
 
 def _compile_view(connection: duckdb.DuckDBPyConnection, dataset: Dataset, view: View, folder: Path) -> pa.Schema:

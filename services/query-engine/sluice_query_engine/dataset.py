@@ -96,6 +96,9 @@ class Limits:
         max_range_days: longest range in days, both ends included.
         direct_max_days: a gap up to this long is read by one statement.
         grain_days: width of the chunks of a longer gap.
+        direct_max_ids: up to so many missing ids are read by one statement.
+        id_batch_size: ids of one statement where more are missing.
+        rows_per_page: rows of one statement of a part that is read in pages.
         ttl_s: how long a chunk may be reused, in seconds.
         settled_ttl_s: the same for a chunk whose rows cannot change any more.
         settles_after_days: a chunk that ended longer ago and has no open row is settled.
@@ -110,6 +113,9 @@ class Limits:
     parallel: int
     direct_max_days: int = 60
     grain_days: int = 31
+    direct_max_ids: int = 1000
+    id_batch_size: int = 1000
+    rows_per_page: int = 50_000
     ttl_s: int = 900
 
 
@@ -120,19 +126,33 @@ class Part:
     Attributes:
         schema: declared Arrow types of the statement's columns, in order; field metadata `description` says meanings.
         cut: `time`: binds :start_time, :end_time and :row_limit and may be cut between them. `start`: binds
-            :start_time and :row_limit and depends on the start of the range only, so it is one chunk.
-        time_column: the column on which the part is cut; each row has exactly one value there.
+            :start_time and :row_limit and depends on the start of the range only, so it is one chunk. `ids`: binds
+            :ids, as the one element of IN lists, and :row_limit, and may be cut into any sets of ids.
+        time_column: the column on which the part is cut; each row has exactly one value there. Empty where the part is
+            cut by ids and has none.
         open_column: a row whose value here is NULL may still change; None when rows never change.
         dictionary_columns: columns of few distinct values, stored dictionary-encoded.
+        id_column: the text column that :ids compares; empty for parts that are not cut by ids.
+        id_parameter: the text list whose values are the ids; empty where the part renews others.
+        renews: parts of which it reads again the rows that were open, by the ids these had. It then has their columns
+            and yields no table of its own.
     """
 
     name: str
     statement: Statement
     schema: pa.Schema
-    cut: Literal["time", "start"]
+    cut: Literal["time", "start", "ids"]
     time_column: str
     open_column: str | None
     dictionary_columns: tuple[str, ...] = ()
+    id_column: str = ""
+    id_parameter: str = ""
+    renews: tuple[str, ...] = ()
+
+    @property
+    def of_range(self) -> bool:
+        """Its batches of ids are of the query's range: another range has other chunks."""
+        return self.cut == "ids" and "start_time" in self.statement.bind_names
 
 
 @dataclass(frozen=True)
@@ -327,6 +347,20 @@ class Dataset:
     views: tuple[View, ...]
     initial_views: tuple[str, ...]
     rows_view: str
+
+    @property
+    def has_range(self) -> bool:
+        """Queries have a first and a last date."""
+        return any(parameter.role for parameter in self.parameters)
+
+    @property
+    def tables(self) -> tuple[Part, ...]:
+        """The parts that yield a table; the others bring rows of these up to date."""
+        return tuple(part for part in self.parts if not part.renews)
+
+    def renewal_of(self, part: str) -> Part | None:
+        """Return the part that reads again the open rows of a part, or None where its chunks are read whole."""
+        return next((item for item in self.parts if part in item.renews), None)
 
     def view(self, name: str) -> View | None:
         """Return the view of this name, or None."""

@@ -187,7 +187,7 @@ class Reader:
         raise QueryNotReady(query_id)
 
     def _whole_table(self, dataset: Dataset, name: str) -> sql.SqlStatement:
-        schemas = {part.name: stored_schema(part) for part in dataset.parts}
+        schemas = {part.name: stored_schema(part) for part in dataset.tables}
         schemas |= {reference.name: reference.schema for reference in dataset.references}
         schemas[dataset.derived.name] = self._catalog.columns(dataset.name)[dataset.derived.name]
         wanted = name or dataset.derived.name

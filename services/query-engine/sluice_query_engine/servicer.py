@@ -26,7 +26,7 @@ from sluice_query_engine.execution.scope import CancelScope
 from sluice_query_engine.execution.survey import Survey
 from sluice_query_engine.parameters import canonical
 from sluice_query_engine.planning.identity import query_id_of, well_formed
-from sluice_query_engine.planning.planner import Plan, describe_plan
+from sluice_query_engine.planning.plan import Plan, describe_plan
 from sluice_query_engine.planning.time_range import instant_text
 from sluice_query_engine.plant_clock import PlantClock
 from sluice_query_engine.reader import Reader, Streamed, ViewAnswer, ViewOptions
@@ -237,8 +237,9 @@ def _planned(plan: Plan) -> list[pb.PlannedChunk]:
         pb.PlannedChunk(
             index=chunk.index,
             part=chunk.part,
-            start=instant_text(chunk.start),
-            end="" if chunk.end is None else instant_text(chunk.end),
+            start=chunk.start_text,
+            end=chunk.end_text,
+            id_count=len(chunk.ids),
             cached=chunk.extent is not None,
             reason=chunk.reason,
         )

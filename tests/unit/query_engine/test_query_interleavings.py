@@ -230,9 +230,9 @@ def check_plan(planned: Planned) -> None:
             assert there.part != chunk.part or not overlap(there, chunk.start, chunk.end), (chunk, there)
 
 
-def overlap(there: Started, start: datetime, end: datetime | None) -> bool:
+def overlap(there: Started, start: datetime | None, end: datetime | None) -> bool:
     """Return whether a chunk shares rows with one that is there."""
-    if there.start is None or there.end is None or end is None:
+    if there.start is None or there.end is None or start is None or end is None:
         return there.start == start
     return there.start < end and start < there.end
 

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import pyarrow as pa
 import structlog
-from google.protobuf.timestamp_pb2 import Timestamp
 from sluice.cache.v1 import frame_service_pb2 as frames
 from sluice_rpc import arrow
 from sluice_rpc.errors import ServiceError
 from sluice_rpc.ports import Clock, Ids
-from sluice_warehouse import Bind, Reading, Tag
+from sluice_warehouse import Bind, Reading, Statement, Tag
 from sluice_warehouse.lanes import SlowLane
+from sluice_warehouse.statements import MAX_ID_COUNT, expand_ids, id_binds
 
 from sluice_query_engine.cache import FrameCache, FrameWriter
 from sluice_query_engine.dataset import Part
 from sluice_query_engine.errors import ChunkTooLarge
+from sluice_query_engine.execution.id_sets import IdBatch
 from sluice_query_engine.execution.retry_budget import RetryBudget
 from sluice_query_engine.execution.scope import CancelScope
+from sluice_query_engine.execution.small_frames import milliseconds, timestamp
 from sluice_query_engine.planning.freshness import FreshnessRule
-from sluice_query_engine.planning.time_range import instant_text
+from sluice_query_engine.planning.time_range import bound_text, instant_text
 from sluice_query_engine.plant_clock import PlantClock
 
 log = structlog.get_logger()
@@ -37,6 +39,9 @@ SENT_ROW_COUNT: Final = 16_384
 """Rows written at a time. The IPC writer buffers what it is given whole: 65,536 rows of holds are 20 MB in each of
 three copies per running chunk, and this engine's memory must not grow with the result."""
 
+_MOST_OPEN: Final = 0.5
+"""Of a chunk's rows; with more of them open, reading it again whole costs no more than reading these again by id."""
+
 
 @dataclass(frozen=True)
 class ChunkJob:
@@ -46,8 +51,8 @@ class ChunkJob:
         dataset: name, for labels and tags.
         series: what the chunk may be reused for.
         part: whose statement runs.
-        start: first instant, plant-local.
-        end: first instant after it; None for parts that depend on the start only.
+        start: first instant, plant-local; None for ids that are read whatever the time.
+        end: first instant after it; None likewise, and for parts that depend on the start only.
         parameters: canonical parameters that the statement may bind.
         max_row_count: past it the chunk is cut and marked.
         freshness: for how long it may be reused.
@@ -55,12 +60,14 @@ class ChunkJob:
         not_before: a frame read earlier, UTC, does not answer it; None takes any that is fresh.
         fence: returns the fencing number of whoever reads it, or raises when somebody else reads it by now; asked just
             before the frame is kept. None where nobody else could.
+        ids: the batch of a part that is cut by ids; None for others.
+        renewed_by: column of the ids by which open rows are read again; empty where the chunk is read again whole.
     """
 
     dataset: str
     series: str
     part: Part
-    start: datetime
+    start: datetime | None
     end: datetime | None
     parameters: Mapping[str, object]
     max_row_count: int
@@ -68,6 +75,19 @@ class ChunkJob:
     client_id: str
     not_before: datetime | None = None
     fence: Callable[[], int] | None = None
+    ids: IdBatch | None = None
+    renewed_by: str = ""
+
+    @property
+    def name(self) -> str:
+        """What tells it from all other chunks: two jobs of one name are one read."""
+        return ":".join((self.series, bound_text(self.start), bound_text(self.end), *self._ids_hash))
+
+    def statement(self) -> Statement:
+        """Return the statement to run; it has room for ids in powers of two, so that the warehouse parses few texts."""
+        if self.ids is None:
+            return self.part.statement
+        return expand_ids(self.part.statement, "ids", _room(len(self.ids.ids)))
 
     def binds(self) -> dict[str, Bind]:
         """Return a value for each bind of the statement; one row beyond the limit shows that it was hit."""
@@ -75,21 +95,38 @@ class ChunkJob:
             name: value for name, value in self.parameters.items() if isinstance(value, (str, int, float))
         }
         values |= {"start_time": self.start, "end_time": self.end, "row_limit": self.max_row_count + 1}
-        return {name: values[name] for name in self.part.statement.bind_names}
+        if self.ids is not None:
+            ids = self.ids.ids
+            # What room is left is filled with the last id: an id that stands twice in a list counts once.
+            values |= id_binds("ids", [*ids, *[ids[-1]] * (_room(len(ids)) - len(ids))])
+        return {name: values[name] for name in self.statement().bind_names}
 
     def labels(self, *, truncated: bool) -> dict[str, str]:
         """Return what the chunk's frame is found by."""
-        labels = {
-            "series": self.series,
-            "part": self.part.name,
-            "dataset": self.dataset,
-            "start": instant_text(self.start),
-        }
+        labels = {"series": self.series, "part": self.part.name, "dataset": self.dataset}
+        if self.start is not None:
+            labels["start"] = instant_text(self.start)
         if self.end is not None:
             labels["end"] = instant_text(self.end)
+        if self.ids is not None:
+            labels["ids"] = self.ids.hash
         if truncated:
             labels["truncated"] = "1"
         return labels
+
+    @property
+    def _ids_hash(self) -> tuple[str, ...]:
+        return () if self.ids is None else (self.ids.hash,)
+
+    @property
+    def words(self) -> str:
+        """Part and range, or number of ids, for the DBA."""
+        where = f"{len(self.ids.ids)} ids" if self.ids is not None else bound_text(self.start)
+        return f"{self.part.name} {where}"
+
+
+def _room(count: int) -> int:
+    return int(min(1 << (count - 1).bit_length(), MAX_ID_COUNT))
 
 
 @dataclass(frozen=True)
@@ -177,9 +214,9 @@ class ChunkReader:
 
     def _attempt(self, job: ChunkJob, scope: CancelScope, on_rows: Callable[[int], None], until: float) -> StoredChunk:
         deadline_s = until - self._clock.monotonic()
-        tag = Tag("sluice-query-engine", f"{job.dataset} {job.part.name} {instant_text(job.start)}", job.client_id)
+        tag = Tag("sluice-query-engine", f"{job.dataset} {job.words}", job.client_id)
         with self._lane.read(
-            job.part.statement,
+            job.statement(),
             job.binds(),
             schema=job.part.schema,
             deadline_s=deadline_s,
@@ -212,9 +249,16 @@ class ChunkReader:
             writer.write(piece)
 
     def _trailer(self, job: ChunkJob, rows: _Rows, read_time: datetime) -> frames.FrameTrailer:
-        fresh_for = job.freshness.fresh_for(job.end or job.start, self._plant_clock.now(), open_rows=rows.open_row_seen)
+        renewable = rows.renewable
+        fresh_for = job.freshness.fresh_for(
+            job.end or job.start, self._plant_clock.now(), open_rows=rows.open_count > 0 and not renewable
+        )
         fresh_until = self._clock.now() + fresh_for
         labels = job.labels(truncated=rows.truncated)
+        if renewable:
+            labels["open"] = str(rows.open_count)
+        if job.ids is not None:
+            labels |= {"ids_frame": job.ids.frame_id, "ids_number": str(job.ids.number)}
         if job.fence is not None:
             # Asked last: whoever lost the chunk to another process must not leave a second frame of it.
             labels["fence"] = str(job.fence())
@@ -234,18 +278,26 @@ class _Rows:
         self._reading = reading
         self._limit = job.max_row_count
         self._open_column = job.part.open_column
+        self._renewed_by = job.renewed_by
         self._on_rows = on_rows
         self.schema = stored_schema(job.part)
         self.row_count = 0
         self.truncated = False
-        self.open_row_seen = False
+        self.open_count = 0
+        self._nameless_count = 0
+
+    @property
+    def renewable(self) -> bool:
+        """Some rows are open, few enough to be read again by their ids, and all of these have one."""
+        if not self._renewed_by or self._nameless_count:
+            return False
+        return 0 < self.open_count <= self.row_count * _MOST_OPEN
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         for batch in self._reading:
             kept = batch.slice(0, self._limit - self.row_count)
             self.row_count += kept.num_rows
-            if self._open_column is not None and kept.column(self._open_column).null_count:
-                self.open_row_seen = True
+            self._count_open(kept)
             encoded = self._encoded(kept)
             for offset in range(0, encoded.num_rows, SENT_ROW_COUNT):
                 yield encoded.slice(offset, SENT_ROW_COUNT)
@@ -254,6 +306,14 @@ class _Rows:
             if kept.num_rows < batch.num_rows:
                 self.truncated = True
                 return
+
+    def _count_open(self, batch: pa.RecordBatch) -> None:
+        if self._open_column is None or not batch.column(self._open_column).null_count:
+            return
+        self.open_count += batch.column(self._open_column).null_count
+        if self._renewed_by:
+            opened = batch.filter(batch.column(self._open_column).is_null())
+            self._nameless_count += opened.column(self._renewed_by).null_count
 
     def _encoded(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         columns = [
@@ -276,46 +336,5 @@ def stored_schema(part: Part) -> pa.Schema:
     return pa.schema(fields)
 
 
-def put_table(
-    cache: FrameCache,
-    frame_id: str,
-    table: pa.Table,
-    labels: Mapping[str, str],
-    *,
-    now: datetime,
-    fresh_for: timedelta,
-    grace: timedelta = timedelta(0),
-) -> frames.Frame:
-    """Store a small table as a frame; `grace` is how long it is kept beyond its freshness."""
-    trailer = frames.FrameTrailer(
-        row_count=table.num_rows,
-        labels=labels,
-        read_time=timestamp(now),
-        fresh_until_time=timestamp(now + fresh_for),
-        keep_until_time=timestamp(now + fresh_for + grace),
-    )
-    with cache.open_frame(frame_id, version=milliseconds(now), max_bytes=0, deadline_s=30.0) as writer:
-        for piece in arrow.encode(table.schema, table.to_batches()):
-            writer.write(piece)
-        return writer.commit(trailer)
-
-
-def timestamp(instant: datetime) -> Timestamp:
-    """Return a UTC instant as it travels."""
-    stamp = Timestamp()
-    stamp.FromDatetime(instant)
-    return stamp
-
-
-def instant_of(stamp: Timestamp) -> datetime:
-    """Return a travelled instant in UTC, with its zone."""
-    return stamp.ToDatetime(tzinfo=UTC)
-
-
-def milliseconds(instant: datetime) -> int:
-    """Return milliseconds since 1970, which number versions where nothing better is at hand."""
-    return int(instant.timestamp() * 1000)
-
-
 def _facts(job: ChunkJob) -> dict[str, str]:
-    return {"dataset": job.dataset, "part": job.part.name, "start": instant_text(job.start)}
+    return {"dataset": job.dataset, "chunk": job.words}

@@ -12,7 +12,7 @@ from sluice_rpc.ports import Clock, Ids
 
 from sluice_query_engine.cache import FrameCache
 from sluice_query_engine.errors import ChunkTooLarge
-from sluice_query_engine.execution.chunk import put_table
+from sluice_query_engine.execution.small_frames import put_table
 from sluice_query_engine.state import StateStore
 
 

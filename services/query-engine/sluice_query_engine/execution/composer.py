@@ -14,9 +14,10 @@ from sluice_rpc.ports import Clock, Ids
 
 from sluice_query_engine.cache import FrameCache
 from sluice_query_engine.dataset import BindPython, Dataset
-from sluice_query_engine.execution.chunk import instant_of, milliseconds, put_table, stored_schema, timestamp
-from sluice_query_engine.execution.manifest import Composition, Outcome, compose, same_tables
+from sluice_query_engine.execution.chunk import stored_schema
+from sluice_query_engine.execution.manifest import Composition, Outcome, compose, parameters_of, same_tables
 from sluice_query_engine.execution.run import QueryRun
+from sluice_query_engine.execution.small_frames import instant_of, milliseconds, put_table, timestamp
 from sluice_query_engine.parameters import JSON, date_range, time_range
 from sluice_query_engine.plant_clock import PlantClock
 
@@ -57,7 +58,9 @@ class Composer:
         composition = self._composition(run, outcome, references, manifest_id)
         there = self._cache.get_manifest(manifest_id)
         now = milliseconds(self._clock.now())
-        manifest = compose(composition, outcome, max(now, there.version + 1) if there else now)
+        manifest, sets = compose(composition, outcome, max(now, there.version + 1) if there else now)
+        if sets:
+            sets.keep(self._cache, self._clock.now(), composition.keep_until_time - self._clock.now())
         if there is not None and same_tables(there, manifest):
             manifest.version = there.version
         manifest.receipt.row_count = self._row_count(manifest, run.dataset)
@@ -70,6 +73,10 @@ class Composer:
             ServiceError: of the cache; the next view tries again.
         """
         self._count(manifest_id, main_count_sql(dataset))
+
+    def parameters_of(self, manifest: frames.Manifest, dataset: Dataset) -> dict[str, JSON]:
+        """Return the canonical parameters of the query that a manifest answers. Raises ServiceUnavailable."""
+        return parameters_of(manifest, dataset, self._cache)
 
     def _row_count(self, manifest: frames.Manifest, dataset: Dataset) -> int:
         # Counted under an id of its own: whoever looks at the query meanwhile must not read a receipt without its rows.
@@ -85,16 +92,11 @@ class Composer:
         self, run: QueryRun, outcome: Outcome, references: Mapping[str, str], manifest_id: str
     ) -> Composition:
         dataset, as_of_time = run.dataset, self._plant_clock.now()
-        whole = time_range(dataset, run.parameters)
-        first, last = date_range(dataset, run.parameters)
-        binds: dict[str, BindPython] = dict(_binds(run.parameters))
-        binds |= {
-            "start_time": whole.start,
-            "end_time": whole.end,
-            "start_date": first,
-            "end_date": last,
-            "as_of_time": as_of_time,
-        }
+        binds: dict[str, BindPython] = {**_binds(dataset, run.parameters), "as_of_time": as_of_time}
+        if dataset.has_range:
+            whole = time_range(dataset, run.parameters)
+            first, last = date_range(dataset, run.parameters)
+            binds |= {"start_time": whole.start, "end_time": whole.end, "start_date": first, "end_date": last}
         return Composition(
             manifest_id=manifest_id,
             query_id=run.query_id,
@@ -110,7 +112,7 @@ class Composer:
     def _empty_frames(self, dataset: Dataset, outcome: Outcome) -> dict[str, str]:
         there = {chunk.part for chunk in outcome.plan.chunks if outcome.frame_of(chunk)}
         empty = {}
-        for part in dataset.parts:
+        for part in dataset.tables:
             if part.name not in there:
                 frame_id = f"empty-{self._ids.new()}"
                 life = timedelta(seconds=dataset.limits.ttl_s)
@@ -129,7 +131,7 @@ class Composer:
 
 def parts_count_sql(dataset: Dataset) -> str:
     """Return the statement that counts the clipped rows of all parts; their names are declared identifiers."""
-    counts = " + ".join(f"(select count(*) from {part.name})" for part in dataset.parts)  # noqa: S608
+    counts = " + ".join(f"(select count(*) from {part.name})" for part in dataset.tables)  # noqa: S608
     return f"select {counts} as row_count"
 
 
@@ -144,9 +146,11 @@ def single_count(pieces: Iterable[bytes]) -> int:
         return int(reader.read_all().column(0)[0].as_py())
 
 
-def _binds(parameters: Mapping[str, JSON]) -> dict[str, BindPython]:
+def _binds(dataset: Dataset, parameters: Mapping[str, JSON]) -> dict[str, BindPython]:
+    """Return what views may bind of the parameters; lists of ids are no binds, they may be far too long."""
+    lists = {part.id_parameter for part in dataset.parts}
     return {
         name: [str(item) for item in value] if isinstance(value, list) else value
         for name, value in parameters.items()
-        if not isinstance(value, dict)
+        if not isinstance(value, dict) and name not in lists
     }

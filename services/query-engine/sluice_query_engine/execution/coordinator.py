@@ -340,7 +340,8 @@ class Coordinator:
             state=pb.QUERY_STATE_COMPLETED if complete else pb.QUERY_STATE_PARTIAL,
             receipt=manifest.receipt,
         )
-        json_format.Parse(manifest.labels.get("parameters", "{}"), query.parameters)
+        dataset = self._tools.catalog.get(query.dataset)
+        query.parameters.update(self._tools.composer.parameters_of(manifest, dataset))
         return query
 
     def _broke(self, run: QueryRun, ended: Future[None]) -> None:

@@ -22,6 +22,7 @@ from sluice_query_engine.execution.leased_reader import ReadsChunks
 from sluice_query_engine.execution.neighbours import Expected, Neighbours, NoNeighbours
 from sluice_query_engine.execution.scope import CancelScope
 from sluice_query_engine.planning.extents import Extent
+from sluice_query_engine.planning.id_extents import IdExtent
 
 log = structlog.get_logger()
 
@@ -31,13 +32,14 @@ class FlightKey:
     """What makes two chunks the same read."""
 
     series: str
-    start: datetime
+    start: datetime | None
     end: datetime | None
+    ids: str = ""
 
     @classmethod
     def of(cls, job: ChunkJob) -> FlightKey:
         """Return the key of a job."""
-        return cls(job.series, job.start, job.end)
+        return cls(job.series, job.start, job.end, "" if job.ids is None else job.ids.hash)
 
 
 Listener = Callable[[int], None]
@@ -103,11 +105,11 @@ class Flights:
         """Return what any process is about to read; to be asked while planning."""
         return self._neighbours.expected(series)
 
-    def pending(self, series: str, part: str) -> list[tuple[Extent, Flight]]:
+    def pending(self, series: str, part: str) -> list[tuple[Extent | IdExtent, Flight]]:
         """Return what is being read, or about to be, as extents without a frame."""
         with self._changed:
             return [
-                (Extent(part, flight.key.start, flight.key.end, ""), flight)
+                (_extent(flight.job, part), flight)
                 for flight in self._flights.values()
                 if flight.key.series == series and not flight.scope.cancelled
             ]
@@ -203,7 +205,15 @@ class Flights:
 
 
 def _expected(keys: Sequence[FlightKey]) -> list[Expected]:
-    return [Expected(key.series, key.start, key.end) for key in keys]
+    return [Expected(key.series, key.start, key.end) for key in keys if key.start is not None and not key.ids]
+
+
+def _extent(job: ChunkJob, part: str) -> Extent | IdExtent:
+    if job.ids is not None:
+        return IdExtent(part, frozenset(job.ids.ids), "")
+    if job.start is None:
+        raise ValueError("a chunk has a start or ids")
+    return Extent(part, job.start, job.end, "")
 
 
 class _Planning:

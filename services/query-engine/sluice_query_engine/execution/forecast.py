@@ -8,7 +8,9 @@ from sluice_rpc.errors import Unavailable
 
 from sluice_query_engine.dataset import Dataset
 from sluice_query_engine.execution.survey import freshness_rule
-from sluice_query_engine.planning.planner import Plan
+from sluice_query_engine.planning.extents import Extent
+from sluice_query_engine.planning.id_extents import IdExtent
+from sluice_query_engine.planning.plan import Plan
 from sluice_query_engine.planning.time_range import instant_text
 from sluice_query_engine.plant_clock import PlantClock
 
@@ -42,15 +44,25 @@ class Forecast:
         return None if chunk_s is None else round(chunk_s * len(plan.missing) / dataset.limits.parallel, 2)
 
     def row_count(self, dataset: Dataset, plan: Plan) -> int | None:
-        """Return rows that are missing, from the rows per day of the chunks that are there; None without any."""
-        if not plan.missing:
-            return 0
-        there = [chunk.extent for chunk in plan.chunks if chunk.extent is not None and chunk.extent.range is not None]
-        days = sum(extent.range.length.total_seconds() for extent in there if extent.range) / 86_400
-        if not days:
-            return None
-        per_day = sum(extent.row_count for extent in there) / days
-        return round(per_day * sum(chunk.days for chunk in plan.missing))
+        """Return rows that are missing, from the rows per day, and per id, of the chunks that are there.
+
+        None where something is missing of which nothing like it is there. A part that depends on the start only counts
+        for nothing.
+        """
+        extents = [chunk.extent for chunk in plan.chunks]
+        cut = [item for item in extents if isinstance(item, Extent) and item.range is not None]
+        batches = [item for item in extents if isinstance(item, IdExtent)]
+        of_days = _expected(
+            sum(chunk.days for chunk in plan.missing),
+            sum(item.range.length.total_seconds() for item in cut if item.range) / 86_400,
+            sum(item.row_count for item in cut),
+        )
+        of_ids = _expected(
+            sum(len(chunk.ids) for chunk in plan.missing),
+            sum(len(item.ids) for item in batches),
+            sum(item.row_count for item in batches),
+        )
+        return None if of_days is None or of_ids is None else round(of_days + of_ids)
 
     def warnings(self, dataset: Dataset, plan: Plan) -> list[str]:
         """Return what is worth knowing before the query is run."""
@@ -58,8 +70,17 @@ class Forecast:
             now = self._plant_clock.now()
         except Unavailable:
             return ["The warehouse does not answer at the moment."]
+        if plan.range is None:
+            return []
         if plan.range.end > now:
             return [f"The range ends after the plant's clock, {instant_text(now)}; what is to come is not there."]
         if plan.range.end > now - freshness_rule(dataset).settles_after:
             return [f"The range reaches the newest edge; the plant's clock shows {instant_text(now)}."]
         return []
+
+
+def _expected(wanted: float, there: float, row_count: int) -> float | None:
+    """Return rows of what is wanted at the rate of what is there; None where nothing tells the rate."""
+    if not wanted:
+        return 0.0
+    return row_count / there * wanted if there else None

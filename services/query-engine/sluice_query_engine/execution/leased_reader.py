@@ -17,9 +17,8 @@ from sluice_query_engine.cache import FrameCache
 from sluice_query_engine.execution.chunk import ChunkJob, StoredChunk
 from sluice_query_engine.execution.lease_keeper import Hold, LeaseKeeper, LeaseLost
 from sluice_query_engine.execution.scope import CancelScope
-from sluice_query_engine.leases import LANDED_S, LEASE_S, Lease, Leases, LeasesAway
 from sluice_query_engine.execution.small_frames import instant_of
-from sluice_query_engine.planning.time_range import instant_text
+from sluice_query_engine.leases import LANDED_S, LEASE_S, Lease, Leases, LeasesAway
 
 log = structlog.get_logger()
 
@@ -173,9 +172,8 @@ class LeasedReader:
 
 
 def lease_name(job: ChunkJob) -> str:
-    """Return what the lease of a chunk is called: its series and its range."""
-    end = "" if job.end is None else instant_text(job.end)
-    return f"{job.series}:{instant_text(job.start)}:{end}"
+    """Return what the lease of a chunk is called: its series and its range, or its ids."""
+    return job.name
 
 
 def _record(stored: StoredChunk) -> str:

@@ -4,7 +4,8 @@ readings it is given.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -12,9 +13,14 @@ from sluice.cache.v1 import bind_pb2
 from sluice.cache.v1 import frame_service_pb2 as frames
 from sluice.table.v1 import table_pb2
 
+from sluice_query_engine.cache import FrameCache
 from sluice_query_engine.dataset import BindPython, Dataset, Part
-from sluice_query_engine.execution.chunk import StoredChunk, timestamp
-from sluice_query_engine.planning.planner import Plan, PlannedChunk, outcome_sentence
+from sluice_query_engine.execution.chunk import StoredChunk
+from sluice_query_engine.execution.id_sets import IdSets, read_sets
+from sluice_query_engine.execution.small_frames import timestamp
+from sluice_query_engine.parameters import JSON
+from sluice_query_engine.planning.id_extents import IdExtent
+from sluice_query_engine.planning.plan import Plan, PlannedChunk, outcome_sentence
 from sluice_query_engine.planning.query_hash import canonical_json
 from sluice_query_engine.planning.time_range import instant_text
 
@@ -44,8 +50,8 @@ class Outcome:
 
     @property
     def empty(self) -> bool:
-        """No chunk is there."""
-        return not any(self.frame_of(chunk) for chunk in self.plan.chunks)
+        """There are chunks, and none of them is there; an empty list of ids has no chunk and is an answer."""
+        return bool(self.plan.chunks) and not any(self.frame_of(chunk) for chunk in self.plan.chunks)
 
     @property
     def truncated(self) -> list[PlannedChunk]:
@@ -82,9 +88,12 @@ class Composition:
     keep_until_time: datetime
 
 
-def compose(composition: Composition, outcome: Outcome, version: int) -> frames.Manifest:
-    """Return the manifest: references, then each part from its chunks, then the main table derived from them."""
-    dataset = composition.dataset
+def compose(composition: Composition, outcome: Outcome, version: int) -> tuple[frames.Manifest, IdSets]:
+    """Return the manifest, and the sets of ids that its slices name and that must be kept before it is stored.
+
+    References come first, then each part from its chunks, then the main table derived from them.
+    """
+    dataset, sets = composition.dataset, IdSets()
     tables = [
         frames.ManifestTable(
             name=reference.name,
@@ -92,14 +101,14 @@ def compose(composition: Composition, outcome: Outcome, version: int) -> frames.
         )
         for reference in dataset.references
     ]
-    tables += [_part_table(part, composition, outcome) for part in dataset.parts]
+    tables += [_part_table(part, composition, outcome, sets) for part in dataset.tables]
     derived = frames.DerivedTable(sql=dataset.derived.sql, dictionary_columns=dataset.derived.dictionary_columns)
     tables.append(frames.ManifestTable(name=dataset.derived.name, derived=derived))
-    labels = {"dataset": dataset.name, "version": str(dataset.version)}
-    parameters = canonical_json(composition.parameters)
-    if len(parameters) <= MAX_LABEL_LENGTH:
-        labels["parameters"] = parameters
-    return frames.Manifest(
+    labels = {"dataset": dataset.name, "version": str(dataset.version), **parameter_labels(composition, sets)}
+    for item in (item for table in tables for item in table.slices.frames):
+        if item.HasField("ids"):
+            item.ids.frame_id = sets.frame_id
+    manifest = frames.Manifest(
         manifest_id=composition.manifest_id,
         version=version,
         tables=tables,
@@ -108,6 +117,38 @@ def compose(composition: Composition, outcome: Outcome, version: int) -> frames.
         receipt=receipt_of(composition, outcome),
         keep_until_time=timestamp(composition.keep_until_time),
     )
+    return manifest, sets
+
+
+def parameter_labels(composition: Composition, sets: IdSets) -> dict[str, str]:
+    """Return labels from which the parameters can be had again: as JSON where that fits.
+
+    Else they are taken from the binds, and lists of ids, which are not bound, from sets that are added here.
+    """
+    text = canonical_json(composition.parameters)
+    if len(text) <= MAX_LABEL_LENGTH:
+        return {"parameters": text}
+    lists = {part.id_parameter for part in composition.dataset.parts} & set(composition.parameters)
+    numbers = {name: sets.add(_texts(composition.parameters[name])) for name in sorted(lists)}
+    if not numbers:
+        return {}
+    return {"ids_frame": sets.frame_id, **{f"ids.{name}": str(number) for name, number in numbers.items()}}
+
+
+def parameters_of(manifest: frames.Manifest, dataset: Dataset, cache: FrameCache) -> dict[str, JSON]:
+    """Return the canonical parameters of the query that a manifest answers. Raises ServiceUnavailable."""
+    if "parameters" in manifest.labels:
+        found: dict[str, JSON] = json.loads(manifest.labels["parameters"])
+        return found
+    sets = read_sets(cache, manifest.labels["ids_frame"]) if "ids_frame" in manifest.labels else {}
+    values: dict[str, JSON] = {}
+    for parameter in dataset.parameters:
+        number = manifest.labels.get(f"ids.{parameter.name}")
+        if number is not None:
+            values[parameter.name] = [*sorted(sets.get(int(number), ()))]
+        elif parameter.name in manifest.binds:
+            values[parameter.name] = bound_value(manifest.binds[parameter.name])
+    return values
 
 
 def receipt_of(composition: Composition, outcome: Outcome) -> table_pb2.Receipt:
@@ -166,33 +207,66 @@ def bind_value(value: BindPython) -> bind_pb2.BindValue:
     return bound
 
 
+def bound_value(bound: bind_pb2.BindValue) -> JSON:
+    """Return a value that was bound from a parameter."""
+    match bound.WhichOneof("kind"):
+        case None:
+            return None
+        case "string_list":
+            return [*bound.string_list.values]
+        case kind:
+            value: JSON = getattr(bound, kind)
+            return value
+
+
 def same_tables(one: frames.Manifest, other: frames.Manifest) -> bool:
     """Return whether both read the same rows, so that what was derived from one serves the other."""
     return list(one.tables) == list(other.tables) and dict(one.binds) == dict(other.binds)
 
 
-def _part_table(part: Part, composition: Composition, outcome: Outcome) -> frames.ManifestTable:
-    slices = []
+def _part_table(part: Part, composition: Composition, outcome: Outcome, sets: IdSets) -> frames.ManifestTable:
+    slices: list[frames.FrameSlice] = []
     for chunk in outcome.plan.chunks:
-        frame_id = outcome.frame_of(chunk)
-        if chunk.part != part.name or not frame_id:
-            continue
-        if chunk.end is None:
-            slices.append(frames.FrameSlice(frame_id=frame_id))
-            continue
-        slices.append(
-            frames.FrameSlice(
-                frame_id=frame_id,
-                column=part.time_column,
-                start=instant_text(chunk.start),
-                end=instant_text(chunk.end),
-            )
-        )
+        if chunk.part == part.name and outcome.frame_of(chunk):
+            slices += _slices(part, composition.dataset.renewal_of(part.name), chunk, outcome, sets)
     if not slices:
         slices.append(frames.FrameSlice(frame_id=composition.empty_frames[part.name]))
     return frames.ManifestTable(name=part.name, slices=frames.FrameSlices(frames=slices, clip=composition.dataset.clip))
 
 
+def _slices(
+    part: Part, renewal: Part | None, chunk: PlannedChunk, outcome: Outcome, sets: IdSets
+) -> Iterator[frames.FrameSlice]:
+    """Yield what is read of a chunk, and of the batches that bring its open rows as they are now."""
+    piece = frames.FrameSlice(frame_id=outcome.frame_of(chunk))
+    if isinstance(chunk.extent, IdExtent) and chunk.extent.ids != set(chunk.ids):
+        piece.ids.CopyFrom(frames.IdSelection(column=part.id_column, number=sets.add(chunk.ids)))
+    elif chunk.end is not None:
+        piece.column, piece.start, piece.end = part.time_column, chunk.start_text, chunk.end_text
+    renewed = outcome.plan.renewed.get(chunk.index)
+    if renewal is None or not renewed:
+        yield piece
+        return
+    piece.ids.CopyFrom(frames.IdSelection(column=renewal.id_column, number=sets.add(renewed), exclude=True))
+    yield piece
+    for batch in outcome.plan.chunks:
+        shown = renewed.intersection(batch.ids) if batch.part == renewal.name else None
+        if shown and outcome.frame_of(batch):
+            # A part that has no end holds what lies before its start.
+            yield frames.FrameSlice(
+                frame_id=outcome.frame_of(batch),
+                column=part.time_column,
+                start=chunk.start_text if chunk.end is not None else "",
+                end=chunk.end_text or chunk.start_text,
+                ids=frames.IdSelection(column=renewal.id_column, number=sets.add(shown)),
+            )
+
+
+def _texts(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []
+
+
 def _gap(chunk: PlannedChunk, code: str) -> table_pb2.Gap:
-    end = "" if chunk.end is None else instant_text(chunk.end)
-    return table_pb2.Gap(part=chunk.part, start=instant_text(chunk.start), end=end, code=code)
+    return table_pb2.Gap(
+        part=chunk.part, start=chunk.start_text, end=chunk.end_text, id_count=len(chunk.ids), code=code
+    )

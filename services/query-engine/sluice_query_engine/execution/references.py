@@ -18,7 +18,7 @@ from sluice_warehouse.lanes import PoolLane
 from sluice_query_engine.cache import FrameCache
 from sluice_query_engine.dataset import Reference
 from sluice_query_engine.errors import ReferenceEmpty
-from sluice_query_engine.execution.chunk import instant_of, put_table
+from sluice_query_engine.execution.small_frames import instant_of, put_table
 from sluice_query_engine.planning.query_hash import compute_query_hash
 
 log = structlog.get_logger()

@@ -13,11 +13,11 @@ from sluice_rpc.errors import ServiceError
 from sluice_rpc.ports import Clock
 
 from sluice_query_engine.dataset import Dataset
-from sluice_query_engine.execution.chunk import StoredChunk, timestamp
+from sluice_query_engine.execution.chunk import StoredChunk
 from sluice_query_engine.execution.scope import CancelScope
+from sluice_query_engine.execution.small_frames import timestamp
 from sluice_query_engine.parameters import JSON
-from sluice_query_engine.planning.planner import Plan
-from sluice_query_engine.planning.time_range import instant_text
+from sluice_query_engine.planning.plan import Plan
 
 DONE_STATES: Final = frozenset({pb.CHUNK_STATE_REUSED, pb.CHUNK_STATE_DONE, pb.CHUNK_STATE_TRUNCATED})
 _UNFINISHED_STATES: Final = (pb.CHUNK_STATE_QUEUED, pb.CHUNK_STATE_RUNNING)
@@ -105,8 +105,9 @@ class QueryRun:
                 pb.ChunkProgress(
                     index=chunk.index,
                     part=chunk.part,
-                    start=instant_text(chunk.start),
-                    end="" if chunk.end is None else instant_text(chunk.end),
+                    start=chunk.start_text,
+                    end=chunk.end_text,
+                    id_count=len(chunk.ids),
                     state=pb.CHUNK_STATE_REUSED if reused else pb.CHUNK_STATE_QUEUED,
                     row_count=chunk.extent.row_count if chunk.extent is not None and reused else 0,
                 )

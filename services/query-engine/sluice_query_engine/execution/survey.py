@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
 
-from sluice.cache.v1 import frame_service_pb2 as frames
+from sluice_rpc.errors import NotFound
 from sluice_rpc.ports import Clock
 
 from sluice_query_engine.cache import FrameCache
 from sluice_query_engine.dataset import Dataset, Part
-from sluice_query_engine.execution.chunk import ChunkJob, instant_of
+from sluice_query_engine.execution.chunk import ChunkJob
 from sluice_query_engine.execution.flights import Flight, Flights, Listener
+from sluice_query_engine.execution.id_sets import IdBatch, IdSets
+from sluice_query_engine.execution.inventory import Inventory, series_name, shared_parameters
 from sluice_query_engine.execution.run import QueryRun
 from sluice_query_engine.parameters import JSON, time_range
 from sluice_query_engine.planning.extents import Extent
 from sluice_query_engine.planning.freshness import FreshnessRule
+from sluice_query_engine.planning.id_extents import IdExtent
 from sluice_query_engine.planning.identity import series_of
-from sluice_query_engine.planning.planner import CutRule, PartShape, Plan, PlannedChunk, plan_query
+from sluice_query_engine.planning.plan import Plan, PlannedChunk
+from sluice_query_engine.planning.planner import CutRule, IdDemand, PartShape, plan_query, to_renew, with_ids
+
+_READ_TIME: Final = timedelta(hours=1)
+"""Longest that the batches of a plan take to be read; which ids they cover is kept as long as the last of them."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,7 @@ class Survey:
 
     def __init__(self, cache: FrameCache, flights: Flights, clock: Clock) -> None:
         self._cache = cache
+        self._inventory = Inventory(cache)
         self._flights = flights
         self._clock = clock
 
@@ -49,60 +58,93 @@ class Survey:
         Raises:
             ServiceUnavailable: the cache is away.
         """
-        extents = [] if no_cache else self._extents(dataset, parameters)
+        extents = [] if no_cache else self._inventory.extents(dataset, parameters)
         return self._planned(dataset, parameters, extents)
 
     def depart(self, run: QueryRun, parameters: Mapping[str, JSON], *, no_cache: bool) -> Departures:
         """Plan a query and want every chunk of it that is not there. Raises as `plan` does."""
         dataset = run.dataset
-        with self._flights.planning(series_of(dataset.name, dataset.version, "", _timeless(dataset, parameters))):
+        with self._flights.planning(
+            series_of(dataset.name, dataset.version, "", shared_parameters(dataset, parameters))
+        ):
             # First what is on its way, then what is there: a chunk that lands in between is found twice, not never.
             pending = {} if no_cache else self._pending(dataset, parameters)
-            there = [] if no_cache else self._extents(dataset, parameters)
+            there = [] if no_cache else self._inventory.extents(dataset, parameters)
             plan = self._planned(dataset, parameters, [*there, *pending])
+            ids_frame = self._keep_ids(dataset, plan)
             flights = {}
             for chunk in plan.chunks:
                 if chunk.extent is None:
-                    flights[chunk.index] = self._want(run, parameters, chunk)
+                    job = self._job(run, plan, chunk, ids_frame)
+                    flights[chunk.index] = self._flights.want(job, run, _listener(run, chunk.index))
                 elif chunk.extent in pending:
                     listener = _listener(run, chunk.index)
                     flights[chunk.index] = self._flights.join(pending[chunk.extent], run, listener)
         return Departures(plan, flights)
 
-    def _want(self, run: QueryRun, parameters: Mapping[str, JSON], chunk: PlannedChunk) -> Flight:
+    def _job(self, run: QueryRun, plan: Plan, chunk: PlannedChunk, ids_frame: str) -> ChunkJob:
         dataset = run.dataset
         part = next(part for part in dataset.parts if part.name == chunk.part)
-        job = ChunkJob(
+        renewal = dataset.renewal_of(part.name)
+        whole = plan.range if part.of_range else None
+        return ChunkJob(
             dataset=dataset.name,
-            series=_series(dataset, part, parameters),
+            series=series_name(dataset, part, run.parameters),
             part=part,
-            start=chunk.start,
-            end=chunk.end,
-            parameters=parameters,
+            start=chunk.start if whole is None else whole.start,
+            end=chunk.end if whole is None else whole.end,
+            parameters=run.parameters,
             max_row_count=dataset.limits.max_rows_per_chunk,
             freshness=freshness_rule(dataset),
             client_id=run.client_id,
+            ids=IdBatch(chunk.ids, ids_frame, chunk.index) if chunk.ids else None,
+            renewed_by="" if renewal is None else renewal.id_column,
         )
-        return self._flights.want(job, run, _listener(run, chunk.index))
 
-    def _planned(self, dataset: Dataset, parameters: Mapping[str, JSON], extents: list[Extent]) -> Plan:
+    def _planned(self, dataset: Dataset, parameters: Mapping[str, JSON], extents: Sequence[Extent | IdExtent]) -> Plan:
+        now, rule = self._clock.now(), cut_rule(dataset)
+        plan = Plan(None, None, ())
+        if dataset.has_range:
+            plan = self._of_range(dataset, parameters, [item for item in extents if isinstance(item, Extent)])
+        for part in dataset.parts:
+            if part.cut == "ids":
+                ids = _texts(parameters.get(part.id_parameter)) if part.id_parameter else _renewed(dataset, part, plan)
+                own = [item for item in extents if isinstance(item, IdExtent) and item.part == part.name]
+                plan = with_ids(plan, IdDemand(part.name, ids, own), rule, now)
+        return plan
+
+    def _of_range(self, dataset: Dataset, parameters: Mapping[str, JSON], extents: Sequence[Extent]) -> Plan:
+        """Return the plan of the parts that are cut by time or start, with the open rows that must be read again."""
+        now, rule = self._clock.now(), cut_rule(dataset)
         shapes = [PartShape(part.name, part.cut) for part in dataset.parts]
-        rule = CutRule(dataset.limits.direct_max_days, dataset.limits.grain_days)
-        return plan_query(time_range(dataset, parameters), shapes, extents, rule, self._clock.now())
+        plan = plan_query(time_range(dataset, parameters), shapes, extents, rule, now)
+        try:
+            return replace(plan, renewed=self._inventory.open_ids(dataset, to_renew(plan, now)))
+        except NotFound:
+            # One of them has just gone, so they are read whole.
+            left = [item for item in extents if item.open_until_time is None or item.open_until_time > now]
+            return plan_query(time_range(dataset, parameters), shapes, left, rule, now)
 
-    def _extents(self, dataset: Dataset, parameters: Mapping[str, JSON]) -> list[Extent]:
-        return [
-            extent_of(frame, part.name)
-            for part in dataset.parts
-            for frame in self._cache.list_frames({"series": _series(dataset, part, parameters)})
-        ]
+    def _keep_ids(self, dataset: Dataset, plan: Plan) -> str:
+        """Keep which ids each missing batch is read for, so that later queries find them, and return the frame."""
+        sets = IdSets({chunk.index: chunk.ids for chunk in plan.missing if chunk.ids})
+        if not sets:
+            return ""
+        rule = freshness_rule(dataset)
+        return sets.keep(self._cache, self._clock.now(), max(rule.settled_ttl, rule.ttl) + rule.ttl + _READ_TIME)
 
-    def _pending(self, dataset: Dataset, parameters: Mapping[str, JSON]) -> dict[Extent, Flight]:
+    def _pending(self, dataset: Dataset, parameters: Mapping[str, JSON]) -> dict[Extent | IdExtent, Flight]:
         return {
             extent: flight
             for part in dataset.parts
-            for extent, flight in self._flights.pending(_series(dataset, part, parameters), part.name)
+            for extent, flight in self._flights.pending(series_name(dataset, part, parameters), part.name)
         }
+
+
+def cut_rule(dataset: Dataset) -> CutRule:
+    """Return when the dataset's chunks are cut."""
+    limits = dataset.limits
+    return CutRule(limits.direct_max_days, limits.grain_days, limits.direct_max_ids, limits.id_batch_size)
 
 
 def freshness_rule(dataset: Dataset) -> FreshnessRule:
@@ -115,28 +157,14 @@ def freshness_rule(dataset: Dataset) -> FreshnessRule:
     )
 
 
-def extent_of(frame: frames.Frame, part: str) -> Extent:
-    """Return the extent that a chunk's frame is."""
-    end = frame.labels.get("end", "")
-    return Extent(
-        part=part,
-        start=datetime.fromisoformat(frame.labels["start"]),
-        end=datetime.fromisoformat(end) if end else None,
-        frame_id=frame.frame_id,
-        read_time=instant_of(frame.read_time),
-        fresh_until_time=instant_of(frame.fresh_until_time),
-        truncated="truncated" in frame.labels,
-        row_count=frame.row_count,
-    )
+def _texts(value: JSON) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []
 
 
-def _series(dataset: Dataset, part: Part, parameters: Mapping[str, JSON]) -> str:
-    return series_of(dataset.name, dataset.version, part.name, _timeless(dataset, parameters))
-
-
-def _timeless(dataset: Dataset, parameters: Mapping[str, JSON]) -> dict[str, JSON]:
-    times = {parameter.name for parameter in dataset.parameters if parameter.role is not None}
-    return {name: value for name, value in parameters.items() if name not in times}
+def _renewed(dataset: Dataset, part: Part, plan: Plan) -> set[str]:
+    """Return the ids of all open rows that a part reads again."""
+    of_parts = [ids for index, ids in plan.renewed.items() if plan.chunks[index].part in part.renews]
+    return set().union(*of_parts)
 
 
 def _listener(run: QueryRun, index: int) -> Listener:

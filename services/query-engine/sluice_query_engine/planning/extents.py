@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol, TypeVar
 
 from sluice_query_engine.planning.time_range import TimeRange
 
@@ -22,6 +23,8 @@ class Extent:
         fresh_until_time: until when a new query may use it, UTC; None while it is being read.
         truncated: a row limit cut it, so it covers nothing.
         row_count: its rows.
+        open_until_time: until when, UTC, its open rows may be taken as they were read; then these are read again by
+            their ids, while the others still serve. None where it has no open rows or is read again whole.
     """
 
     part: str
@@ -32,6 +35,7 @@ class Extent:
     fresh_until_time: datetime | None = None
     truncated: bool = False
     row_count: int = 0
+    open_until_time: datetime | None = None
 
     @property
     def range(self) -> TimeRange | None:
@@ -55,7 +59,20 @@ class Coverage:
     gaps: tuple[TimeRange, ...]
 
 
-def usable(extents: Iterable[Extent], now: datetime) -> list[Extent]:
+class _Lasting(Protocol):
+    """What is fresh for a while, unless it was cut."""
+
+    @property
+    def truncated(self) -> bool: ...
+
+    @property
+    def fresh_until_time(self) -> datetime | None: ...
+
+
+_Kept = TypeVar("_Kept", bound=_Lasting)
+
+
+def usable(extents: Iterable[_Kept], now: datetime) -> list[_Kept]:
     """Return the extents that a query composed at `now` (UTC) may count on: neither cut nor stale."""
     return [
         extent

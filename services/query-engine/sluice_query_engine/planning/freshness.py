@@ -14,16 +14,17 @@ class FreshnessRule:
     settled_ttl: timedelta
     settles_after: timedelta
 
-    def fresh_for(self, last_instant: datetime, plant_now: datetime, *, open_rows: bool) -> timedelta:
+    def fresh_for(self, last_instant: datetime | None, plant_now: datetime, *, open_rows: bool) -> timedelta:
         """Return for how long after its read a chunk may be reused.
 
         Settled is a chunk that ends at least `settles_after` before the plant's clock and whose rows can no longer
         change, which a row that is still open can.
 
         Args:
-            last_instant: first instant after the chunk, plant-local; the start for parts that have no end.
+            last_instant: first instant after the chunk, plant-local; the start for parts that have no end; None for
+                ids that are read whatever the time, which may get more rows at any time.
             plant_now: the plant's clock when the chunk was read.
-            open_rows: at least one row is still open.
+            open_rows: at least one row is still open, and nothing reads the open ones again by themselves.
         """
-        settled = not open_rows and last_instant + self.settles_after <= plant_now
+        settled = not open_rows and last_instant is not None and last_instant + self.settles_after <= plant_now
         return max(self.settled_ttl, self.ttl) if settled else self.ttl

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sluice_query_engine.planning.decompose import cut_range
+from sluice_query_engine.planning.decompose import cut_range, decompose_by_ids
 from sluice_query_engine.planning.extents import Coverage, Extent, cover, usable
+from sluice_query_engine.planning.id_extents import IdExtent, cover_ids
+from sluice_query_engine.planning.plan import Plan, PlannedChunk
 from sluice_query_engine.planning.time_range import TimeRange
 
 _DAY = timedelta(days=1)
@@ -18,10 +19,13 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class PartShape:
-    """How a part may be cut. `time`: anywhere on its time column. `start`: not at all; it depends on the start only."""
+    """How a part may be cut.
+
+    `time`: anywhere on its time column. `start`: not at all; it depends on the start only. `ids`: into any sets of ids.
+    """
 
     name: str
-    cut: Literal["time", "start"]
+    cut: Literal["time", "start", "ids"]
 
 
 @dataclass(frozen=True)
@@ -29,57 +33,13 @@ class CutRule:
     """When to cut, and how wide the pieces are.
 
     Cutting has a price: 15 days that took 25 s whole took 118 s in chunks on an earlier system. So a gap is cut only
-    above `direct_max_days`.
+    above `direct_max_days`, and a set of ids only above `direct_max_ids`.
     """
 
     direct_max_days: int
     grain_days: int
-
-
-@dataclass(frozen=True)
-class PlannedChunk:
-    """One chunk of a query, in execution order.
-
-    Args:
-        index: position in the plan, from 0.
-        part: the part it belongs to.
-        start: first instant, plant-local.
-        end: first instant after it; None for a part that depends on the start only.
-        extent: the chunk that answers it already, if any; only `[start, end)` of it is read.
-        reason: why it is cut where it is, for people.
-    """
-
-    index: int
-    part: str
-    start: datetime
-    end: datetime | None
-    extent: Extent | None
-    reason: str
-
-    @property
-    def days(self) -> int:
-        """Its length in days, rounded up; 0 for a part that depends on the start only."""
-        return 0 if self.end is None else -((self.start - self.end) // _DAY)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The chunks of a query; those that are missing are to be read.
-
-    Args:
-        range: what was asked for.
-        read_from: start of the chunks; earlier than the range where an older carry-in is used again.
-        chunks: by part in declaration order, then in time order.
-    """
-
-    range: TimeRange
-    read_from: datetime
-    chunks: tuple[PlannedChunk, ...]
-
-    @property
-    def missing(self) -> tuple[PlannedChunk, ...]:
-        """Chunks that must be read."""
-        return tuple(chunk for chunk in self.chunks if chunk.extent is None)
+    direct_max_ids: int = 1000
+    id_batch_size: int = 1000
 
 
 def plan_query(
@@ -94,7 +54,7 @@ def plan_query(
 
     Args:
         wanted: the range of the query, plant-local.
-        parts: in declaration order.
+        parts: in declaration order; those cut by ids are left to `with_ids`.
         extents: of this series, whatever their state; cut and stale ones are left out here.
         rule: when to cut.
         now: UTC, to tell fresh from stale.
@@ -106,35 +66,65 @@ def plan_query(
     for part in parts:
         if part.cut == "start":
             chunks.append(_start_chunk(len(chunks), part.name, read_from, anchors.get(part.name)))
-        else:
+        elif part.cut == "time":
             chunks.extend(_time_chunks(len(chunks), part.name, cover(whole, by_part[part.name]), rule))
     return Plan(wanted, read_from, tuple(chunks))
 
 
-def describe_plan(plan: Plan) -> str:
-    """Return one sentence for people on what a run would find and read."""
-    return outcome_sentence(len(plan.chunks), plan.missing, ())
+def to_renew(plan: Plan, now: datetime) -> list[PlannedChunk]:
+    """Return the chunks that were read before and whose open rows were read too long ago to be taken as they are."""
+    return [
+        chunk
+        for chunk in plan.chunks
+        if isinstance(chunk.extent, Extent)
+        and chunk.extent.open_until_time is not None
+        and chunk.extent.open_until_time <= now
+    ]
 
 
-def outcome_sentence(total_count: int, read: Sequence[PlannedChunk], failed: Sequence[PlannedChunk]) -> str:
-    """Return one sentence for people, for example `12 of 13 chunks were there; 1 × 7 days read`."""
-    there = total_count - len(read) - len(failed)
-    parts = [f"{there} of {total_count} chunks were there"]
-    parts.append(f"{_amounts(read)} read" if read else "nothing read")
-    if failed:
-        parts.append(f"{_amounts(failed)} failed")
-    return "; ".join(parts)
+@dataclass(frozen=True)
+class IdDemand:
+    """The ids of one part that a query wants.
+
+    Args:
+        part: a part cut by ids.
+        ids: none give no batch.
+        extents: of the part's series, whatever their state.
+    """
+
+    part: str
+    ids: Iterable[str]
+    extents: Iterable[IdExtent]
 
 
-def _amounts(chunks: Sequence[PlannedChunk]) -> str:
-    words = Counter(_length_words(chunk) for chunk in chunks)
-    return ", ".join(f"{count} × {word}" for word, count in words.items())
+def with_ids(plan: Plan, demand: IdDemand, rule: CutRule, now: datetime) -> Plan:
+    """Return the plan with the batches of one part's ids: those that are there, then what is missing, packed densely.
 
+    Missing ids are batched in their own order. Ids that a plant gives out one after the other then share a batch, so
+    that what is settled is not read again for the sake of a few that are not.
 
-def _length_words(chunk: PlannedChunk) -> str:
-    if chunk.end is None:
-        return chunk.part
-    return "1 day" if chunk.days == 1 else f"{chunk.days} days"
+    Args:
+        plan: the plan so far.
+        demand: which ids.
+        rule: when to cut.
+        now: UTC, to tell fresh from stale.
+    """
+    coverage = cover_ids(demand.ids, usable(demand.extents, now))
+    found: list[tuple[tuple[str, ...], IdExtent | None, str]] = [
+        (piece.ids, piece.extent, "was read before") for piece in coverage.slices
+    ]
+    cut = len(coverage.missing) > rule.direct_max_ids
+    reason = f"up to {rule.direct_max_ids} ids are read by one statement"
+    if cut:
+        reason = f"more than {rule.direct_max_ids} ids are read {rule.id_batch_size} at a time"
+    size = rule.id_batch_size if cut else rule.direct_max_ids
+    found += [(tuple(batch), None, reason) for batch in decompose_by_ids(coverage.missing, size)]
+    first = len(plan.chunks)
+    chunks = [
+        PlannedChunk(first + position, demand.part, None, None, extent, why, ids, cut and extent is None)
+        for position, (ids, extent, why) in enumerate(found)
+    ]
+    return replace(plan, chunks=(*plan.chunks, *chunks))
 
 
 def _by_part(parts: Sequence[PartShape], extents: Sequence[Extent]) -> Mapping[str, list[Extent]]:
@@ -218,17 +208,17 @@ def _start_chunk(index: int, part: str, start: datetime, extent: Extent | None) 
 
 
 def _time_chunks(first_index: int, part: str, coverage: Coverage, rule: CutRule) -> list[PlannedChunk]:
-    found: list[tuple[TimeRange, Extent | None, str]] = [
-        (piece.range, piece.extent, "was read before") for piece in coverage.slices
+    found: list[tuple[TimeRange, Extent | None, str, bool]] = [
+        (piece.range, piece.extent, "was read before", False) for piece in coverage.slices
     ]
     for gap in coverage.gaps:
         if gap.length <= rule.direct_max_days * _DAY:
-            found.append((gap, None, f"up to {rule.direct_max_days} days are read by one statement"))
+            found.append((gap, None, f"up to {rule.direct_max_days} days are read by one statement", False))
             continue
         reason = f"a gap above {rule.direct_max_days} days is cut every {rule.grain_days} days"
-        found.extend((piece, None, reason) for piece in cut_range(gap, rule.grain_days * _DAY))
+        found.extend((piece, None, reason, True) for piece in cut_range(gap, rule.grain_days * _DAY))
     ordered = sorted(found, key=lambda item: item[0])
     return [
-        PlannedChunk(first_index + position, part, piece.start, piece.end, extent, reason)
-        for position, (piece, extent, reason) in enumerate(ordered)
+        PlannedChunk(first_index + position, part, piece.start, piece.end, extent, reason, cut=cut)
+        for position, (piece, extent, reason, cut) in enumerate(ordered)
     ]

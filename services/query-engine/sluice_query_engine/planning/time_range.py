@@ -43,3 +43,8 @@ class TimeRange:
 def instant_text(instant: datetime) -> str:
     """Return the instant as it travels: ISO 8601 to the second, without a zone."""
     return instant.isoformat(timespec="seconds")
+
+
+def bound_text(instant: datetime | None) -> str:
+    """Return the instant as it travels; empty where a chunk has no such bound."""
+    return "" if instant is None else instant_text(instant)

@@ -1,0 +1,158 @@
+"""The parts of a dataset: what `[parts.*]` of its TOML says of each statement, and of its columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, cast
+
+import pyarrow as pa
+from sluice_warehouse.schema import UnknownType, parse_type
+from sluice_warehouse.statements import Statement, StatementError, expand_ids, load
+
+from sluice_query_engine.dataset import Parameter, Part
+from sluice_query_engine.toml_section import CatalogError, Section
+
+NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
+"""What parts, columns, views, filters and references may be called."""
+_BINDS: Final[Mapping[str, frozenset[str]]] = {
+    "time": frozenset({"start_time", "end_time", "row_limit"}),
+    "start": frozenset({"start_time", "row_limit"}),
+    "ids": frozenset({"ids", "row_limit"}),
+}
+_RANGE_BINDS: Final = frozenset({"start_time", "end_time"})
+
+
+def read_parts(folder: Path, file: Section, parameters: Sequence[Parameter]) -> tuple[Part, ...]:
+    """Return the parts in the order they were written.
+
+    Raises:
+        CatalogError: a key or file is wrong, or a statement binds something else than its cut gives.
+    """
+    parts: dict[str, Part] = {}
+    for name, section in file.sections("parts"):
+        part = _part(folder, checked_name(section, name), section, parts)
+        _check_binds(folder, part, parameters)
+        if part.id_parameter:
+            lists = [item.name for item in parameters if item.type == "text_list"]
+            named(section, "id_parameter", part.id_parameter, lists)
+        parts[name] = part
+    return tuple(parts.values())
+
+
+def _part(folder: Path, name: str, section: Section, before: Mapping[str, Part]) -> Part:
+    cut = cast(Literal["time", "start", "ids"], section.word("cut", tuple(_BINDS)))
+    same_as = section.optional_text("columns_of")
+    if same_as is not None:
+        if same_as not in before:
+            raise section.error("columns_of", f"{same_as!r} is not a part written above this one")
+        schema, dictionary_columns = before[same_as].schema, before[same_as].dictionary_columns
+    else:
+        schema, dictionary_columns = read_columns(section)
+    part = Part(
+        name=name,
+        statement=read_statement(folder / f"{name}.sql", name),
+        schema=schema,
+        cut=cut,
+        time_column=section.optional_text("time_column") or "" if cut == "ids" else section.text("time_column"),
+        open_column=section.optional_text("open_column"),
+        dictionary_columns=dictionary_columns,
+        id_column=section.text("id_column") if cut == "ids" else "",
+        id_parameter=section.optional_text("id_parameter") or "",
+        renews=section.texts("renews", ()),
+    )
+    section.close()
+    _check_columns(section, part)
+    _check_ids(section, part, before)
+    return part
+
+
+def _check_columns(section: Section, part: Part) -> None:
+    for key in ("time_column", "open_column", "id_column"):
+        column = getattr(part, key)
+        if column:
+            named(section, key, column, part.schema.names)
+    if part.time_column and not pa.types.is_timestamp(part.schema.field(part.time_column).type):
+        raise section.error("time_column", f"{part.time_column!r} is not a timestamp")
+    if part.id_column and not pa.types.is_string(part.schema.field(part.id_column).type):
+        raise section.error("id_column", f"{part.id_column!r} is not a text")
+
+
+def _check_ids(section: Section, part: Part, before: Mapping[str, Part]) -> None:
+    """Check where the ids of a part come from: a parameter, or the open rows of parts with the same columns."""
+    if part.cut != "ids":
+        for key in ("id_parameter", "renews"):
+            if getattr(part, key):
+                raise section.error(key, "belongs to parts that are cut by ids")
+        return
+    if bool(part.id_parameter) == bool(part.renews):
+        raise section.error("id_parameter", "exactly one of id_parameter and renews must be given")
+    for name in part.renews:
+        renewed = named(section, "renews", name, before)
+        if renewed.cut == "ids" or renewed.open_column is None:
+            raise section.error("renews", f"{name!r} is not a part cut by time or start with an open_column")
+        same = renewed.schema == part.schema and renewed.dictionary_columns == part.dictionary_columns
+        if not same or renewed.time_column != part.time_column:
+            raise section.error("renews", f"{name!r} has other columns or another time_column")
+        if any(name in other.renews for other in before.values()):
+            raise section.error("renews", f"{name!r} is renewed by another part already")
+    if part.renews and _RANGE_BINDS & set(part.statement.bind_names):
+        raise section.error("renews", "a part that renews others reads by ids only, whatever the range")
+
+
+def _check_binds(folder: Path, part: Part, parameters: Sequence[Parameter]) -> None:
+    """Check that the statement binds what its cut gives, and else parameters that are single values."""
+    path, binds = folder / f"{part.name}.sql", set(part.statement.bind_names)
+    wanted = _BINDS[part.cut]
+    single = {item.name for item in parameters if item.type != "text_list"}
+    ranged = part.cut == "ids" and any(item.role for item in parameters)
+    allowed = wanted | single | (_RANGE_BINDS if ranged else frozenset())
+    half_a_range = part.cut == "ids" and len(_RANGE_BINDS & binds) == 1
+    if not wanted <= binds <= allowed or half_a_range:
+        texts = f"binds {', '.join(sorted(wanted))} and parameters only"
+        if ranged:
+            texts += ", and start_time and end_time together or not at all"
+        raise CatalogError(path, "", f"a part cut by {part.cut} {texts}")
+    if part.cut == "ids":
+        try:
+            expand_ids(part.statement, "ids", 1)
+        except ValueError as error:
+            raise CatalogError(path, "", str(error)) from None
+
+
+def read_columns(section: Section) -> tuple[pa.Schema, tuple[str, ...]]:
+    """Return the declared columns, and those of few distinct values."""
+    fields, dictionary_columns = [], []
+    for name, column in section.sections("columns"):
+        try:
+            kind = parse_type(column.text("type"))
+        except UnknownType as error:
+            raise column.error("type", str(error)) from None
+        fields.append(pa.field(checked_name(column, name), kind, metadata={"description": column.text("about")}))
+        if column.boolean("dictionary", False):
+            dictionary_columns.append(name)
+        column.close()
+    return pa.schema(fields), tuple(dictionary_columns)
+
+
+def read_statement(path: Path, name: str) -> Statement:
+    """Return the statement of a file. Raises CatalogError: as `statements.load` says."""
+    try:
+        return load(path, name=name)
+    except StatementError as error:
+        raise CatalogError(path, "", str(error).removeprefix(f"{path}: ")) from None
+
+
+def checked_name(section: Section, name: str) -> str:
+    """Return the name of a table, column, view or filter. Raises CatalogError: it is none."""
+    if not NAME.fullmatch(name):
+        raise CatalogError(section.path, section.key, f"{name!r} is not lower-case words joined by underscores")
+    return name
+
+
+def named(section: Section, key: str, name: str, known: Any) -> Any:
+    """Return what `name` stands for in a mapping, or the name itself where `known` only lists names."""
+    if name not in known:
+        raise section.error(key, f"{name!r} is not among {', '.join(known) or 'none'}")
+    return known[name] if isinstance(known, Mapping) else name
