@@ -91,7 +91,9 @@ class Warehouse(Protocol):
     def open(
         self, statement: Statement, binds: Mapping[str, Bind], *, schema: pa.Schema, deadline_s: float, tag: Tag
     ) -> Reading:
-        """Return the rows of the statement to come; its text, binds and column names are checked at once.
+        """Return the rows of the statement to come.
+
+        Binds are checked at once; whether the text and its columns are good may not show before the first pull.
 
         Args:
             statement: what to run.

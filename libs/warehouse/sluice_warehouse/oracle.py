@@ -12,25 +12,24 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 import pyarrow as pa
 import structlog
-from sluice_rpc.errors import ServiceError
+from sluice_rpc.ports import SystemClock
 
 from sluice_warehouse import Bind, Statement, Tag
+from sluice_warehouse.breaker import Breaker, BreakerRule
 from sluice_warehouse.errors import WarehouseUnavailable
+from sluice_warehouse.guarded import GuardedWarehouse
 from sluice_warehouse.oracle_address import OracleAddress, parse_address
 from sluice_warehouse.oracle_binds import bound_values
 from sluice_warehouse.oracle_errors import DRIVER_FAULTS, meaning_of, translated
 from sluice_warehouse.oracle_pool import SessionPool
-from sluice_warehouse.oracle_reading import OracleReading, OracleRun, ReadLimits
-from sluice_warehouse.oracle_session import OracleSession, open_session
+from sluice_warehouse.oracle_reading import OracleReading, OracleRun, Order, ReadLimits, Sessions
+from sluice_warehouse.oracle_session import Logon, OracleSession, open_session
 from sluice_warehouse.oracle_settings import OracleSettings
-from sluice_warehouse.oracle_types import Asked
-from sluice_warehouse.schema import Fitting
 
 log = structlog.get_logger()
 
@@ -71,25 +70,18 @@ class OracleWarehouse:
     ) -> OracleReading:
         """Read on a connection of its own; see `Warehouse.open`."""
         limits = self._limits(deadline_s, self._settings.slow_call_timeout_ms)
-        order = _Order(statement, bound_values(statement, binds), schema, tag, limits)
-        if self._closed:
-            raise WarehouseUnavailable
-        return self._reading(open_session(self._address, self._settings, deadline_s=deadline_s), order)
+        values = bound_values(statement, binds)
+        order = Order(statement, tagged(statement, tag), values, schema, tag, limits)
+        return self._reading(_Dedicated(self._address, self._settings), order)
 
     def open_pooled(
         self, statement: Statement, binds: Mapping[str, Bind], *, schema: pa.Schema, deadline_s: float, tag: Tag
     ) -> OracleReading:
         """Read on a connection of the pool; see `Warehouse.open_pooled`."""
         limits = self._limits(deadline_s, self._settings.call_timeout_ms)
-        order = _Order(statement, bound_values(statement, binds), schema, tag, limits)
-        session = self._pool.acquire()
-        try:
-            return self._reading(session, order)
-        except WarehouseUnavailable:
-            # The connection died while it lay in the pool. Nothing has run yet, so another one may be taken, once.
-            if not self._budget.take():
-                raise
-        return self._reading(self._pool.acquire(), order)
+        values = bound_values(statement, binds)
+        order = Order(statement, tagged(statement, tag), values, schema, tag, limits)
+        return self._reading(_Pooled(self._pool, self._budget), order)
 
     def plant_time(self) -> datetime:
         session = self._pool.acquire()
@@ -120,23 +112,8 @@ class OracleWarehouse:
     def _limits(self, deadline_s: float, call_timeout_ms: int) -> ReadLimits:
         return ReadLimits(deadline_s, call_timeout_ms, self._settings.cancel_grace_s, self._settings.batch_row_count)
 
-    def _reading(self, session: OracleSession, order: _Order) -> OracleReading:
-        statement, limits = order.statement, order.limits
-        text = tagged(statement, order.tag)
-        started = time.monotonic()
-        try:
-            session.name(order.tag)
-            asked = _described(session, text, order)
-            fitting = Fitting(order.schema, asked.names, statement.name)
-        except ServiceError:
-            session.end(reusable=True)
-            raise
-        except DRIVER_FAULTS as error:
-            session.end(reusable=meaning_of(error) in ("refused", "contract"))
-            raise translated(error, statement.name, limits.deadline_s) from error
-        left_s = max(0.0, limits.deadline_s - (time.monotonic() - started))
-        run = OracleRun(session, statement, text, order.values, asked=asked, limits=replace(limits, deadline_s=left_s))
-        reading = OracleReading(run, fitting)
+    def _reading(self, sessions: Sessions, order: Order) -> OracleReading:
+        reading = OracleReading(OracleRun(sessions, order))
         with self._lock:
             self._readings.add(reading)
             closed = self._closed
@@ -146,31 +123,50 @@ class OracleWarehouse:
         return reading
 
 
-@dataclass(frozen=True)
-class _Order:
-    """What one reading is to read."""
+class _Dedicated:
+    """Sessions that serve one statement each."""
 
-    statement: Statement
-    values: Mapping[str, Bind]
-    schema: pa.Schema
-    tag: Tag
-    limits: ReadLimits
+    def __init__(self, address: OracleAddress, settings: OracleSettings) -> None:
+        self._address = address
+        self._settings = settings
 
+    def acquire(self, deadline_s: float, logon: Logon) -> OracleSession:
+        return open_session(self._address, self._settings, deadline_s=deadline_s, logon=logon)
 
-def _described(session: OracleSession, text: str, order: _Order) -> Asked:
-    timeout_ms = min(order.limits.call_timeout_ms, int(1000 * order.limits.deadline_s))
-    with session.call(timeout_ms) as connection, connection.cursor() as cursor:
-        cursor.parse(text)
-        return Asked(order.schema, cursor.description or [], order.statement.name)
+    def may_reconnect(self) -> bool:
+        # It is fresh. Whoever reads chunks decides about trying again, at one place.
+        return False
 
 
-def open_oracle(url: str, settings: OracleSettings) -> OracleWarehouse:
-    """Return the warehouse that an `oracle://` URL names; nothing is connected yet.
+class _Pooled:
+    """Sessions of the pool, some of which may have died there."""
+
+    def __init__(self, pool: SessionPool, budget: _Budget) -> None:
+        self._pool = pool
+        self._budget = budget
+
+    def acquire(self, deadline_s: float, logon: Logon) -> OracleSession:
+        return self._pool.acquire()
+
+    def may_reconnect(self) -> bool:
+        return self._budget.take()
+
+
+def open_oracle(url: str, settings: OracleSettings) -> GuardedWarehouse:
+    """Return the warehouse that an `oracle://` URL names, behind its breaker; nothing is connected yet.
 
     Raises:
         ValueError: the URL lacks a piece, or holds a password.
     """
-    return OracleWarehouse(parse_address(url), settings)
+    rule = BreakerRule(
+        failure_threshold=settings.breaker_failure_threshold,
+        failure_rate=settings.breaker_failure_rate,
+        recovery_s=settings.breaker_recovery_s,
+        window_size=settings.breaker_window_size,
+        enabled=settings.breaker_enabled,
+    )
+    breaker = Breaker(rule, SystemClock(), lambda state: log.warning("breaker changed", state=state))
+    return GuardedWarehouse(OracleWarehouse(parse_address(url), settings), breaker)
 
 
 class _HealthSession:
@@ -238,6 +234,7 @@ class _Budget:
 
 
 def tagged(statement: Statement, tag: Tag) -> str:
-    """Return the text as it is sent: with a comment that names it and for whom it runs, in letters and digits."""
+    """Return the text as it is sent: behind its first word a comment of safe letters names it and for whom it runs."""
     name, client_id = (_UNSAFE.sub("_", part)[:_SHOWN_ID] for part in (statement.name, tag.client_id))
-    return f"/* sluice {name} {client_id} */ {statement.text}"
+    first_word, rest = statement.text.split(maxsplit=1)
+    return f"{first_word} /* sluice {name} {client_id} */ {rest}"

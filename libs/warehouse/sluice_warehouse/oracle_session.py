@@ -28,6 +28,7 @@ log = structlog.get_logger()
 
 _TAG_BYTES: Final = 64
 """Oracle keeps this much of module, action and client identifier."""
+_LOGON: Final = "logon"
 _SESSION_STATE: Final = load(Path(__file__).parent / "sql" / "session_state.sql").text
 
 
@@ -57,9 +58,9 @@ class OracleSession:
 
     def name(self, tag: Tag) -> None:
         """Show the DBA who runs what for whom; it travels with the next call."""
-        self.connection.module = _cut_to(tag.module, _TAG_BYTES)
-        self.connection.action = _cut_to(tag.action, _TAG_BYTES)
-        self.connection.client_identifier = _cut_to(tag.client_id, _TAG_BYTES)
+        self.connection.module = _label(tag.module)
+        self.connection.action = _label(tag.action)
+        self.connection.client_identifier = _label(tag.client_id)
 
     @contextmanager
     def call(self, timeout_ms: int) -> Iterator[oracledb.Connection]:
@@ -132,24 +133,72 @@ def connect_params(address: OracleAddress, settings: OracleSettings) -> dict[str
     }
 
 
-def open_session(address: OracleAddress, settings: OracleSettings, *, deadline_s: float) -> OracleSession:
+def open_session(
+    address: OracleAddress, settings: OracleSettings, *, deadline_s: float, logon: Logon | None = None
+) -> OracleSession:
     """Return a connection of its own, outside any pool.
 
+    Args:
+        address: where and as whom.
+        settings: bounds.
+        deadline_s: seconds from now for all of it.
+        logon: lets another thread give it up.
+
     Raises:
-        WarehouseUnavailable: no session within the deadline or the time for a logon.
+        WarehouseUnavailable: no session within the deadline or the time for a logon, or it was given up.
         WarehouseError: the logon was refused.
     """
-    started = time.monotonic()
-    limit_s = min(deadline_s, settings.logon_timeout_s)
-    connection = _connected(address, settings, limit_s)
-    left_ms = int(1000 * (limit_s - (time.monotonic() - started)))
+    until = time.monotonic() + min(deadline_s, settings.logon_timeout_s)
+    connection = (logon or Logon()).connected(address, settings, until)
     session = OracleSession(connection, give_back=_close, drop=_close, grace_s=settings.cancel_grace_s)
     try:
-        prepare(connection, left_ms)
+        prepare(connection, int(1000 * (until - time.monotonic())))
     except DRIVER_FAULTS as error:
         session.end(reusable=False)
-        raise translated(error, "logon", limit_s) from error
+        raise translated(error, _LOGON, deadline_s) from error
     return session
+
+
+class Logon:
+    """One attempt to connect, in a thread of its own, since the driver bounds only the first of several waits."""
+
+    def __init__(self) -> None:
+        self._line = Line()
+        self._answers: SimpleQueue[oracledb.Connection | BaseException | None] = SimpleQueue()
+
+    def give_up(self) -> None:
+        """Let whoever waits for the connection go on without; from any thread."""
+        self._line.cut()
+        self._answers.put(None)
+
+    def connected(self, address: OracleAddress, settings: OracleSettings, until: float) -> oracledb.Connection:
+        """Return the connection, made before this moment of the monotonic clock.
+
+        Raises:
+            WarehouseUnavailable: it was not made in time, or given up.
+            WarehouseError: the logon was refused.
+        """
+        started = time.monotonic()
+        threading.Thread(target=self._connect, args=(address, settings), name="oracle-connect", daemon=True).start()
+        try:
+            answer = self._answers.get(timeout=max(0.0, until - started))
+        except Empty:
+            answer = None
+        if answer is None:
+            # The thread wakes up with an error of its own and ends; what it makes in spite of that is cut as well.
+            self._line.cut()
+            log.warning("warehouse does not answer a logon", waited_s=round(time.monotonic() - started, 3))
+            raise WarehouseUnavailable
+        if isinstance(answer, BaseException):
+            raise translated(answer, _LOGON, until - started) from answer
+        return answer
+
+    def _connect(self, address: OracleAddress, settings: OracleSettings) -> None:
+        try:
+            with noting(self._line):
+                self._answers.put(oracledb.connect(**connect_params(address, settings)))
+        except DRIVER_FAULTS as error:
+            self._answers.put(error)
 
 
 def prepare(connection: oracledb.Connection, timeout_ms: int) -> None:
@@ -159,34 +208,10 @@ def prepare(connection: oracledb.Connection, timeout_ms: int) -> None:
         cursor.execute(_SESSION_STATE)
 
 
-def _connected(address: OracleAddress, settings: OracleSettings, limit_s: float) -> oracledb.Connection:
-    """Connect in a thread of its own, since the driver bounds only the first of several waits."""
-    line = Line()
-    answers: SimpleQueue[oracledb.Connection | BaseException] = SimpleQueue()
-
-    def connect() -> None:
-        try:
-            with noting(line):
-                answers.put(oracledb.connect(**connect_params(address, settings)))
-        except DRIVER_FAULTS as error:
-            answers.put(error)
-
-    threading.Thread(target=connect, name="oracle-connect", daemon=True).start()
-    try:
-        answer = answers.get(timeout=max(0.0, limit_s))
-    except Empty:
-        # The thread wakes up with an error of its own and ends; what it makes in spite of that is cut as well.
-        line.cut()
-        log.warning("warehouse does not answer a logon", waited_s=round(limit_s, 3))
-        raise WarehouseUnavailable from None
-    if isinstance(answer, BaseException):
-        raise translated(answer, "logon", limit_s) from answer
-    return answer
-
-
 def _close(connection: oracledb.Connection) -> None:
     connection.close()
 
 
-def _cut_to(text: str, byte_count: int) -> str:
-    return text.encode()[:byte_count].decode(errors="ignore")
+def _label(text: str) -> str:
+    # Never empty: what the statement before left there would stay.
+    return text.encode()[:_TAG_BYTES].decode(errors="ignore") or "-"
