@@ -59,6 +59,8 @@ class SlowLane:
     ) -> Iterator[Reading]:
         """Wait for a permit, run the statement, and give the permit back once the statement has ended.
 
+        An end that the warehouse has not confirmed leaves the permit in quarantine until the statement's deadline.
+
         Args:
             statement: what to run.
             binds: its values.
@@ -81,12 +83,16 @@ class SlowLane:
             left_s = end - time.monotonic()
             if left_s <= 0:
                 raise StatementTimeout(statement.name, deadline_s)
-            with self._warehouse.open(statement, binds, schema=schema, deadline_s=left_s, tag=tag) as reading:
-                permit.when_lost(reading.cancel)
-                # The deadline counts from when the reading was made, and a process may have been paused before that.
-                if not permit.covers(time.monotonic() + left_s):
-                    raise StatementTimeout(statement.name, deadline_s)
-                yield reading
+            reading = self._warehouse.open(statement, binds, schema=schema, deadline_s=left_s, tag=tag)
+            try:
+                with reading:
+                    permit.when_lost(reading.cancel)
+                    # The deadline counts from `open`, and the process may have been paused on the way there.
+                    if not permit.covers(time.monotonic() + left_s):
+                        raise StatementTimeout(statement.name, deadline_s)
+                    yield reading
+            finally:
+                permit.release(confirmed=reading.end_confirmed)
 
 
 class PoolLane:

@@ -22,8 +22,8 @@ class PermitPlan:
     def __post_init__(self) -> None:
         if self.lease_count < 0:
             raise PlanError(
-                f"slow_cap ({self.cap}) is less than the shares together ({sum(self.shares.values())} in "
-                f"permit_shares: {self.shares_text}); raise the cap or lower shares"
+                f"CAP (or DB_SLOW_MAX_CONCURRENT) is {self.cap}, and SHARES ({self.shares_text}) together are "
+                f"{sum(self.shares.values())}; lower a share or ask for a higher cap"
             )
 
     @property
@@ -43,7 +43,7 @@ class PermitPlan:
             PlanError: it has none.
         """
         if process not in self.shares:
-            raise PlanError(f"permit_name {process!r} has no share in permit_shares ({self.shares_text})")
+            raise PlanError(f"NAME is {process!r}, which has no share in SHARES ({self.shares_text})")
         return self.shares[process]
 
 
@@ -57,6 +57,6 @@ def parse_shares(text: str) -> dict[str, int]:
     for item in filter(None, (part.strip() for part in text.split(","))):
         name, _, count = (part.strip() for part in item.partition("="))
         if not name or not count.isdecimal() or int(count) < 1 or name in shares:
-            raise PlanError(f"permit_shares: {item!r} is not one name=count of at least 1 for a process of its own")
+            raise PlanError(f"SHARES: {item!r} is not one name=count of at least 1 for a process of its own")
         shares[name] = int(count)
     return shares

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 from sluice.lineage.v1 import lineage_service_pb2_grpc as pb_grpc
-from sluice_rpc.ports import SystemClock
+from sluice_rpc.ports import RandomIds, SystemClock
 from sluice_rpc.server import RpcServer, Service
 from sluice_rpc.settings import SettingsError
 from sluice_warehouse import open_warehouse
 from sluice_warehouse.lanes import SlowLane
-from sluice_warehouse.permits import LocalPermits
+from sluice_warehouse.permit_metrics import PermitMetrics
+from sluice_warehouse.permit_settings import PermitSettings, open_permits
 
 from sluice_lineage.genealogy import Genealogy, load_split_ancestors
-from sluice_lineage.metrics import register_permits
 from sluice_lineage.servicer import LineageServicer
 from sluice_lineage.settings import Settings
 
@@ -35,7 +35,7 @@ def build(settings: Settings) -> Process:
     """Construct everything; nothing is bound or connected yet.
 
     Raises:
-        SettingsError: the warehouse URL is none of ours.
+        SettingsError: the warehouse URL is none of ours, or the permits do not fit.
     """
     closing = ExitStack()
     registry = CollectorRegistry()
@@ -50,8 +50,9 @@ def build(settings: Settings) -> Process:
     except ValueError as error:
         raise SettingsError(f"warehouse_url: {error}") from error
     closing.callback(warehouse.close)
-    permits = LocalPermits(settings.slow_max_concurrent)
-    register_permits(permits, registry)
+    permits = open_permits(PermitSettings.load(), "lineage", settings.slow_max_concurrent, SystemClock(), RandomIds())
+    closing.callback(permits.close)
+    PermitMetrics(permits, registry)
     genealogy = Genealogy(
         SlowLane(warehouse, permits, permit_wait_s=settings.permit_wait_s),
         # DuckDB has no CONNECT BY.

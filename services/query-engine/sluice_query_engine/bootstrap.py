@@ -12,7 +12,9 @@ from sluice_rpc.server import RpcServer, Service
 from sluice_rpc.settings import SettingsError
 from sluice_warehouse import Warehouse, open_warehouse
 from sluice_warehouse.lanes import PoolLane, SlowLane
-from sluice_warehouse.permits import LocalPermits, Permits
+from sluice_warehouse.permit_metrics import PermitMetrics
+from sluice_warehouse.permit_settings import PermitSettings, open_permits
+from sluice_warehouse.permits import Permits
 
 from sluice_query_engine.cache import FrameCache, GrpcFrameCache
 from sluice_query_engine.catalog import Catalog, CatalogError, load_catalog
@@ -100,6 +102,7 @@ def build(settings: Settings, world: World | None = None) -> Process:
             metrics=EngineMetrics(registry),
             forecast=Forecast(plant_clock),
         )
+        PermitMetrics(permits, registry)
         coordinator = Coordinator(tools, _coordinator_limits(settings))
         closing.callback(coordinator.close)
         server = RpcServer(PROCESS, settings, [_service(settings, tools, coordinator, plant_clock)], registry)
@@ -136,7 +139,8 @@ def _flights(
     leases: Leases | None,
     own: _Own,
 ) -> tuple[Flights, Permits]:
-    permits = LocalPermits(settings.permit_count)
+    permits = open_permits(PermitSettings.load(), PROCESS, settings.permit_count, own.clock, own.ids)
+    own.closing.callback(permits.close)
     reader = ChunkReader(
         SlowLane(warehouse, permits, permit_wait_s=settings.permit_wait_s),
         cache,
