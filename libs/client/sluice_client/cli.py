@@ -15,6 +15,7 @@ from sluice_client.gateway import Gateway, GatewayError
 from sluice_client.output import Format, screen
 from sluice_client.query_command import QueryRequest, QueryRun, refuses_terminal
 from sluice_client.settings import DEFAULT_URL, Settings
+from sluice_client.twin_command import twin_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,6 +23,7 @@ app = typer.Typer(
     add_completion=False,
     help="Ask a Sluice suite, or run one on this machine.",
 )
+app.add_typer(twin_app, name="twin")
 
 _DATE = ["%Y-%m-%d"]
 _EXIT_FAILED = 1
@@ -76,31 +78,6 @@ def demo(
         _fail(str(error), _EXIT_USAGE)
     except NotServing as error:
         _fail(str(error), _EXIT_FAILED)
-
-
-@app.command()
-def twin(
-    *,
-    out: Annotated[Path, typer.Option(help="DuckDB file to write; its truths go beside it.")],
-    scale: Scale = 1.0,
-    seed: Seed = None,
-) -> None:
-    """Write a plant alone: a DuckDB file with the warehouse's tables."""
-    from sluice_twin import DEFAULT_SEED, UnusableSize, write_plant
-
-    notes = Console(stderr=True)
-    try:
-        with notes.status("generating") as status:
-            summary = write_plant(
-                out,
-                scale=scale,
-                seed=DEFAULT_SEED if seed is None else seed,
-                progress=lambda table, row_count: status.update(f"generating: {table}, {row_count} rows"),
-            )
-    except UnusableSize as error:
-        _fail(str(error), _EXIT_USAGE)
-    row_count = sum(summary.row_counts.values())
-    Console(soft_wrap=True).print(f"{summary.path}: {row_count} rows; truths in {summary.truth_path}", highlight=False)
 
 
 @app.command()
