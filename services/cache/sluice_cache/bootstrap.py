@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
+from pyarrow import fs
 from sluice.cache.v1 import frame_service_pb2_grpc, sql_service_pb2_grpc
 from sluice_rpc.ports import Clock, Memory, SystemClock, SystemMemory
 from sluice_rpc.server import RpcServer, Service
@@ -58,10 +59,21 @@ class Process:
     manifests: Manifests
     sweeper: Sweeper
     registry: CollectorRegistry
+    database: Database
 
 
-def build(settings: Settings, clock: Clock | None = None, memory: Memory | None = None) -> Process:
+def build(
+    settings: Settings,
+    clock: Clock | None = None,
+    memory: Memory | None = None,
+    disk: fs.FileSystem | None = None,
+) -> Process:
     """Return the process, built and not yet serving; what an earlier process left on the disk is there again.
+
+    Args:
+        settings: of the process.
+        clock, memory: the machine's unless given.
+        disk: file system of the spool; this machine's unless given, which must show the same files.
 
     Raises:
         FolderTaken: another process works in the data folder.
@@ -78,7 +90,7 @@ def build(settings: Settings, clock: Clock | None = None, memory: Memory | None 
         native = NativeTables(database, _behind("native", closing), settings.native_max_bytes)
         results = Results(settings.result_max_bytes)
         hot = MemoryTier(folders["hot"], settings.memory_max_bytes, lambda: native.bytes + results.bytes)
-        spool = SpoolTier(_spool_folder(settings, folders), settings.spool_max_bytes)
+        spool = SpoolTier(_spool_folder(settings, folders, disk), settings.spool_max_bytes)
         catalogue = Catalogue(folders["frames"], index, clock, spool)
         behind = _behind("share", closing)
         store = FrameStore(catalogue, hot, spool, shared, behind=behind, clock=clock, limits=_store_limits(settings))
@@ -100,7 +112,7 @@ def build(settings: Settings, clock: Clock | None = None, memory: Memory | None 
         places = Places(Shelf(database, store, native, folders["hot"]), _apart(settings, folders, closing))
         sql = _sql(settings, places, results, manifests, clock, closing)
         server = RpcServer(PROCESS, settings, _services(frames, sql), registry)
-        return Process(server, closing.pop_all(), store, manifests, sweeper, registry)
+        return Process(server, closing.pop_all(), store, manifests, sweeper, registry, database)
 
 
 def _store_limits(settings: Settings) -> StoreLimits:
@@ -126,10 +138,10 @@ def _folders(settings: Settings, closing: ExitStack) -> dict[str, Path]:
     return folders
 
 
-def _spool_folder(settings: Settings, folders: dict[str, Path]) -> SpoolFolder:
-    if settings.spool_dir is None:
-        return SpoolFolder.on_disk(folders["spool"])
-    folder = SpoolFolder.on_disk(folders["spool"], files.identity(settings.data_dir))
+def _spool_folder(settings: Settings, folders: dict[str, Path], disk: fs.FileSystem | None) -> SpoolFolder:
+    owner = files.identity(settings.data_dir) if settings.spool_dir is not None else "one"
+    root = folders["spool"]
+    folder = SpoolFolder(disk or fs.LocalFileSystem(), str(root), local=root, owner=owner)
     folder.clear_own()
     return folder
 

@@ -131,7 +131,7 @@ class Sweeper:
             log.warning("spool left alone", reason=str(error), file_count=len(listed))
             return replace(swept, complete=False)
         pointers = {name: frame for name, frame in said.items() if frame is not None}
-        going = doomed(Spooled(listed, pointers, _tokens(frames)), spool.holds, self._now(), self._grace)
+        going = doomed(Spooled(listed, pointers, frames), spool.holds, self._now(), self._grace)
         return self._remove(going, swept, still_held)
 
     def _remove(self, going: Doomed, swept: Swept, still_held: StillHeld) -> Swept:

@@ -18,7 +18,7 @@ class Doomed:
     """What goes.
 
     Attributes:
-        expired: data files whose pointer says that their time is over.
+        expired: data files whose pointer says that their time is over, or of which a newer version stands.
         orphans: data files that nothing names, and private files of processes that never came back.
         dead_pointers: pointers whose data file is gone.
     """
@@ -35,28 +35,32 @@ class Spooled:
     Attributes:
         listed: its files.
         pointers: per data file that has a readable pointer, the frame it tells of.
-        named: data files that the index, or a catalogue, names as those of live frames.
+        frames: what the index, and this process, know to be live.
     """
 
     listed: Collection[Listed]
     pointers: Mapping[str, Frame]
-    named: Collection[str]
+    frames: Collection[Frame]
 
 
 def doomed(spooled: Spooled, held: Callable[[str], bool], now: datetime, grace: timedelta) -> Doomed:
     """Return what goes.
 
     Args:
-        spooled: what is there; names must be read after the listing, so that a file named in between counts as named.
+        spooled: what is there; frames must be read after the listing, so that a file named in between counts as named.
         held: whether the asking process holds a file itself, named or not.
         now: the present instant.
         grace: how long after its last change, or its expiry, a file is left to whoever may be about to name it.
     """
     data = {item.name for item in spooled.listed if item.is_data}
+    named = {token for frame in spooled.frames for token in frame.copies.values()}
+    newest = _newest([*spooled.frames, *spooled.pointers.values()])
     old = [item for item in spooled.listed if now - item.changed_time >= grace]
-    free = [item for item in old if item.name not in spooled.named and not held(item.name)]
+    free = [item for item in old if item.name not in named and not held(item.name)]
     return Doomed(
-        expired=_names(item for item in free if item.is_data and _over(spooled.pointers.get(item.name), now - grace)),
+        expired=_names(
+            item for item in free if item.is_data and _over(spooled.pointers.get(item.name), now - grace, newest)
+        ),
         orphans=_names(
             item
             for item in free
@@ -73,8 +77,15 @@ def pointers_of(listed: Iterable[Listed]) -> list[str]:
     return sorted(item.name for item in listed if item.is_data and pointer_of(item.name) in there)
 
 
-def _over(frame: Frame | None, latest: datetime) -> bool:
-    return frame is not None and frame.keep_until_time <= latest
+def _newest(frames: Iterable[Frame]) -> dict[str, int]:
+    newest: dict[str, int] = {}
+    for frame in frames:
+        newest[frame.frame_id] = max(frame.version, newest.get(frame.frame_id, frame.version))
+    return newest
+
+
+def _over(frame: Frame | None, latest: datetime, newest: Mapping[str, int]) -> bool:
+    return frame is not None and (frame.keep_until_time <= latest or newest[frame.frame_id] > frame.version)
 
 
 def _names(items: Iterable[Listed]) -> tuple[str, ...]:

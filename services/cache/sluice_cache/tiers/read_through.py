@@ -195,7 +195,7 @@ class FrameStore:
             for frame in self.catalogue.all():
                 token = frame.copies.get(TierKind.MEMORY)
                 if token in tokens:
-                    self._demote(frame)
+                    self.demote(frame)
 
     def _land(
         self,
@@ -327,7 +327,8 @@ class FrameStore:
         if copied is not None and self.catalogue.change(frame, _adding(self._shared.kind, copied)) is None:
             self._shared.delete(copied)
 
-    def _demote(self, frame: Frame) -> None:
+    def demote(self, frame: Frame) -> None:
+        """Move a hot frame down."""
         token = frame.copies[TierKind.MEMORY]
         if frame.keep_until_time > self._clock.now() and len(frame.copies) == 1:
             spooled = self._copy_to(self.spool, frame)
