@@ -44,8 +44,13 @@ class EngineRig:
 
     def start(self, start_date: str, end_date: str, *, no_cache: bool = False) -> pb.Query:
         """Start a query of holds and return it as it stands."""
-        request = pb.StartQueryRequest(dataset=DATASET, no_cache=no_cache)
-        request.parameters.update({"start_date": start_date, "end_date": end_date})
+        dates = {"start_date": start_date, "end_date": end_date}
+        return self.ask(DATASET, dates, no_cache=no_cache)
+
+    def ask(self, dataset: str, parameters: Mapping[str, object], *, no_cache: bool = False) -> pb.Query:
+        """Start a query of any dataset and return it as it stands."""
+        request = pb.StartQueryRequest(dataset=dataset, no_cache=no_cache)
+        request.parameters.update(dict(parameters))  # type: ignore[arg-type]
         return self.stub.StartQuery(request).query
 
     def finish(self, query_id: str) -> pb.Query:
@@ -139,15 +144,19 @@ def serving_engine(
         yield EngineRig(process, query_service_pb2_grpc.QueryServiceStub(channel), warehouse)
 
 
-def datasets_with(folder: Path, edits: Mapping[str, str]) -> Path:
-    """Return a copy of the datasets whose `dataset.toml` of holds has lines replaced, for other limits."""
-    source = REPOSITORY / "services" / "query-engine" / "datasets"
+def datasets_with(
+    folder: Path,
+    edits: Mapping[str, str],
+    source: Path = REPOSITORY / "services" / "query-engine" / "datasets",
+    dataset: str = DATASET,
+) -> Path:
+    """Return a copy of the datasets of which one `dataset.toml` has texts replaced, for other limits."""
     for path in source.rglob("*"):
         if path.is_file():
             target = folder / path.relative_to(source)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(path.read_bytes())
-    declared = folder / DATASET / "dataset.toml"
+    declared = folder / dataset / "dataset.toml"
     text = declared.read_text(encoding="utf-8")
     for old, new in edits.items():
         if old not in text:
