@@ -36,6 +36,8 @@ class Process:
     sent_ms: int = 0
     next_beat_ms: int = 0
     paused_until_ms: int = 0
+    granted_ms: dict[str, int] = field(default_factory=dict)
+    """When each lease that is not given back was asked for."""
     waiting: list[Lease] = field(default_factory=list)
     """Granted, and nothing started yet."""
     running: list[Statement] = field(default_factory=list)
@@ -116,13 +118,13 @@ class PermitWorld:
             if lease.until <= now and all(lease is not run.lease for run in process.running):
                 if lease in process.waiting:
                     process.waiting.remove(lease)
-                book.give_back(lease)
+                self._give_back(process, lease)
         if process.sent is None and (process.next_beat_ms <= self._now_ms or self._chance.random() < 0.1):
             self._send(process, wishing=not calm and self._chance.random() < 0.6)
 
     def _start(self, process: Process, lease: Lease) -> None:
         if self._now_ms / 1000 >= lease.until or lease.lease_id in process.book.lost:
-            process.book.give_back(lease)
+            self._give_back(process, lease)
             return
         until_ms = int(lease.until * 1000)
         # Quick, or up to its deadline and as long after it as the slack lets one start and a cancel take.
@@ -131,14 +133,18 @@ class PermitWorld:
         )
         process.running.append(Statement(lease, ends_ms))
 
+    def _give_back(self, process: Process, lease: Lease) -> None:
+        process.book.give_back(lease)
+        process.granted_ms.pop(lease.lease_id, None)
+
     def _end_statements(self) -> None:
         self._orphans = [statement for statement in self._orphans if statement.ends_ms > self._now_ms]
         for process in self._living:
             for statement in [run for run in process.running if run.ends_ms <= self._now_ms]:
-                # The warehouse ends it by itself; a paused process only learns of it later, and may still hold on.
-                process.running.remove(statement)
+                # Of a paused process nobody ends it.
                 if process.paused_until_ms <= self._now_ms:
-                    process.book.give_back(statement.lease)
+                    process.running.remove(statement)
+                    self._give_back(process, statement.lease)
 
     def _send(self, process: Process, *, wishing: bool) -> None:
         wish = None
@@ -177,12 +183,18 @@ class PermitWorld:
         if lease is not None:
             self.granted_count += 1
             process.waiting.append(lease)
+            process.granted_ms[lease.lease_id] = process.sent_ms
 
     def _mishap(self) -> None:
         draw = self._chance.random()
         process = self._chance.choice(self._living)
         if draw < 0.002:
-            process.paused_until_ms = self._now_ms + self._chance.randint(100, self._terms.life_ms)
+            # As long as the promise allows: the longest hold and a part of the margin after each grant it has.
+            longest_ms = self._terms.hold_ms + self._terms.margin_ms // 3
+            oldest_ms = min([self._now_ms, *process.granted_ms.values()])
+            process.paused_until_ms = self._now_ms + self._chance.randint(
+                0, max(0, oldest_ms + longest_ms - self._now_ms)
+            )
         elif draw < 0.003:
             self._kill(process)
         elif draw < 0.0035:

@@ -57,7 +57,8 @@ local function granted_to(hold)
   book.fence = book.fence + 1
   return {
     process = request.process, incarnation = request.incarnation, who = hold.who, since_ms = book.clock_ms,
-    until_ms = book.clock_ms + math.min(hold.left_ms, terms.hold_ms) + terms.margin_ms, fence = book.fence,
+    deadline_ms = book.clock_ms + math.min(hold.left_ms, terms.hold_ms), until_ms = book.clock_ms + life_ms,
+    fence = book.fence,
   }
 end
 

@@ -2,7 +2,7 @@
 
 `permit_ledger.lua` holds the same rules for a ledger that several processes share over Redis; a test compares the two.
 
-A lease lives as long as its statement may: the longest hold, plus a margin in which a statement that was told to end
+A lease lives longer than any statement may: the longest hold, plus a margin in which a statement that was told to end
 does end. Nothing renews it and nothing but its owner ends it sooner, so a process that is paused, cut off or killed
 costs a lease for a while and never the cap. A ledger that is empty, was restarted or has other terms than before
 forgets who held what; it grants nothing until every lease it may have forgotten is over (grace).
@@ -124,7 +124,10 @@ class Entry:
     incarnation: str
     who: str
     since_ms: int
+    deadline_ms: int
+    """When its statement should have ended."""
     until_ms: int
+    """When somebody else may have it."""
     fence: int
 
 
@@ -241,11 +244,7 @@ class LeaseLedger:
             if entry is not None:
                 continue
             if book.clock_ms < book.grace_until_ms and len(book.leases) < terms.lease_count:
-                book.fence += 1
-                until_ms = book.clock_ms + min(hold.left_ms, terms.hold_ms) + terms.margin_ms
-                book.leases[hold.lease_id] = Entry(
-                    *(request.process, request.incarnation, hold.who, book.clock_ms, until_ms, book.fence)
-                )
+                book.leases[hold.lease_id] = _entry(book, request, hold)
             else:
                 lost.append(hold.lease_id)
         return tuple(lost)
@@ -262,11 +261,7 @@ class LeaseLedger:
         )
         if first[1] != request.process:
             return False
-        book.fence += 1
-        until_ms = book.clock_ms + min(wish.left_ms, terms.hold_ms) + terms.margin_ms
-        book.leases[wish.lease_id] = Entry(
-            *(request.process, request.incarnation, wish.who, book.clock_ms, until_ms, book.fence)
-        )
+        book.leases[wish.lease_id] = _entry(book, request, wish)
         # Whoever was served goes to the end of the queue of processes.
         mine = book.processes[request.process]
         book.processes[request.process] = replace(mine, wants_since_ms=None)
@@ -275,3 +270,17 @@ class LeaseLedger:
 
 def _present(presence: Presence, book: Book, terms: Terms) -> bool:
     return presence.seen_ms > book.clock_ms - terms.presence_ms
+
+
+def _entry(book: Book, request: Request, hold: Hold) -> Entry:
+    book.fence += 1
+    now_ms, terms = book.clock_ms, request.terms
+    return Entry(
+        process=request.process,
+        incarnation=request.incarnation,
+        who=hold.who,
+        since_ms=now_ms,
+        deadline_ms=now_ms + min(hold.left_ms, terms.hold_ms),
+        until_ms=now_ms + terms.life_ms,
+        fence=book.fence,
+    )

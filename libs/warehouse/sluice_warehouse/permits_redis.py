@@ -29,6 +29,7 @@ class LeaseRow:
     who: str
     age_s: float
     left_s: float
+    """Until its statement should have ended; negative when it should have and nothing was heard of it."""
     fence: int
 
 
@@ -125,7 +126,7 @@ def _page(stored: dict[str, Any]) -> LedgerPage:
     rows = [
         LeaseRow(
             *(entry["process"], entry["who"]),
-            *((now_ms - entry["since_ms"]) / 1000, (entry["until_ms"] - now_ms) / 1000, entry["fence"]),
+            *((now_ms - entry["since_ms"]) / 1000, (entry["deadline_ms"] - now_ms) / 1000, entry["fence"]),
         )
         for entry in sorted(leases, key=lambda entry: int(entry["fence"]))
     ]
