@@ -132,6 +132,16 @@ class TwinDatabase:
             raise ora_error(error) from None
         return RunningQuery(cursor, relation, describe(translated.query, self.schema, fields))
 
+    def columns(self, sql: str, clock: datetime) -> tuple[ResultColumn, ...]:
+        """Return what a query would yield; nothing is bound or run.
+
+        Raises:
+            OraError: the statement is refused.
+        """
+        query = self.open(sql, (None,) * len(number_binds(sql).names), clock)
+        query.close()
+        return query.columns
+
     def close(self) -> None:
         """Let the file go."""
         self._connection.close()

@@ -138,7 +138,10 @@ class Session:
             cursor.bind_types = call.bind_types
         values = call.rows[0] if call.rows else ()
         try:
-            self._run(cursor, values)
+            if call.options & ExecuteOption.EXECUTE:
+                self._run(cursor, values)
+            else:
+                self._statements.describe(cursor, self._clock())
         except (OraError, Disconnected):
             self._statements.end(cursor)
             if new:

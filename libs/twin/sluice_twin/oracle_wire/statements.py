@@ -124,6 +124,16 @@ class Statements:
         cursor.running = True
         cursor.sent_row_count = 0
 
+    def describe(self, cursor: Cursor, clock: datetime) -> None:
+        """Find out a cursor's columns; nothing runs, so nothing is in flight.
+
+        Raises:
+            OraError: the statement is refused.
+        """
+        if not cursor.sql.lstrip().upper().startswith(_QUERY_WORDS):
+            raise refusal(cursor.sql)
+        cursor.columns = self._database.columns(cursor.sql, clock)
+
     def run(self, cursor: Cursor, values: Sequence[Value], clock: datetime) -> None:
         """Bind a cursor's statement and make its rows ready to be read.
 
