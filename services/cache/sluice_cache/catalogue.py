@@ -52,6 +52,11 @@ class Catalogue:
         self._lock = threading.RLock()
         self._frames: dict[str, Frame] = {}
         self._by_label: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._replaced: Callable[[Frame], None] = lambda frame: None
+
+    def on_replace(self, told: Callable[[Frame], None]) -> None:
+        """Have a function called with every frame in whose place another process has put a newer version."""
+        self._replaced = told
 
     def load(self) -> int:
         """Take in what the sidecars say and return how many frames that is; broken sidecars are dropped and logged."""
@@ -84,7 +89,10 @@ class Catalogue:
         if present is not None:
             # What other processes find under this id must never be older than what this one has.
             self._shared.delete_frame(present)
-        self._shared.put_frame(frame)
+        if not self._shared.put_frame(frame):
+            newer = self._found(frame.frame_id)
+            if newer is not None and newer.version > frame.version:
+                return newer, present, False
         return frame, present, True
 
     def get(self, frame_id: str) -> Frame:
@@ -117,7 +125,12 @@ class Catalogue:
             self._note(changed)
         if TierKind.REDIS in present.copies and TierKind.REDIS not in changed.copies:
             self._shared.delete_frame(present)
-        self._shared.put_frame(changed)
+        if changed.without_copy(TierKind.MEMORY) == present.without_copy(TierKind.MEMORY):
+            return changed  # what is hot here concerns nobody else
+        if not self._shared.put_frame(changed):
+            newer = self._found(frame.frame_id)
+            if newer is not None and newer.version > frame.version:
+                return None
         return changed
 
     def touch(self, frame_id: str, fresh_until: datetime | None, keep_until: datetime | None) -> Frame:
@@ -194,6 +207,8 @@ class Catalogue:
                 return present
             self._save(frame)
             self._remember(frame)
+        if present is not None and present.version < frame.version:
+            self._replaced(present)
         return frame
 
     def _found(self, frame_id: str) -> Frame | None:

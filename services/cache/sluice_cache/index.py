@@ -15,11 +15,15 @@ class IndexUnavailable(Exception):
 class SharedIndex(Protocol):
     """Frames and manifests by id, frames by label pair. Every method but the scans answers at once and never raises."""
 
-    def put_frame(self, frame: Frame) -> None: ...
+    def put_frame(self, frame: Frame) -> bool:
+        """Make a frame known; False when a newer version is known already, and stays."""
+        ...
 
     def get_frame(self, frame_id: str) -> Frame | None: ...
 
-    def delete_frame(self, frame: Frame) -> None: ...
+    def delete_frame(self, frame: Frame) -> None:
+        """Forget a frame, unless a newer version is known."""
+        ...
 
     def find_frames(self, labels: Mapping[str, str]) -> list[Frame]: ...
 
@@ -41,8 +45,9 @@ class SharedIndex(Protocol):
 class NoIndex:
     """No shared index: memory and sidecars are all there is."""
 
-    def put_frame(self, frame: Frame) -> None:
+    def put_frame(self, frame: Frame) -> bool:
         del frame
+        return True
 
     def get_frame(self, frame_id: str) -> Frame | None:
         del frame_id

@@ -17,6 +17,43 @@ from sluice_cache.tiers.redis import RedisLink, value_keys
 log = structlog.get_logger()
 
 
+MAX_MANIFEST_BYTES = 4 << 20
+"""A manifest above this is not shared: Redis never gets a value that keeps its other callers waiting."""
+
+_PUT = """
+local function version_of(text)
+  local fine, present = pcall(cjson.decode, text)
+  return fine and type(present) == 'table' and tonumber(present.version) or nil
+end
+local present = redis.call('get', KEYS[1])
+local there = present and version_of(present)
+if there and there > tonumber(ARGV[3]) then return 0 end
+redis.call('set', KEYS[1], ARGV[1], 'pxat', ARGV[2])
+local sets = tonumber(ARGV[4])
+local now = redis.call('time')
+local left = tonumber(ARGV[2]) - (tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000))
+for number = 2, #KEYS do
+  if number <= 1 + sets then redis.call('sadd', KEYS[number], ARGV[5]) end
+  local lives = redis.call('pttl', KEYS[number])
+  if lives >= -1 and (lives < left or number > 1 + sets) then redis.call('pexpireat', KEYS[number], ARGV[2]) end
+end
+return 1
+"""
+"""One round trip per frame: a newer version stays; sets live as long as their longest-lived member."""
+
+_DELETE = """
+local present = redis.call('get', KEYS[1])
+if present then
+  local fine, there = pcall(cjson.decode, present)
+  local version = fine and type(there) == 'table' and tonumber(there.version)
+  if version and version > tonumber(ARGV[1]) then return 0 end
+  redis.call('unlink', KEYS[1])
+end
+for number = 2, #KEYS do redis.call('srem', KEYS[number], ARGV[2]) end
+return 1
+"""
+
+
 class RedisIndex:
     """Frames that Redis or the spool holds, so that another process, or this one on a fresh disk, finds them.
 
@@ -27,47 +64,27 @@ class RedisIndex:
         self._link = link
         self._clock = clock
 
-    def put_frame(self, frame: Frame) -> None:
+    def put_frame(self, frame: Frame) -> bool:
         shared = frame.without_copy(TierKind.MEMORY)
         if not shared.copies:
-            return
-        expires_ms = _ms(frame.keep_until_time)
-        now_ms = _ms(self._clock.now())
+            return True
         sets = [self._label_key(pair) for pair in frame.labels.items()]
-
-        def write(client: redis.Redis) -> None:
-            first = client.pipeline(transaction=False)
-            first.set(self._frame_key(frame.frame_id), to_json(shared), pxat=expires_ms)
-            for key in sets:
-                first.sadd(key, frame.frame_id)
-            for key in sets:
-                first.pttl(key)
-            answers = first.execute()
-            left = answers[len(answers) - len(sets) :]
-            second = client.pipeline(transaction=False)
-            for key, left_ms in zip(sets, left, strict=True):
-                # A set lives as long as its longest-lived member; `GT` would do this, but only from Redis 7 on.
-                if left_ms < expires_ms - now_ms:
-                    second.pexpireat(key, expires_ms)
-            for key in value_keys(self._link.prefix, frame.copies.get(TierKind.REDIS, ":0")):
-                second.pexpireat(key, expires_ms)
-            second.execute()
-
-        self._try(write)
+        values = value_keys(self._link.prefix, frame.copies.get(TierKind.REDIS, ":0"))
+        keys = [self._frame_key(frame.frame_id), *sets, *values]
+        given: list[str | int] = [to_json(shared), _ms(frame.keep_until_time), frame.version, len(sets), frame.frame_id]
+        try:
+            return bool(self._link.call(lambda client: client.eval(_PUT, len(keys), *keys, *given)))
+        except TierAway as error:
+            log.debug("index not written", reason=str(error))
+            return True
 
     def get_frame(self, frame_id: str) -> Frame | None:
         content = self._get(self._frame_key(frame_id))
         return _frame(content) if content is not None else None
 
     def delete_frame(self, frame: Frame) -> None:
-        def write(client: redis.Redis) -> None:
-            pipeline = client.pipeline(transaction=False)
-            pipeline.unlink(self._frame_key(frame.frame_id))
-            for pair in frame.labels.items():
-                pipeline.srem(self._label_key(pair), frame.frame_id)
-            pipeline.execute()
-
-        self._try(write)
+        keys = [self._frame_key(frame.frame_id), *(self._label_key(pair) for pair in frame.labels.items())]
+        self._try(lambda client: client.eval(_DELETE, len(keys), *keys, frame.version, frame.frame_id))
 
     def find_frames(self, labels: Mapping[str, str]) -> list[Frame]:
         sets = [self._label_key(pair) for pair in labels.items()]
@@ -83,6 +100,10 @@ class RedisIndex:
         return [frame for frame in found if frame is not None and labels.items() <= frame.labels.items()]
 
     def put_manifest(self, manifest_id: str, content: bytes, keep_until_s: float) -> None:
+        if len(content) > MAX_MANIFEST_BYTES:
+            log.info("manifest not shared", manifest_id=manifest_id, bytes=len(content))
+            self.delete_manifest(manifest_id)
+            return
         self._try(lambda client: client.set(self._manifest_key(manifest_id), content, pxat=int(keep_until_s * 1000)))
 
     def get_manifest(self, manifest_id: str) -> bytes | None:

@@ -96,6 +96,7 @@ class FrameStore:
         self._trimming = threading.Lock()
         self._dropped: list[Callable[[Frame], None]] = []
         self._full: list[Callable[[], None]] = []
+        catalogue.on_replace(self._forget)
 
     def on_drop(self, told: Callable[[Frame], None]) -> None:
         """Have a function called with every frame that is deleted or replaced."""

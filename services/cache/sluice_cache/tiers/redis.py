@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -109,10 +110,11 @@ class RedisLink:
 
 
 class RedisCopy:
-    """A frame in Redis, read value by value."""
+    """A frame in Redis, read value by value; checked against its checksum by the time the last batch is there."""
 
-    def __init__(self, values: Iterator[bytes], frame: Frame) -> None:
+    def __init__(self, values: CheckedValues, frame: Frame) -> None:
         self._frame = frame
+        self._values = values
         try:
             self._reader = arrow.decode(values)
         except (pa.ArrowException, OSError) as error:
@@ -132,9 +134,31 @@ class RedisCopy:
             raise CopyBroken(f"{self._frame.frame_id}: {error}") from error
         if row_count != self._frame.row_count:
             raise CopyBroken(f"{self._frame.frame_id}: {row_count} rows, the frame has {self._frame.row_count}")
+        self._values.check()
 
     def close(self) -> None:
         self._reader.close()
+
+
+class CheckedValues:
+    """The values of a copy, in order, and whether they are those that were written."""
+
+    def __init__(self, token: str, values: Iterator[bytes]) -> None:
+        self._token = token
+        self._values = values
+        self._crc = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for value in self._values:
+            self._crc = zlib.crc32(value, self._crc)
+            yield value
+
+    def check(self) -> None:
+        """Read what is left and raise CopyBroken when a value is not the one that was written."""
+        for _ in self:
+            pass
+        if f"-{self._crc:08x}:" not in self._token:
+            raise CopyBroken(f"{self._token}: not the bytes that were written")
 
 
 class RedisTier:
@@ -162,7 +186,7 @@ class RedisTier:
         self._count(hit=first is not None)
         if not isinstance(first, bytes):
             return None
-        return RedisCopy(self._values(first, keys[1:], frame), frame)
+        return RedisCopy(CheckedValues(token, self._values(first, keys[1:], frame)), frame)
 
     def delete(self, token: str) -> None:
         keys = value_keys(self._link.prefix, token)
@@ -214,7 +238,7 @@ class RedisWriter:
         self._writer.close()
         content = memoryview(self._sink.getvalue())
         starts = range(0, len(content), VALUE_BYTES)
-        token = f"{self._name}:{len(starts)}"
+        token = f"{self._name}-{zlib.crc32(content):08x}:{len(starts)}"
         for key, start in zip(value_keys(self._link.prefix, token), starts, strict=True):
             value = bytes(content[start : start + VALUE_BYTES])
             self._link.call(lambda client, key=key, value=value: client.set(key, value, ex=UNNAMED_LIFE_S))  # type: ignore[misc]
