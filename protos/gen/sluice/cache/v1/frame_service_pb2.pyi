@@ -46,6 +46,38 @@ COMPRESSION_ZSTD: Compression.ValueType  # 2
 """Zstandard."""
 Global___Compression: _TypeAlias = Compression  # noqa: Y015
 
+class _PressureLevel:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PressureLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PressureLevel.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PRESSURE_LEVEL_UNSPECIFIED: _PressureLevel.ValueType  # 0
+    """Not known."""
+    PRESSURE_LEVEL_NORMAL: _PressureLevel.ValueType  # 1
+    """Nothing to do."""
+    PRESSURE_LEVEL_WARN: _PressureLevel.ValueType  # 2
+    """It says so in its log."""
+    PRESSURE_LEVEL_EVICT: _PressureLevel.ValueType  # 3
+    """It gives up what can be made again."""
+    PRESSURE_LEVEL_REFUSE: _PressureLevel.ValueType  # 4
+    """It refuses puts and statements with MEMORY_PRESSURE; reads of frames go on."""
+
+class PressureLevel(_PressureLevel, metaclass=_PressureLevelEnumTypeWrapper):
+    """A rung of the ladder."""
+
+PRESSURE_LEVEL_UNSPECIFIED: PressureLevel.ValueType  # 0
+"""Not known."""
+PRESSURE_LEVEL_NORMAL: PressureLevel.ValueType  # 1
+"""Nothing to do."""
+PRESSURE_LEVEL_WARN: PressureLevel.ValueType  # 2
+"""It says so in its log."""
+PRESSURE_LEVEL_EVICT: PressureLevel.ValueType  # 3
+"""It gives up what can be made again."""
+PRESSURE_LEVEL_REFUSE: PressureLevel.ValueType  # 4
+"""It refuses puts and statements with MEMORY_PRESSURE; reads of frames go on."""
+Global___PressureLevel: _TypeAlias = PressureLevel  # noqa: Y015
+
 @_typing.final
 class PutFrameRequest(_message.Message):
     """A piece of a frame to store."""
@@ -628,25 +660,73 @@ class GetStatsResponse(_message.Message):
 
     TIERS_FIELD_NUMBER: _builtins.int
     RSS_BYTES_FIELD_NUMBER: _builtins.int
+    MEMORY_FIELD_NUMBER: _builtins.int
     rss_bytes: _builtins.int
     """Resident memory of the process now, in bytes."""
     @_builtins.property
     def tiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___TierStats]:
         """One entry per tier, fastest first."""
 
+    @_builtins.property
+    def memory(self) -> Global___MemoryStats:
+        """How short of memory the process is."""
+
     def __init__(
         self,
         *,
         tiers: _abc.Iterable[Global___TierStats] | None = ...,
         rss_bytes: _builtins.int = ...,
+        memory: Global___MemoryStats | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["memory", b"memory"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["rss_bytes", b"rss_bytes", "tiers", b"tiers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["memory", b"memory", "rss_bytes", b"rss_bytes", "tiers", b"tiers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStatsResponse: _TypeAlias = GetStatsResponse  # noqa: Y015
+
+@_typing.final
+class MemoryStats(_message.Message):
+    """How short of memory the process is, and what it has done about it since it started."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEVEL_FIELD_NUMBER: _builtins.int
+    OWN_BYTES_FIELD_NUMBER: _builtins.int
+    LIMIT_BYTES_FIELD_NUMBER: _builtins.int
+    SYSTEM_USED_RATIO_FIELD_NUMBER: _builtins.int
+    EVICTION_COUNT_FIELD_NUMBER: _builtins.int
+    REFUSAL_COUNT_FIELD_NUMBER: _builtins.int
+    level: Global___PressureLevel.ValueType
+    """Where the ladder stands."""
+    own_bytes: _builtins.int
+    """Resident memory now without the pages of mapped files, which the system takes back when it needs them. 0: unknown."""
+    limit_bytes: _builtins.int
+    """Most that it may hold; from 95 % of it on, new work is refused. 0: unknown."""
+    system_used_ratio: _builtins.float
+    """Part of the machine's, or the container's, memory that is in use, 0 to 1."""
+    eviction_count: _builtins.int
+    """Times it gave up what can be made again."""
+    refusal_count: _builtins.int
+    """Calls refused with MEMORY_PRESSURE for it."""
+    def __init__(
+        self,
+        *,
+        level: Global___PressureLevel.ValueType = ...,
+        own_bytes: _builtins.int = ...,
+        limit_bytes: _builtins.int = ...,
+        system_used_ratio: _builtins.float = ...,
+        eviction_count: _builtins.int = ...,
+        refusal_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["eviction_count", b"eviction_count", "level", b"level", "limit_bytes", b"limit_bytes", "own_bytes", b"own_bytes", "refusal_count", b"refusal_count", "system_used_ratio", b"system_used_ratio"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MemoryStats: _TypeAlias = MemoryStats  # noqa: Y015
 
 @_typing.final
 class TierStats(_message.Message):
@@ -663,6 +743,9 @@ class TierStats(_message.Message):
     HIT_COUNT_FIELD_NUMBER: _builtins.int
     MISS_COUNT_FIELD_NUMBER: _builtins.int
     EVICTION_COUNT_FIELD_NUMBER: _builtins.int
+    OLDEST_TIME_FIELD_NUMBER: _builtins.int
+    NEWEST_TIME_FIELD_NUMBER: _builtins.int
+    BESIDE_BYTES_FIELD_NUMBER: _builtins.int
     tier: _table_pb2.Tier.ValueType
     """The tier."""
     available: _builtins.bool
@@ -670,9 +753,9 @@ class TierStats(_message.Message):
     reason: _builtins.str
     """For people; empty when available."""
     frame_count: _builtins.int
-    """Frames in the tier."""
+    """Frames in the tier, as this process knows it: for TIER_REDIS those it wrote and has not found gone or expired."""
     bytes: _builtins.int
-    """Bytes in the tier."""
+    """Bytes of these frames in the tier, as they are stored there."""
     max_bytes: _builtins.int
     """Byte budget; 0 means none."""
     hit_count: _builtins.int
@@ -681,6 +764,16 @@ class TierStats(_message.Message):
     """Reads that went on to the next tier."""
     eviction_count: _builtins.int
     """Frames dropped to stay within the budget."""
+    beside_bytes: _builtins.int
+    """Bytes of other things on the same budget: DuckDB's own tables and kept results, for TIER_MEMORY."""
+    @_builtins.property
+    def oldest_time(self) -> _timestamp_pb2.Timestamp:
+        """When the oldest of these frames came into the tier; unset when there is none."""
+
+    @_builtins.property
+    def newest_time(self) -> _timestamp_pb2.Timestamp:
+        """When the newest came."""
+
     def __init__(
         self,
         *,
@@ -693,10 +786,13 @@ class TierStats(_message.Message):
         hit_count: _builtins.int = ...,
         miss_count: _builtins.int = ...,
         eviction_count: _builtins.int = ...,
+        oldest_time: _timestamp_pb2.Timestamp | None = ...,
+        newest_time: _timestamp_pb2.Timestamp | None = ...,
+        beside_bytes: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["newest_time", b"newest_time", "oldest_time", b"oldest_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "bytes", b"bytes", "eviction_count", b"eviction_count", "frame_count", b"frame_count", "hit_count", b"hit_count", "max_bytes", b"max_bytes", "miss_count", b"miss_count", "reason", b"reason", "tier", b"tier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "beside_bytes", b"beside_bytes", "bytes", b"bytes", "eviction_count", b"eviction_count", "frame_count", b"frame_count", "hit_count", b"hit_count", "max_bytes", b"max_bytes", "miss_count", b"miss_count", "newest_time", b"newest_time", "oldest_time", b"oldest_time", "reason", b"reason", "tier", b"tier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -737,6 +833,7 @@ class Frame(_message.Message):
     FRESH_UNTIL_TIME_FIELD_NUMBER: _builtins.int
     KEEP_UNTIL_TIME_FIELD_NUMBER: _builtins.int
     TIER_FIELD_NUMBER: _builtins.int
+    TIERS_FIELD_NUMBER: _builtins.int
     frame_id: _builtins.str
     """Id."""
     version: _builtins.int
@@ -763,6 +860,10 @@ class Frame(_message.Message):
     def keep_until_time(self) -> _timestamp_pb2.Timestamp:
         """Until when it may be read at all."""
 
+    @_builtins.property
+    def tiers(self) -> _containers.RepeatedScalarFieldContainer[_table_pb2.Tier.ValueType]:
+        """Every tier that holds it, fastest first."""
+
     def __init__(
         self,
         *,
@@ -775,10 +876,11 @@ class Frame(_message.Message):
         fresh_until_time: _timestamp_pb2.Timestamp | None = ...,
         keep_until_time: _timestamp_pb2.Timestamp | None = ...,
         tier: _table_pb2.Tier.ValueType = ...,
+        tiers: _abc.Iterable[_table_pb2.Tier.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["fresh_until_time", b"fresh_until_time", "keep_until_time", b"keep_until_time", "read_time", b"read_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "frame_id", b"frame_id", "fresh_until_time", b"fresh_until_time", "keep_until_time", b"keep_until_time", "labels", b"labels", "read_time", b"read_time", "row_count", b"row_count", "tier", b"tier", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "frame_id", b"frame_id", "fresh_until_time", b"fresh_until_time", "keep_until_time", b"keep_until_time", "labels", b"labels", "read_time", b"read_time", "row_count", b"row_count", "tier", b"tier", "tiers", b"tiers", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
