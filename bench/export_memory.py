@@ -51,7 +51,8 @@ def _ask(http: httpx.Client, dates: dict[str, object]) -> str:
     answer = http.post(
         "/api/hold-history/query", json=dates | {"views": ["trend"]}, headers={"Prefer": "wait=300"}, timeout=320
     )
-    answer.raise_for_status()
+    if answer.status_code != 200:
+        raise RuntimeError(f"not an answer: {answer.text}")
     return str(answer.json()["query_id"])
 
 
