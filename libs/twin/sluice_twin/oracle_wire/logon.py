@@ -10,10 +10,12 @@ from typing import Final
 
 from sluice_twin.oracle_wire import replies
 from sluice_twin.oracle_wire.errors import Disconnected, OraError
+from sluice_twin.oracle_wire.faults import Faults, Moment
 from sluice_twin.oracle_wire.packets import PacketChannel
 from sluice_twin.oracle_wire.primitives import RequestReader
 from sluice_twin.oracle_wire.protocol import OUT_OF_BAND_OPTION, SERVER_RELEASE, Function, Message, Packet
 from sluice_twin.oracle_wire.requests import Logon, read_logon
+from sluice_twin.oracle_wire.sending import FaultySender, Reply
 from sluice_twin.oracle_wire.sessions import SessionTable
 from sluice_twin.oracle_wire.verifier import Challenge, Parameter, Verifier
 
@@ -72,24 +74,29 @@ class LogonDialogue:
         verifiers: by upper-case user.
         sessions: who is let in.
         session_id: of the session to be.
+        faults: what goes wrong.
     """
 
     def __init__(
-        self, channel: PacketChannel, verifiers: Mapping[str, Verifier], sessions: SessionTable, session_id: int
+        self,
+        channel: PacketChannel,
+        verifiers: Mapping[str, Verifier],
+        sessions: SessionTable,
+        session_id: int,
+        *,
+        faults: Faults,
     ) -> None:
         self._channel = channel
+        self._sender = FaultySender(channel)
+        self._faults = faults
         self._verifiers = verifiers
         self._sessions = sessions
         self._session_id = session_id
         self._verifier: Verifier | None = None
         self._challenge: Challenge | None = None
 
-    def run(self, refusal: OraError | None) -> str | None:
-        """Return the user who is logged on, or None if nobody is.
-
-        Args:
-            refusal: what to answer a right password with; None lets it in.
-        """
+    def run(self) -> bool:
+        """Say whether somebody is logged on, once the dialogue is over."""
         while True:
             kind, body = self._channel.next()
             if kind == Packet.MARKER:
@@ -107,7 +114,7 @@ class LogonDialogue:
                 if logon.function == Function.LOGON_CHALLENGE:
                     self._send_challenge(logon)
                 else:
-                    return self._conclude(logon, refusal)
+                    return self._conclude(logon)
             else:
                 raise Disconnected
 
@@ -118,22 +125,24 @@ class LogonDialogue:
         reply = replies.logon_parameters(self._challenge.parameters) + replies.end_of_call(logon.sequence)
         self._send(reply)
 
-    def _conclude(self, logon: Logon, refusal: OraError | None) -> str | None:
+    def _conclude(self, logon: Logon) -> bool:
         if self._verifier is None or self._challenge is None:
             raise Disconnected
         user = logon.user.upper()
         proof = self._verifier.proof(self._challenge, logon.parameters)
+        rule = self._faults.pick(Moment("logon", self._session_id))
         try:
             if proof is None:
                 raise OraError(1017)
-            if refusal is not None:
-                raise refusal
+            if rule is not None:
+                self._sender.before(rule)
             self._sessions.admit(self._session_id, user)
         except OraError as error:
             self._send(replies.end_of_call(logon.sequence, error=error))
-            return None
-        self._send(replies.logon_parameters(self._identity(proof)) + replies.end_of_call(logon.sequence))
-        return user
+            return False
+        reply = replies.logon_parameters(self._identity(proof)) + replies.end_of_call(logon.sequence)
+        self._sender.send(Reply(reply), rule)
+        return True
 
     def _identity(self, proof: bytes) -> list[Parameter]:
         major, minor, update, revision, extension = SERVER_RELEASE
@@ -153,4 +162,4 @@ class LogonDialogue:
         return [*listed, (b"AUTH_SVR_RESPONSE", proof, 0)]
 
     def _send(self, payload: bytes) -> None:
-        self._channel.send_bytes(self._channel.packed(payload))
+        self._sender.send(Reply(payload))

@@ -30,11 +30,13 @@ class PacketChannel:
         sock: the accepted connection; belongs to the channel from here on.
         on_break: called from the reading thread when a break comes or the client is gone, and again every 20 ms while
             the break is not answered, since an interrupt that comes between two steps of a statement is lost.
+        orphan_s: how long a statement may go on whose client is gone, before `on_break` is called for it.
     """
 
-    def __init__(self, sock: socket.socket, on_break: Callable[[], None]) -> None:
+    def __init__(self, sock: socket.socket, on_break: Callable[[], None], *, orphan_s: float = 0.0) -> None:
         self._sock = sock
         self._on_break = on_break
+        self._orphan_s = orphan_s
         self._arrived: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
         self.wide = False
         """Lengths take four bytes, as they do after the accept."""
@@ -68,6 +70,11 @@ class PacketChannel:
         """Return True as soon as a break comes or the client goes, False when the time is up."""
         with self._changed:
             return self._changed.wait_for(lambda: self._gone or self._unanswered_break_count > 0, seconds)
+
+    def wait_for_end(self, seconds: float) -> bool:
+        """Return True as soon as the client is gone, False when the time is up; breaks are not noticed."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._gone, seconds)
 
     def next(self) -> Frame:
         """Return the next packet.
@@ -141,8 +148,17 @@ class PacketChannel:
             with self._changed:
                 self._gone = True
                 self._changed.notify_all()
-            self._on_break()
             self._arrived.put(None)
+            self._end_orphan()
+
+    def _end_orphan(self) -> None:
+        """Break whatever still runs for nobody, until the channel is closed."""
+        closing = select.poll()
+        closing.register(self._wake, select.POLLIN)
+        pause_ms = self._orphan_s * 1000
+        while not closing.poll(pause_ms):
+            self._on_break()
+            pause_ms = _REPEAT_BREAK_MS
 
     def _receive(self) -> None:
         buffer = b""

@@ -73,13 +73,8 @@ def read_logon(reader: RequestReader) -> Logon:
     return Logon(function, sequence, user, parameters)
 
 
-def read_execute(reader: RequestReader, known: tuple[BindType, ...]) -> Execute:
-    """Return an execute call, from behind its sequence number on.
-
-    Args:
-        reader: stands there.
-        known: bind types of the cursor, for a call that sends none.
-    """
+def read_execute(reader: RequestReader) -> Execute:
+    """Return an execute call, from behind its sequence number on."""
     options = ExecuteOption(reader.number())
     cursor_id, has_sql = reader.number(), reader.byte()
     reader.number()
@@ -101,7 +96,6 @@ def read_execute(reader: RequestReader, known: tuple[BindType, ...]) -> Execute:
     rows: tuple[tuple[Value, ...], ...] = ()
     if define_count:
         _read_types(reader, define_count)
-        types = known
     elif bind_count:
         types = _read_types(reader, bind_count)
         rows = read_rows(reader, types, 1 if query else iterations)

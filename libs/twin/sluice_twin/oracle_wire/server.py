@@ -14,8 +14,10 @@ from sluice_twin.oracle_wire import logon, replies
 from sluice_twin.oracle_wire.codec import Value
 from sluice_twin.oracle_wire.database import TwinDatabase
 from sluice_twin.oracle_wire.errors import Disconnected
+from sluice_twin.oracle_wire.faults import FaultRule, Faults, FaultScriptError, Moment
 from sluice_twin.oracle_wire.packets import PacketChannel
 from sluice_twin.oracle_wire.protocol import Packet
+from sluice_twin.oracle_wire.sending import FaultySender
 from sluice_twin.oracle_wire.session import Session
 from sluice_twin.oracle_wire.sessions import SessionRecord, SessionTable
 from sluice_twin.oracle_wire.statements import PageStore, Statements, encode_result
@@ -38,12 +40,16 @@ class OracleWireServer:
         user: who may log on.
         password: with what.
         service: what a client has to ask for.
+        faults: what shall go wrong: rules, or the path of a script that is watched.
+        seed: of rules that have a probability.
         tables: Arrow tables served in schema DWH besides, by name; one that has the name of a twin's table hides it.
         session_limit: sessions at once; one more is refused with ORA-00018.
         user_session_limit: sessions of the user at once; one more is refused with ORA-02391.
         compressed: whether values that repeat the row before are left out, as a server does.
         out_of_band: whether breaks may come as urgent bytes.
         session_data_unit: largest packet.
+        orphan_s: how long a statement that is executing goes on after its client is gone.
+        host: address to listen at.
     """
 
     def __init__(
@@ -54,24 +60,30 @@ class OracleWireServer:
         password: str = DEFAULT_PASSWORD,
         service: str = DEFAULT_SERVICE,
         *,
+        faults: Sequence[FaultRule] | Path = (),
+        seed: int = 0,
         tables: Mapping[str, Any] | None = None,
         session_limit: int | None = None,
         user_session_limit: int | None = None,
         compressed: bool = True,
         out_of_band: bool = False,
         session_data_unit: int = 65_535,
+        orphan_s: float = 0.0,
         host: str = "127.0.0.1",
     ) -> None:
         self._file = file
         self._tables = dict(tables or {})
         self._host = host
-        self._asked_port = port
+        self._port = port
         self.user = user
         self.service = service.upper()
         self._verifiers = {user.upper(): Verifier(password)}
         self._compressed = compressed
         self._out_of_band = out_of_band
         self._session_data_unit = session_data_unit
+        self._orphan_s = orphan_s
+        self.faults = Faults(path=faults, seed=seed) if isinstance(faults, Path) else Faults(faults, seed=seed)
+        """What goes wrong; may be changed while the server runs."""
         self._sessions = SessionTable(session_limit, user_session_limit)
         self._pages = PageStore()
         # Protects the connections.
@@ -83,31 +95,39 @@ class OracleWireServer:
 
     def __enter__(self) -> Self:
         self._database = TwinDatabase(self._file, self._tables)
-        self._listener = socket.create_server((self._host, self._asked_port), backlog=_BACKLOG)
-        threading.Thread(target=self._accept, args=(self._listener,), name="oracle-wire", daemon=True).start()
+        self.listen()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._listener is not None and self._database is not None
-        # Wakes the thread that waits in accept(); close() alone would leave it there.
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        assert self._database is not None
+        self.stop_listening()
+        self.drop_connections()
         with self._lock:
-            channels, threads = list(self._channels), list(self._threads)
-        for channel in channels:
-            channel.close(reset=True)
+            threads = list(self._threads)
         for thread in threads:
             thread.join()
         self._database.close()
 
+    def listen(self) -> None:
+        """Take connections, at the same port as before if there was one."""
+        self._listener = socket.create_server((self._host, self._port), backlog=_BACKLOG)
+        self._port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self._listener,), name="oracle-wire", daemon=True).start()
+
+    def stop_listening(self) -> None:
+        """Take no connection any more, as a listener that is down; sessions go on."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            # Wakes the thread that waits in accept(); close() alone would leave it there.
+            listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+
     @property
     def port(self) -> int:
-        """Where it listens."""
-        assert self._listener is not None, "the server is not running"
-        port: int = self._listener.getsockname()[1]
-        return port
+        """Where it listens, once it does."""
+        return self._port
 
     @property
     def dsn(self) -> str:
@@ -124,6 +144,16 @@ class OracleWireServer:
         """Most statements that were in flight at once."""
         return self._sessions.peak_in_flight
 
+    @property
+    def active_sessions(self) -> int:
+        """Sessions that are within a call at this moment, as V$SESSION counts them."""
+        return self._sessions.active
+
+    @property
+    def peak_active_sessions(self) -> int:
+        """Most sessions that were within a call at once."""
+        return self._sessions.peak_active
+
     def sessions(self) -> list[SessionRecord]:
         """Return who is logged on, oldest first."""
         return self._sessions.records
@@ -131,6 +161,13 @@ class OracleWireServer:
     def kill(self, session_id: int) -> None:
         """End a session as an administrator does: its next call fails with ORA-00028."""
         self._sessions.kill(session_id)
+
+    def drop_connections(self) -> None:
+        """Reset every connection, as a server that crashes; whoever connects again is served."""
+        with self._lock:
+            channels = list(self._channels)
+        for channel in channels:
+            channel.close(reset=True)
 
     def preload(self, sql: str, values: Sequence[Value] = ()) -> int:
         """Encode the rows of a statement once and serve it from memory from here on; returns how many rows it has.
@@ -159,15 +196,15 @@ class OracleWireServer:
         assert self._database is not None
         session_id = self._sessions.new_id()
         statements = Statements(self._database, self._pages, self._sessions, session_id, compressed=self._compressed)
-        channel = PacketChannel(sock, statements.interrupt)
+        channel = PacketChannel(sock, statements.interrupt, orphan_s=self._orphan_s)
         with self._lock:
             self._channels.add(channel)
         channel.start()
         try:
             if self._connect(channel, session_id):
-                Session(channel, statements, self._sessions, session_id, self._clock).serve()
-        except Disconnected:
-            # Nobody is left to tell.
+                Session(channel, statements, self._sessions, session_id, faults=self.faults, clock=self._clock).serve()
+        except (Disconnected, FaultScriptError):
+            # Nobody is left to tell; who logs on next is told of a bad script.
             pass
         finally:
             statements.close()
@@ -179,12 +216,21 @@ class OracleWireServer:
 
     def _connect(self, channel: PacketChannel, session_id: int) -> bool:
         request = logon.read_connect(channel)
+        rule = self.faults.pick(Moment("listen", session_id))
+        if rule is not None and rule.do == "silent":
+            # Until the client has enough of it.
+            while True:
+                channel.next()
+        if rule is not None and rule.do != "refuse":
+            FaultySender(channel).instead(rule)
+        code = rule.code if rule is not None and rule.do == "refuse" else None
         if request.service != self.service:
-            channel.send(Packet.REFUSE, replies.refuse(_UNKNOWN_SERVICE))
+            code = code or _UNKNOWN_SERVICE
+        if code is not None:
+            channel.send(Packet.REFUSE, replies.refuse(code))
             return False
         logon.accept(channel, request, session_data_unit=self._session_data_unit, out_of_band=self._out_of_band)
-        dialogue = logon.LogonDialogue(channel, self._verifiers, self._sessions, session_id)
-        return dialogue.run(None) is not None
+        return logon.LogonDialogue(channel, self._verifiers, self._sessions, session_id, faults=self.faults).run()
 
     def _clock(self) -> datetime:
         assert self._database is not None

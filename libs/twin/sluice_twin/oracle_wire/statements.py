@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeAlias
 
+import pyarrow as pa
+
 from sluice_twin.oracle_wire.codec import Value
 from sluice_twin.oracle_wire.columns import ResultColumn
 from sluice_twin.oracle_wire.database import RunningQuery, TwinDatabase
 from sluice_twin.oracle_wire.errors import OraError
+from sluice_twin.oracle_wire.faults import FaultRule
 from sluice_twin.oracle_wire.pages import Page, PageCursor, encode_page
 from sluice_twin.oracle_wire.requests import BindType
+from sluice_twin.oracle_wire.result_faults import changed_batches, changed_columns
 from sluice_twin.oracle_wire.sessions import SessionTable
 
 _QUERY_WORDS: Final = ("SELECT", "WITH", "(")
@@ -65,6 +69,8 @@ class Cursor:
     rows: PageCursor | None = None
     """Where reading stands; None before the first execution and after the end."""
     sent_row_count: int = 0
+    batch_count: int = 0
+    """Replies with rows since the execution."""
     running: bool = False
     """Counted as in flight."""
     query: RunningQuery | None = field(default=None, repr=False)
@@ -93,6 +99,8 @@ class Statements:
         self._last_id = 0
         # What an interrupt from the reading thread ends.
         self._working: RunningQuery | None = None
+        self.deaf = False
+        """Whether interrupts pass by."""
 
     def new(self, sql: str) -> int:
         """Return the number of a new cursor."""
@@ -122,7 +130,7 @@ class Statements:
         self.end(cursor)
         self._sessions.begin_statement(self._session_id, cursor.sql)
         cursor.running = True
-        cursor.sent_row_count = 0
+        cursor.sent_row_count = cursor.batch_count = 0
 
     def describe(self, cursor: Cursor, clock: datetime) -> None:
         """Find out a cursor's columns; nothing runs, so nothing is in flight.
@@ -134,8 +142,14 @@ class Statements:
             raise refusal(cursor.sql)
         cursor.columns = self._database.columns(cursor.sql, clock)
 
-    def run(self, cursor: Cursor, values: Sequence[Value], clock: datetime) -> None:
+    def run(self, cursor: Cursor, values: Sequence[Value], clock: datetime, change: FaultRule | None = None) -> None:
         """Bind a cursor's statement and make its rows ready to be read.
+
+        Args:
+            cursor: has the statement.
+            values: of its binds.
+            clock: what SYSDATE shows.
+            change: what a fault makes of the result.
 
         Raises:
             OraError: the statement is refused.
@@ -144,7 +158,7 @@ class Statements:
             cursor.columns = ()
             return
         stored = self._pages.get(cursor.sql, values)
-        if stored is not None:
+        if stored is not None and change is None:
             cursor.columns = stored.columns
             cursor.rows = PageCursor(stored.pages, len(stored.columns))
             return
@@ -152,7 +166,11 @@ class Statements:
             raise refusal(cursor.sql)
         query = self._database.open(cursor.sql, values, clock)
         cursor.query, cursor.columns = query, query.columns
-        cursor.rows = PageCursor(self._encoded(query), len(query.columns))
+        batches = query.batches()
+        if change is not None:
+            cursor.columns = changed_columns(change, query.columns)
+            batches = changed_batches(change, query.columns, batches)
+        cursor.rows = PageCursor(self._encoded(query, cursor.columns, batches), len(cursor.columns))
 
     def end(self, cursor: Cursor) -> None:
         """Let a cursor's rows go; its statement is not in flight any more."""
@@ -166,7 +184,7 @@ class Statements:
     def interrupt(self) -> None:
         """End what is running at this moment; called from another thread."""
         working = self._working
-        if working is not None:
+        if working is not None and not self.deaf:
             working.interrupt()
 
     def close(self) -> None:
@@ -174,8 +192,9 @@ class Statements:
         for cursor_id in list(self._cursors):
             self.drop(cursor_id)
 
-    def _encoded(self, query: RunningQuery) -> Iterator[Page]:
-        batches = query.batches()
+    def _encoded(
+        self, query: RunningQuery, columns: tuple[ResultColumn, ...], batches: Iterator[pa.RecordBatch]
+    ) -> Iterator[Page]:
         while True:
             self._working = query
             try:
@@ -184,7 +203,7 @@ class Statements:
                 self._working = None
             if batch is None:
                 return
-            yield encode_page(batch, query.columns, compressed=self._compressed)
+            yield encode_page(batch, columns, compressed=self._compressed)
 
 
 def encode_result(database: TwinDatabase, sql: str, values: Sequence[Value], *, compressed: bool) -> EncodedResult:
