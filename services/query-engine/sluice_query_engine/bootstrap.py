@@ -87,8 +87,8 @@ def build(settings: Settings, world: World | None = None) -> Process:
 
         plant_clock = PlantClock(warehouse, clock)
         leases = given.leases or (RedisLeases(link) if link else None)
-        own = _Own(clock, ids, closing)
-        flights, permits = _flights(settings, warehouse, cache, plant_clock, leases, own)
+        own = _Own(clock, ids, leases, closing)
+        flights, permits = _flights(settings, warehouse, cache, plant_clock, own)
         tools = Tools(
             catalog=catalog,
             cache=cache,
@@ -128,6 +128,7 @@ def _service(settings: Settings, tools: Tools, coordinator: Coordinator, plant_c
 class _Own:
     clock: Clock
     ids: Ids
+    leases: Leases | None
     closing: ExitStack
 
 
@@ -136,7 +137,6 @@ def _flights(
     warehouse: Warehouse,
     cache: FrameCache,
     plant_clock: PlantClock,
-    leases: Leases | None,
     own: _Own,
 ) -> tuple[Flights, Permits]:
     permits = open_permits(PermitSettings.load(), PROCESS, settings.permit_count, own.clock, own.ids)
@@ -151,6 +151,7 @@ def _flights(
             settings.chunk_max_memory_mb << 20, settings.chunk_deadline_s, retry_count=settings.chunk_retry_count
         ),
     )
+    leases = own.leases
     if leases is None:
         return Flights(reader, own.clock), permits
     keeper = LeaseKeeper(leases, own.clock)

@@ -138,7 +138,11 @@ class LeasedReader:
         now = self._clock.now()
         for frame in reversed(self._cache.list_frames(job.labels(truncated=False))):
             read_time = instant_of(frame.read_time)
-            if "truncated" in frame.labels or instant_of(frame.fresh_until_time) <= now:
+            # Open rows of a frame are taken as they were for a while only, however long the rest is fresh.
+            fresh_until = (
+                read_time + job.freshness.ttl if "open" in frame.labels else instant_of(frame.fresh_until_time)
+            )
+            if "truncated" in frame.labels or fresh_until <= now:
                 continue
             if ("end" in frame.labels) != (job.end is not None):
                 continue

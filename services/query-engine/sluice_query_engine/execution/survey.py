@@ -69,17 +69,20 @@ class Survey:
         ):
             # First what is on its way, then what is there: a chunk that lands in between is found twice, not never.
             pending = {} if no_cache else self._pending(dataset, parameters)
+            announced = [] if no_cache else self._announced(dataset, parameters)
             there = [] if no_cache else self._inventory.extents(dataset, parameters)
-            plan = self._planned(dataset, parameters, [*there, *pending])
+            plan = self._planned(dataset, parameters, [*there, *pending, *announced])
             ids_frame = self._keep_ids(dataset, plan)
             flights = {}
+            not_before = self._clock.now() if no_cache else None
             for chunk in plan.chunks:
-                if chunk.extent is None:
-                    job = self._job(run, plan, chunk, ids_frame)
-                    flights[chunk.index] = self._flights.want(job, run, _listener(run, chunk.index))
-                elif chunk.extent in pending:
-                    listener = _listener(run, chunk.index)
+                listener = _listener(run, chunk.index)
+                if chunk.extent in pending:
                     flights[chunk.index] = self._flights.join(pending[chunk.extent], run, listener)
+                elif chunk.extent is None or not chunk.extent.frame_id:
+                    # What another process announced is wanted whole, as it is there: so both want the same chunk.
+                    job = self._job(run, plan, _whole(chunk), ids_frame)
+                    flights[chunk.index] = self._flights.want(replace(job, not_before=not_before), run, listener)
         return Departures(plan, flights)
 
     def _job(self, run: QueryRun, plan: Plan, chunk: PlannedChunk, ids_frame: str) -> ChunkJob:
@@ -140,6 +143,13 @@ class Survey:
             for extent, flight in self._flights.pending(series_name(dataset, part, parameters), part.name)
         }
 
+    def _announced(self, dataset: Dataset, parameters: Mapping[str, JSON]) -> list[Extent]:
+        return [
+            Extent(part.name, chunk.start, chunk.end, "")
+            for part in dataset.parts
+            for chunk in self._flights.expected(series_name(dataset, part, parameters))
+        ]
+
 
 def cut_rule(dataset: Dataset) -> CutRule:
     """Return when the dataset's chunks are cut."""
@@ -155,6 +165,11 @@ def freshness_rule(dataset: Dataset) -> FreshnessRule:
         settled_ttl=timedelta(seconds=limits.settled_ttl_s),
         settles_after=timedelta(days=limits.settles_after_days),
     )
+
+
+def _whole(chunk: PlannedChunk) -> PlannedChunk:
+    extent = chunk.extent
+    return replace(chunk, start=extent.start, end=extent.end) if isinstance(extent, Extent) else chunk
 
 
 def _texts(value: JSON) -> list[str]:
