@@ -189,3 +189,26 @@ def test_in_any_order_of_overlapping_sets_the_answer_is_whole_and_no_id_is_read_
     found = [containers_of(batching, run(batching, ids)) for ids in sets]
     assert found == [sorted(name for name in ids for _ in range(plant.holds[name])) for ids in sets]
     assert batching.warehouse.counts.row_count <= plant.row_count(plant.containers[:40])
+
+
+def test_a_query_is_asked_again_from_its_manifest_however_long_its_list(
+    twin_path: Path, tmp_path: Path, plant: Plant
+) -> None:
+    wanted = plant.containers[:200]
+    datasets = folders(tmp_path / "datasets", {})
+    with serving_cache(tmp_path / "cache") as target:
+        with serving_engine(twin_path, cache_target=target, datasets_dir=datasets) as rig:
+            query_id = run(rig, wanted).query_id
+        with serving_engine(twin_path, cache_target=target, datasets_dir=datasets) as rig:
+            # Its records are gone with the first engine; the cache alone knows the query.
+            again = rig.finish(rig.stub.RetryQuery(pb.RetryQueryRequest(query_id=query_id)).query.query_id)
+            assert again.query_id == query_id
+            assert again.receipt.row_count == plant.row_count(wanted)
+
+
+def test_a_list_above_a_thousand_ids_is_shown_as_a_frame(rig: EngineRig) -> None:
+    query = run(rig, [f"{number:016x}" for number in range(1001)])
+    shown = query.parameters["container_ids"]
+    assert shown["id_count"] == 1001  # type: ignore[index]
+    again = rig.finish(rig.stub.RetryQuery(pb.RetryQueryRequest(query_id=query.query_id)).query.query_id)
+    assert again.query_id == query.query_id

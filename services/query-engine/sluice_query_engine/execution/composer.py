@@ -14,11 +14,13 @@ from sluice_rpc.ports import Clock, Ids
 
 from sluice_query_engine.cache import FrameCache
 from sluice_query_engine.dataset import BindPython, Dataset
+from sluice_query_engine.execution import id_lists
 from sluice_query_engine.execution.chunk import stored_schema
-from sluice_query_engine.execution.manifest import Composition, Outcome, compose, parameters_of, same_tables
+from sluice_query_engine.execution.manifest import MAX_LABEL_LENGTH, Composition, Outcome, compose, same_tables
 from sluice_query_engine.execution.run import QueryRun
 from sluice_query_engine.execution.small_frames import instant_of, milliseconds, put_table, timestamp
 from sluice_query_engine.parameters import JSON, date_range, time_range
+from sluice_query_engine.planning.query_hash import canonical_json
 from sluice_query_engine.plant_clock import PlantClock
 
 log = structlog.get_logger()
@@ -74,10 +76,6 @@ class Composer:
         """
         self._count(manifest_id, main_count_sql(dataset))
 
-    def parameters_of(self, manifest: frames.Manifest, dataset: Dataset) -> dict[str, JSON]:
-        """Return the canonical parameters of the query that a manifest answers. Raises ServiceUnavailable."""
-        return parameters_of(manifest, dataset, self._cache)
-
     def _row_count(self, manifest: frames.Manifest, dataset: Dataset) -> int:
         # Counted under an id of its own: whoever looks at the query meanwhile must not read a receipt without its rows.
         draft = frames.Manifest()
@@ -101,13 +99,19 @@ class Composer:
             manifest_id=manifest_id,
             query_id=run.query_id,
             dataset=dataset,
-            parameters=run.parameters,
+            parameters=self._parameters(run),
             binds=binds,
             references=references,
             empty_frames=self._empty_frames(dataset, outcome),
             as_of_time=as_of_time,
             keep_until_time=self._clock.now() + timedelta(seconds=dataset.limits.ttl_s),
         )
+
+    def _parameters(self, run: QueryRun) -> dict[str, JSON]:
+        if len(canonical_json(run.shown_parameters)) <= MAX_LABEL_LENGTH:
+            return run.shown_parameters
+        now, kept_for = self._clock.now(), timedelta(seconds=2 * run.dataset.limits.ttl_s)
+        return id_lists.shown(self._cache, run.dataset, run.parameters, now, kept_for, longest=0)
 
     def _empty_frames(self, dataset: Dataset, outcome: Outcome) -> dict[str, str]:
         there = {chunk.part for chunk in outcome.plan.chunks if outcome.frame_of(chunk)}

@@ -24,13 +24,14 @@ from sluice_query_engine.cache import FrameCache
 from sluice_query_engine.catalog import Catalog
 from sluice_query_engine.dataset import Dataset
 from sluice_query_engine.errors import CacheExpired, QueryFinished, QueryNotReady, TooManyQueries
+from sluice_query_engine.execution import id_lists
 from sluice_query_engine.execution.chunk import StoredChunk
 from sluice_query_engine.execution.composer import Composer
 from sluice_query_engine.execution.executors import Finished, effective_parallel, run_bounded
 from sluice_query_engine.execution.flights import Flight, Flights
 from sluice_query_engine.execution.forecast import Forecast
 from sluice_query_engine.execution.ledger import Ledger
-from sluice_query_engine.execution.manifest import Outcome
+from sluice_query_engine.execution.manifest import Outcome, parameters_of
 from sluice_query_engine.execution.references import PinnedReference, References
 from sluice_query_engine.execution.run import QueryRun
 from sluice_query_engine.execution.severity import most_severe
@@ -169,7 +170,7 @@ class Coordinator:
         """Start the query again; what is there is not read again. Raises CacheExpired, and as `start` does."""
         query = self.get(query_id)
         dataset = self._tools.catalog.get(query.dataset)
-        given = json_format.MessageToDict(query.parameters)
+        given = id_lists.given(self._tools.cache, json_format.MessageToDict(query.parameters))
         return self.start(dataset, canonical(dataset, given), no_cache=False, client_id=client_id)
 
     def readable(self, query_id: str, *, allow_partial: bool) -> frames.Manifest:
@@ -341,7 +342,7 @@ class Coordinator:
             receipt=manifest.receipt,
         )
         dataset = self._tools.catalog.get(query.dataset)
-        query.parameters.update(self._tools.composer.parameters_of(manifest, dataset))
+        query.parameters.update(parameters_of(manifest, dataset))
         return query
 
     def _broke(self, run: QueryRun, ended: Future[None]) -> None:

@@ -13,10 +13,9 @@ from sluice.cache.v1 import bind_pb2
 from sluice.cache.v1 import frame_service_pb2 as frames
 from sluice.table.v1 import table_pb2
 
-from sluice_query_engine.cache import FrameCache
 from sluice_query_engine.dataset import BindPython, Dataset, Part
 from sluice_query_engine.execution.chunk import StoredChunk
-from sluice_query_engine.execution.id_sets import IdSets, read_sets
+from sluice_query_engine.execution.id_sets import IdSets
 from sluice_query_engine.execution.small_frames import timestamp
 from sluice_query_engine.parameters import JSON
 from sluice_query_engine.planning.id_extents import IdExtent
@@ -69,7 +68,8 @@ class Composition:
         manifest_id: its id.
         query_id: the query it answers.
         dataset: the query's dataset.
-        parameters: canonical parameters.
+        parameters: canonical parameters; where they do not fit a label, lists of ids stand as the frame that holds
+            them.
         binds: values for clips and derived tables, and for views.
         references: frame ids by reference name.
         empty_frames: frame without rows by part, for parts of which no chunk is there.
@@ -104,7 +104,7 @@ def compose(composition: Composition, outcome: Outcome, version: int) -> tuple[f
     tables += [_part_table(part, composition, outcome, sets) for part in dataset.tables]
     derived = frames.DerivedTable(sql=dataset.derived.sql, dictionary_columns=dataset.derived.dictionary_columns)
     tables.append(frames.ManifestTable(name=dataset.derived.name, derived=derived))
-    labels = {"dataset": dataset.name, "version": str(dataset.version), **parameter_labels(composition, sets)}
+    labels = {"dataset": dataset.name, "version": str(dataset.version), **parameter_labels(composition)}
     for item in (item for table in tables for item in table.slices.frames):
         if item.HasField("ids"):
             item.ids.frame_id = sets.frame_id
@@ -120,32 +120,29 @@ def compose(composition: Composition, outcome: Outcome, version: int) -> tuple[f
     return manifest, sets
 
 
-def parameter_labels(composition: Composition, sets: IdSets) -> dict[str, str]:
-    """Return labels from which the parameters can be had again: as JSON where that fits.
+def parameter_labels(composition: Composition) -> dict[str, str]:
+    """Return labels from which the parameters can be had again: as JSON where that fits, else by the binds.
 
-    Else they are taken from the binds, and lists of ids, which are not bound, from sets that are added here.
+    A list of ids, which is not bound, is then named by the frame that holds it.
     """
     text = canonical_json(composition.parameters)
     if len(text) <= MAX_LABEL_LENGTH:
         return {"parameters": text}
-    lists = {part.id_parameter for part in composition.dataset.parts} & set(composition.parameters)
-    numbers = {name: sets.add(_texts(composition.parameters[name])) for name in sorted(lists)}
-    if not numbers:
-        return {}
-    return {"ids_frame": sets.frame_id, **{f"ids.{name}": str(number) for name, number in numbers.items()}}
+    lists = {part.id_parameter for part in composition.dataset.parts}
+    apart = {name: value for name, value in composition.parameters.items() if name in lists}
+    return {f"parameter.{name}": canonical_json(value) for name, value in apart.items()}
 
 
-def parameters_of(manifest: frames.Manifest, dataset: Dataset, cache: FrameCache) -> dict[str, JSON]:
-    """Return the canonical parameters of the query that a manifest answers. Raises ServiceUnavailable."""
+def parameters_of(manifest: frames.Manifest, dataset: Dataset) -> dict[str, JSON]:
+    """Return the parameters, as they are shown, of the query that a manifest answers."""
     if "parameters" in manifest.labels:
         found: dict[str, JSON] = json.loads(manifest.labels["parameters"])
         return found
-    sets = read_sets(cache, manifest.labels["ids_frame"]) if "ids_frame" in manifest.labels else {}
     values: dict[str, JSON] = {}
     for parameter in dataset.parameters:
-        number = manifest.labels.get(f"ids.{parameter.name}")
-        if number is not None:
-            values[parameter.name] = [*sorted(sets.get(int(number), ()))]
+        label = f"parameter.{parameter.name}"
+        if label in manifest.labels:
+            values[parameter.name] = json.loads(manifest.labels[label])
         elif parameter.name in manifest.binds:
             values[parameter.name] = bound_value(manifest.binds[parameter.name])
     return values
@@ -260,10 +257,6 @@ def _slices(
                 end=chunk.end_text or chunk.start_text,
                 ids=frames.IdSelection(column=renewal.id_column, number=sets.add(shown)),
             )
-
-
-def _texts(value: object) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, list) else []
 
 
 def _gap(chunk: PlannedChunk, code: str) -> table_pb2.Gap:

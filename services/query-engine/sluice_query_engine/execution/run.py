@@ -42,6 +42,7 @@ class QueryRun:
         self.query_id = query_id
         self.dataset = dataset
         self.parameters = dict(parameters)
+        self.shown_parameters = self.parameters
         self.client_id = client_id
         self.scope = CancelScope()
         self.plan: Plan | None = None
@@ -178,7 +179,7 @@ class QueryRun:
         """Return the query as it stands."""
         with self._changed:
             parameters = struct_pb2.Struct()
-            parameters.update(self.parameters)
+            parameters.update(self.shown_parameters)
             code, message = self._error or ("", "")
             return pb.Query(
                 query_id=self.query_id,

@@ -12,6 +12,7 @@ from sluice_rpc.ports import Clock
 
 from sluice_query_engine.cache import FrameCache
 from sluice_query_engine.dataset import Dataset, Part
+from sluice_query_engine.execution import id_lists
 from sluice_query_engine.execution.chunk import ChunkJob
 from sluice_query_engine.execution.flights import Flight, Flights, Listener
 from sluice_query_engine.execution.id_sets import IdBatch, IdSets
@@ -64,6 +65,8 @@ class Survey:
     def depart(self, run: QueryRun, parameters: Mapping[str, JSON], *, no_cache: bool) -> Departures:
         """Plan a query and want every chunk of it that is not there. Raises as `plan` does."""
         dataset = run.dataset
+        kept_for = timedelta(seconds=2 * dataset.limits.ttl_s) + _READ_TIME
+        run.shown_parameters = id_lists.shown(self._cache, dataset, parameters, self._clock.now(), kept_for)
         with self._flights.planning(
             series_of(dataset.name, dataset.version, "", shared_parameters(dataset, parameters))
         ):
