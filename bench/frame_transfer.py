@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import grpc
 import pyarrow as pa
 from pyarrow import flight
 from sluice_client.transfer import Compression, read_frame
+from sluice_rpc.client import open_bulk_channel
 
-from bench.cache_process import CacheProcess, cache_process
+from bench.cache_process import cache_process
 from bench.made_holds import made_holds
 from bench.measure import Comparison, alternate
 
@@ -34,17 +36,19 @@ def run() -> tuple[list[Comparison], list[str]]:
         cache = closing.enter_context(cache_process(Path(folder)))
         bare = closing.enter_context(_flight())
         cache.put(FRAME_ID, table)
-        compared = [_compare(cache, bare, table, compression) for compression in ("none", "zstd")]
+        channel = open_bulk_channel(cache.target, "cache")
+        closing.callback(channel.close)
+        compared = [_compare(channel, bare, table, compression) for compression in ("none", "zstd")]
     megabytes = table.nbytes / 1e6
     lines = [f"{each.name}: {megabytes / each.ours_median_s:,.0f} MB/s of decoded columns" for each in compared]
     return compared, [f"decoded columns: {megabytes:,.0f} MB", *lines]
 
 
-def _compare(cache: CacheProcess, bare: flight.FlightClient, table: pa.Table, compression: Compression) -> Comparison:
+def _compare(channel: grpc.Channel, bare: flight.FlightClient, table: pa.Table, compression: Compression) -> Comparison:
     ticket = flight.Ticket("" if compression == "none" else compression)
 
     def ours(_: int) -> None:
-        _require(read_frame(cache.channel, FRAME_ID, compression=compression).read_all(), table)
+        _require(read_frame(channel, FRAME_ID, compression=compression).read_all(), table)
 
     def anchor(_: int) -> None:
         _require(bare.do_get(ticket).read_all(), table)

@@ -1,4 +1,4 @@
-"""The hold views as the query-engine composes them, with filters that never repeat; for the cache and for bare DuckDB."""
+"""The hold views as the query-engine composes them, with filters that never repeat, for cache and bare DuckDB."""
 
 from __future__ import annotations
 

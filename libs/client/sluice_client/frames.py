@@ -32,7 +32,7 @@ from sluice.cache.v1 import frame_service_pb2 as pb
 from sluice.cache.v1 import frame_service_pb2_grpc as pb_grpc
 from sluice.table.v1 import table_pb2
 from sluice_rpc import arrow
-from sluice_rpc.client import open_channel
+from sluice_rpc.client import open_bulk_channel
 from sluice_rpc.errors import NotFound, ServiceError
 from sluice_rpc.ports import Clock, SystemClock
 
@@ -56,7 +56,7 @@ class FrameStore:
     """
 
     def __init__(self, target: str, *, timeout_s: float = 30.0, clock: Clock | None = None) -> None:
-        self._channel = open_channel(target, "cache", timeout_s=timeout_s)
+        self._channel = open_bulk_channel(target, "cache", timeout_s=timeout_s)
         self._stub = pb_grpc.FrameServiceStub(self._channel)
         self._clock = clock or SystemClock()
 

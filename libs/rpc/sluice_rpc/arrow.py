@@ -12,6 +12,9 @@ import pyarrow as pa
 BATCH_ROW_COUNT = 65_536
 PIECE_BYTES = 1 << 20
 
+_CLAIM_BYTES = 256 << 20
+"""A message that says it is longer gets its memory only once its bytes are there."""
+
 Codec = Literal["zstd"]
 
 Piece = bytes | memoryview
@@ -106,24 +109,21 @@ class _PieceReader(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         if size < 0:
             return b"".join([bytes(self._take(len(self._rest))), *self._pieces])
-        parts = self._parts(size)
-        return bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
+        return b"".join(self._parts(size))
 
     def read_buffer(self, size: int) -> pa.Buffer:
-        # The parts come first: a length that the stream only claims must not claim memory.
-        parts = self._parts(size)
-        if len(parts) == 0:
-            return pa.py_buffer(b"")
+        if size > _CLAIM_BYTES:
+            return pa.py_buffer(self.read(size))
         buffer = pa.allocate_buffer(size)
-        target = memoryview(buffer).cast("B")
-        start = 0
-        for part in parts:
-            target[start : start + part.nbytes] = part
-            start += part.nbytes
+        if size:
+            target = memoryview(buffer).cast("B")
+            start = 0
+            for part in self._parts(size):
+                target[start : start + part.nbytes] = part
+                start += part.nbytes
         return buffer
 
-    def _parts(self, size: int) -> list[memoryview]:
-        parts: list[memoryview] = []
+    def _parts(self, size: int) -> Iterator[memoryview]:
         missing = size
         while missing > 0:
             if not self._rest:
@@ -133,9 +133,8 @@ class _PieceReader(io.RawIOBase):
                     raise pa.ArrowInvalid("the IPC stream ends before its end marker")
                 self._rest = memoryview(piece)
             part = self._take(missing)
-            parts.append(part)
-            missing -= len(part)
-        return parts
+            missing -= part.nbytes
+            yield part
 
     def _take(self, size: int) -> memoryview:
         part, self._rest = self._rest[:size], self._rest[size:]

@@ -9,12 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, TypeVar
 
-from sluice_rpc.arrow import Piece
+from sluice_rpc.arrow import PIECE_BYTES, Piece
 
 Message = TypeVar("Message")
 
 CHUNK_FIELD: Final = 2
 """Number of `TableChunk chunk` in GetFrameResponse, RunQueryResponse and PutFrameRequest."""
+
+TRANSPORT_OPTIONS: Final = (
+    # A piece travels as one HTTP/2 frame and is read by few calls; the default cuts it into 64 frames.
+    ("grpc.http2.max_frame_size", PIECE_BYTES),
+    ("grpc.experimental.tcp_read_chunk_size", PIECE_BYTES),
+    ("grpc.experimental.tcp_min_read_chunk_size", PIECE_BYTES),
+)
+"""For both ends of every channel."""
 
 _IPC_TAG: Final = b"\x0a"
 """Field 1, length-delimited: `bytes ipc` of TableChunk."""

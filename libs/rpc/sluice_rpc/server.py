@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 
 from sluice_rpc.interceptors import ServerInterceptor
+from sluice_rpc.pieces import TRANSPORT_OPTIONS
 from sluice_rpc.settings import RpcServerSettings, SettingsError
 from sluice_rpc.telemetry import RpcMetrics, serve_metrics
 
@@ -53,7 +54,7 @@ class RpcServer:
             interceptors=[ServerInterceptor(RpcMetrics(process, registry))],
             maximum_concurrent_rpcs=settings.max_concurrent_rpc_count,
             # Two processes on one port would split the calls between them in silence.
-            options=[("grpc.so_reuseport", 0)],
+            options=[("grpc.so_reuseport", 0), *TRANSPORT_OPTIONS],
         )
         # Health watches wait for ever; they get their own thread so that they never use up those that answer.
         self._health = health.HealthServicer(
