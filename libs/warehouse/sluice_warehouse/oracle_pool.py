@@ -139,6 +139,8 @@ def _close(pool: oracledb.ConnectionPool, line: Line, grace_s: float) -> None:
         line.cut()
         closing.join(1.0)
     disown(line)
+    if not closing.is_alive():
+        line.close()
 
 
 def _drop(pool: oracledb.ConnectionPool, connection: oracledb.Connection) -> None:

@@ -55,6 +55,8 @@ class OracleSession:
         self._drop = drop
         self._grace_s = grace_s
         self._calling = False
+        # Kept here, since the driver lets go of it without closing it when a read fails.
+        self._socket = socket_of(connection)
 
     def name(self, tag: Tag) -> None:
         """Show the DBA who runs what for whom; it travels with the next call."""
@@ -79,17 +81,22 @@ class OracleSession:
 
     def cut(self) -> None:
         """End the connection under whoever waits for it, without asking the server."""
-        made = socket_of(self.connection)
-        if made is not None:
-            shut(made)
+        if self._socket is not None:
+            shut(self._socket)
 
     def end(self, *, reusable: bool) -> None:
         """Give the connection back, or end it; returns within the grace whatever the server does."""
         healthy = self.connection.is_healthy()
         if healthy:
             bound(self.connection, int(self._grace_s * 1000))
+        if reusable and healthy:
+            with suppress(*DRIVER_FAULTS):
+                self._give_back(self.connection)
+            return
         with suppress(*DRIVER_FAULTS):
-            (self._give_back if reusable and healthy else self._drop)(self.connection)
+            self._drop(self.connection)
+        if self._socket is not None:
+            self._socket.close()
 
 
 def bound(connection: oracledb.Connection, timeout_ms: int) -> None:
@@ -198,6 +205,7 @@ class Logon:
             with noting(self._line):
                 self._answers.put(oracledb.connect(**connect_params(address, settings)))
         except DRIVER_FAULTS as error:
+            self._line.close()
             self._answers.put(error)
 
 

@@ -11,6 +11,7 @@ from sluice_rpc.ports import RandomIds, SystemClock
 from sluice_rpc.server import RpcServer, Service
 from sluice_rpc.settings import SettingsError
 from sluice_warehouse import open_warehouse
+from sluice_warehouse.breaker_metrics import register_breaker
 from sluice_warehouse.lanes import SlowLane
 from sluice_warehouse.permit_metrics import PermitMetrics
 from sluice_warehouse.permit_settings import PermitSettings, open_permits
@@ -50,6 +51,7 @@ def build(settings: Settings) -> Process:
     except ValueError as error:
         raise SettingsError(f"warehouse_url: {error}") from error
     closing.callback(warehouse.close)
+    register_breaker(warehouse, registry)
     permits = open_permits(PermitSettings.load(), "lineage", settings.slow_max_concurrent, SystemClock(), RandomIds())
     closing.callback(permits.close)
     PermitMetrics(permits, registry)

@@ -11,6 +11,7 @@ from sluice_rpc.ports import Clock, Ids, RandomIds, SystemClock
 from sluice_rpc.server import RpcServer, Service
 from sluice_rpc.settings import SettingsError
 from sluice_warehouse import Warehouse, open_warehouse
+from sluice_warehouse.breaker_metrics import register_breaker
 from sluice_warehouse.lanes import PoolLane, SlowLane
 from sluice_warehouse.permit_metrics import PermitMetrics
 from sluice_warehouse.permit_settings import PermitSettings, open_permits
@@ -79,6 +80,7 @@ def build(settings: Settings, world: World | None = None) -> Process:
     with ExitStack() as closing:
         warehouse = given.warehouse or _warehouse(settings)
         closing.callback(warehouse.close)
+        register_breaker(warehouse, registry)
         cache = given.cache or GrpcFrameCache(settings.cache_target)
         closing.callback(cache.close)
         link = _link(settings, clock, closing)
