@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,7 +20,10 @@ from sluice_cache.catalogue import Catalogue
 from sluice_cache.frames import TierKind
 from sluice_cache.index import NoIndex, SharedIndex
 from sluice_cache.manifests import Manifests
-from sluice_cache.metrics import TierMetrics
+from sluice_cache.memory_readings import MemoryReadings, SystemReadings
+from sluice_cache.metrics import CacheMetrics
+from sluice_cache.pressure import Thresholds
+from sluice_cache.pressure_watch import PressureWatch
 from sluice_cache.redis_index import RedisIndex
 from sluice_cache.servicer import FrameServicer
 from sluice_cache.settings import Settings
@@ -34,7 +38,7 @@ from sluice_cache.sql.results import Results
 from sluice_cache.sql.runner import Runner
 from sluice_cache.sql.servicer import SqlServicer
 from sluice_cache.sweep import Pace, Sweeper
-from sluice_cache.sweep_lease import FileLease, RedisLease
+from sluice_cache.sweep_lease import FileLease, RedisLease, SweepLease
 from sluice_cache.tiers import Counted, SwitchedOff
 from sluice_cache.tiers.landing import StoreLimits
 from sluice_cache.tiers.memory import MemoryTier
@@ -67,12 +71,13 @@ def build(
     clock: Clock | None = None,
     memory: Memory | None = None,
     disk: fs.FileSystem | None = None,
+    readings: MemoryReadings | None = None,
 ) -> Process:
     """Return the process, built and not yet serving; what an earlier process left on the disk is there again.
 
     Args:
         settings: of the process.
-        clock, memory: the machine's unless given.
+        clock, memory, readings: the machine's unless given.
         disk: file system of the spool; this machine's unless given, which must show the same files.
 
     Raises:
@@ -81,38 +86,93 @@ def build(
     clock = clock or SystemClock()
     with ExitStack() as closing:
         folders = _folders(settings, closing)
-        link = RedisLink(settings.redis_url, settings.redis_prefix, clock) if settings.redis_url else None
-        if link is not None:
-            closing.callback(link.close)
-        index: SharedIndex = RedisIndex(link, clock) if link is not None else NoIndex()
-        shared = RedisTier(link) if link is not None else None
-        database = _database(settings, folders, closing)
-        native = NativeTables(database, _behind("native", closing), settings.native_max_bytes)
-        results = Results(settings.result_max_bytes)
-        hot = MemoryTier(folders["hot"], settings.memory_max_bytes, lambda: native.bytes + results.bytes)
-        spool = SpoolTier(_spool_folder(settings, folders, disk), settings.spool_max_bytes)
-        catalogue = Catalogue(folders["frames"], index, clock, spool)
-        behind = _behind("share", closing)
-        store = FrameStore(catalogue, hot, spool, shared, behind=behind, clock=clock, limits=_store_limits(settings))
-        store.on_drop(native.drop)
-        store.on_drop(results.drop)
-        manifests = Manifests(folders["manifests"], catalogue, index, database.parse, clock)
-        store.load()
-        manifests.load()
-        pace = Pace(settings.sweep_interval_s, settings.orphan_grace_s)
-        lease = RedisLease(link, spool.folder.identity()) if link is not None else FileLease(folders["spool"])
-        sweeper = Sweeper(store, manifests, index, folders["hot"], lease, pace=pace)
-        store.on_full(sweeper.wake)
+        kept = _kept(settings, folders, clock, disk, closing)
+        sweeper = Sweeper(kept.store, kept.manifests, kept.index, folders["hot"], kept.lease, pace=_pace(settings))
+        kept.store.on_full(sweeper.wake)
         sweeper.start()
         closing.callback(sweeper.stop)
-        tiers: list[Counted] = [hot, shared or SwitchedOff(TierKind.REDIS, "no Redis is configured"), spool]
+        evict = [kept.native.clear, kept.results.clear, kept.store.memory.unmap]
+        pressure = _pressure(settings, readings, clock, evict)
+        closing.callback(pressure.stop)
+        kept.store.admit_by(pressure.admit)
         registry = CollectorRegistry()
-        TierMetrics(tiers, native, registry)
-        frames = FrameServicer(store, manifests, tiers, memory or SystemMemory())
-        places = Places(Shelf(database, store, native, folders["hot"]), _apart(settings, folders, closing))
-        sql = _sql(settings, places, results, manifests, clock, closing)
+        CacheMetrics(kept.tiers, kept.native, pressure, registry)
+        frames = FrameServicer(kept.store, kept.manifests, kept.tiers, memory or SystemMemory(), pressure)
+        shelf = Shelf(kept.database, kept.store, kept.native, folders["hot"])
+        places = Places(shelf, _apart(settings, folders, closing), pressure.admit)
+        watch = Watch()
+        closing.callback(watch.close)
+        runner = Runner(places, kept.results, clock, Limits(settings.max_result_row_count, settings.max_result_bytes))
+        sql = SqlServicer(runner, kept.manifests, watch, clock, settings.statement_timeout_s)
         server = RpcServer(PROCESS, settings, _services(frames, sql), registry)
-        return Process(server, closing.pop_all(), store, manifests, sweeper, registry, database)
+        return Process(server, closing.pop_all(), kept.store, kept.manifests, sweeper, registry, kept.database)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What is kept between calls, loaded and ready."""
+
+    store: FrameStore
+    manifests: Manifests
+    index: SharedIndex
+    lease: SweepLease
+    tiers: list[Counted]
+    database: Database
+    native: NativeTables
+    results: Results
+
+
+def _kept(
+    settings: Settings, folders: dict[str, Path], clock: Clock, disk: fs.FileSystem | None, closing: ExitStack
+) -> _Kept:
+    link = RedisLink(settings.redis_url, settings.redis_prefix, clock) if settings.redis_url else None
+    if link is not None:
+        closing.callback(link.close)
+    index: SharedIndex = RedisIndex(link, clock) if link is not None else NoIndex()
+    shared = RedisTier(link) if link is not None else None
+    database = _database(settings, folders, closing)
+    native = NativeTables(database, _behind("native", closing), settings.native_max_bytes)
+    results = Results(settings.result_max_bytes)
+    hot = MemoryTier(folders["hot"], settings.memory_max_bytes, lambda: native.bytes + results.bytes)
+    spool = SpoolTier(_spool_folder(settings, folders, disk), settings.spool_max_bytes)
+    catalogue = Catalogue(folders["frames"], index, clock, spool)
+    behind = _behind("share", closing)
+    store = FrameStore(catalogue, hot, spool, shared, behind=behind, clock=clock, limits=_store_limits(settings))
+    store.on_drop(native.drop)
+    store.on_drop(results.drop)
+    manifests = Manifests(folders["manifests"], catalogue, index, database.parse, clock)
+    store.load()
+    manifests.load()
+    lease = RedisLease(link, spool.folder.identity()) if link is not None else FileLease(folders["spool"])
+    tiers: list[Counted] = [hot, shared or SwitchedOff(TierKind.REDIS, "no Redis is configured"), spool]
+    return _Kept(store, manifests, index, lease, tiers, database, native, results)
+
+
+def _pace(settings: Settings) -> Pace:
+    return Pace(settings.sweep_interval_s, settings.orphan_grace_s)
+
+
+def _pressure(
+    settings: Settings, readings: MemoryReadings | None, clock: Clock, evict: Sequence[Callable[[], object]]
+) -> PressureWatch:
+    thresholds = Thresholds(
+        warn_ratio=settings.rss_warn_ratio,
+        evict_ratio=settings.rss_evict_ratio,
+        refuse_ratio=settings.rss_refuse_ratio,
+        system_evict_ratio=settings.system_evict_ratio,
+        system_refuse_ratio=settings.system_refuse_ratio,
+        relief_ratio=settings.rss_relief_ratio,
+    )
+    watch = PressureWatch(
+        readings or SystemReadings(settings.rss_limit_bytes),
+        thresholds,
+        evict,
+        clock,
+        interval_s=settings.rss_check_interval_s,
+        evict_pause_s=settings.rss_evict_pause_s,
+    )
+    watch.start()
+    return watch
 
 
 def _store_limits(settings: Settings) -> StoreLimits:
@@ -165,15 +225,6 @@ def _apart(settings: Settings, folders: dict[str, Path], closing: ExitStack) -> 
     apart = Apart(folders["spool"], folders["tmp"], count=settings.apart_count, room=room)
     closing.callback(apart.close)
     return apart
-
-
-def _sql(
-    settings: Settings, places: Places, results: Results, manifests: Manifests, clock: Clock, closing: ExitStack
-) -> SqlServicer:
-    watch = Watch()
-    closing.callback(watch.close)
-    most = Limits(settings.max_result_row_count, settings.max_result_bytes)
-    return SqlServicer(Runner(places, results, clock, most), manifests, watch, clock, settings.statement_timeout_s)
 
 
 def _behind(name: str, closing: ExitStack) -> ThreadPoolExecutor:

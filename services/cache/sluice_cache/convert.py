@@ -10,6 +10,8 @@ from sluice.table.v1 import table_pb2
 from sluice_rpc.errors import InvalidParameter
 
 from sluice_cache.frames import Frame, TierKind, check_labels
+from sluice_cache.pressure import Level
+from sluice_cache.pressure_watch import Pressure
 from sluice_cache.tiers import TierCounts
 from sluice_cache.tiers.read_through import Ending
 
@@ -23,6 +25,7 @@ def frame_to_proto(frame: Frame) -> pb.Frame:
         bytes=frame.bytes,
         labels=dict(frame.labels),
         tier=tier_to_proto(frame.tier),
+        tiers=[tier_to_proto(kind) for kind in sorted(frame.copies)],
     )
     message.read_time.FromDatetime(frame.read_time)
     message.fresh_until_time.FromDatetime(frame.fresh_until_time)
@@ -61,7 +64,7 @@ def tier_to_proto(tier: TierKind | None) -> table_pb2.Tier.ValueType:
 
 def counts_to_proto(kind: TierKind, counts: TierCounts) -> pb.TierStats:
     """Return a tier's counts as callers see them."""
-    return pb.TierStats(
+    message = pb.TierStats(
         tier=tier_to_proto(kind),
         available=counts.available,
         reason=counts.reason,
@@ -71,9 +74,32 @@ def counts_to_proto(kind: TierKind, counts: TierCounts) -> pb.TierStats:
         hit_count=counts.hit_count,
         miss_count=counts.miss_count,
         eviction_count=counts.eviction_count,
+        beside_bytes=counts.beside_bytes,
+    )
+    if counts.oldest_time is not None and counts.newest_time is not None:
+        message.oldest_time.FromDatetime(counts.oldest_time)
+        message.newest_time.FromDatetime(counts.newest_time)
+    return message
+
+
+def pressure_to_proto(pressure: Pressure) -> pb.MemoryStats:
+    """Return how short of memory the process is, as callers see it."""
+    return pb.MemoryStats(
+        level=_LEVELS[pressure.level],
+        own_bytes=pressure.reading.own_bytes,
+        limit_bytes=pressure.reading.limit_bytes,
+        system_used_ratio=pressure.reading.system_used_ratio,
+        eviction_count=pressure.eviction_count,
+        refusal_count=pressure.refusal_count,
     )
 
 
+_LEVELS = {
+    Level.NORMAL: pb.PRESSURE_LEVEL_NORMAL,
+    Level.WARN: pb.PRESSURE_LEVEL_WARN,
+    Level.EVICT: pb.PRESSURE_LEVEL_EVICT,
+    Level.REFUSE: pb.PRESSURE_LEVEL_REFUSE,
+}
 _TIERS = {
     TierKind.MEMORY: table_pb2.TIER_MEMORY,
     TierKind.REDIS: table_pb2.TIER_REDIS,

@@ -7,19 +7,42 @@ from collections.abc import Iterator, Sequence
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from sluice_cache.pressure_watch import PressureWatch
 from sluice_cache.sql.native import NativeTables
 from sluice_cache.tiers import Counted
 
 
-class TierMetrics(Collector):
-    """Counts of all tiers and of DuckDB's own tables."""
+class CacheMetrics(Collector):
+    """Counts of all tiers and of DuckDB's own tables, and where the ladder of memory pressure stands."""
 
-    def __init__(self, tiers: Sequence[Counted], native: NativeTables, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, tiers: Sequence[Counted], native: NativeTables, pressure: PressureWatch, registry: CollectorRegistry
+    ) -> None:
         self._tiers = tiers
         self._native = native
+        self._pressure = pressure
         registry.register(self)
 
     def collect(self) -> Iterator[Metric]:
+        yield from self._of_tiers()
+        yield GaugeMetricFamily(
+            "sluice_cache_native_bytes", "Decoded bytes of frames held as DuckDB tables.", value=self._native.bytes
+        )
+        yield from self._of_memory()
+
+    def _of_memory(self) -> Iterator[Metric]:
+        stands = self._pressure.pressure()
+        level, own = stands.level, stands.reading.own_bytes
+        yield GaugeMetricFamily("sluice_cache_memory_level", "0 normal, 1 warn, 2 evict, 3 refuse.", value=level)
+        yield GaugeMetricFamily("sluice_cache_memory_own_bytes", "Resident less pages of mapped files.", value=own)
+        yield GaugeMetricFamily(
+            "sluice_cache_memory_limit_bytes", "Most that it may hold; 0 unknown.", value=stands.reading.limit_bytes
+        )
+        yield CounterMetricFamily(
+            "sluice_cache_memory_refusals", "Calls refused for want of memory.", value=stands.refusal_count
+        )
+
+    def _of_tiers(self) -> Iterator[Metric]:
         available = GaugeMetricFamily("sluice_cache_tier_available", "1 when the tier answers.", labels=["tier"])
         frames = GaugeMetricFamily("sluice_cache_tier_frames", "Frames in the tier.", labels=["tier"])
         size = GaugeMetricFamily("sluice_cache_tier_bytes", "Bytes in the tier.", labels=["tier"])
@@ -36,6 +59,3 @@ class TierMetrics(Collector):
             misses.add_metric(label, counts.miss_count)
             evictions.add_metric(label, counts.eviction_count)
         yield from (available, frames, size, hits, misses, evictions)
-        yield GaugeMetricFamily(
-            "sluice_cache_native_bytes", "Decoded bytes of frames held as DuckDB tables.", value=self._native.bytes
-        )

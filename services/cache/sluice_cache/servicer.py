@@ -17,6 +17,7 @@ from sluice_cache import codec, convert
 from sluice_cache.errors import InvalidFrame, ResultTooLarge
 from sluice_cache.frames import check_id
 from sluice_cache.manifests import Manifests
+from sluice_cache.pressure_watch import PressureWatch
 from sluice_cache.tiers import Counted
 from sluice_cache.tiers.memory import MappedCopy
 from sluice_cache.tiers.read_through import FrameStore, Opened
@@ -28,11 +29,14 @@ _MAX_PAGE_SIZE = 10_000
 class FrameServicer(pb_grpc.FrameServiceServicer):
     """Frames and manifests over gRPC."""
 
-    def __init__(self, store: FrameStore, manifests: Manifests, tiers: list[Counted], memory: Memory) -> None:
+    def __init__(
+        self, store: FrameStore, manifests: Manifests, tiers: list[Counted], memory: Memory, pressure: PressureWatch
+    ) -> None:
         self._store = store
         self._manifests = manifests
         self._tiers = tiers
         self._memory = memory
+        self._pressure = pressure
 
     def PutFrame(
         self, request_iterator: Iterator[pb.PutFrameRequest], context: grpc.ServicerContext
@@ -106,7 +110,8 @@ class FrameServicer(pb_grpc.FrameServiceServicer):
 
     def GetStats(self, request: pb.GetStatsRequest, context: grpc.ServicerContext) -> pb.GetStatsResponse:
         tiers = [convert.counts_to_proto(tier.kind, tier.counts()) for tier in self._tiers]
-        return pb.GetStatsResponse(tiers=tiers, rss_bytes=self._memory.rss_bytes())
+        memory = convert.pressure_to_proto(self._pressure.pressure())
+        return pb.GetStatsResponse(tiers=tiers, rss_bytes=self._memory.rss_bytes(), memory=memory)
 
 
 class _Incoming:

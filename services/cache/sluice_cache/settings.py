@@ -33,6 +33,24 @@ class Settings(RpcServerSettings):
     """Budget of the first tier: hot files and DuckDB's tables together. Past it the least recently used move down."""
     native_max_bytes: int = Field(default=768 * _MIB, ge=0)
     """Share of `memory_max_bytes` that DuckDB's own tables of derived frames may take; 0 reads every frame in place."""
+    rss_limit_bytes: int = Field(default=0, ge=0)
+    """Most memory of the process without the pages of mapped files; 0 takes 80 % of the machine or the container."""
+    rss_warn_ratio: float = Field(default=0.70, gt=0, le=1)
+    """From this part of the limit on, a warning is logged."""
+    rss_evict_ratio: float = Field(default=0.85, gt=0, le=1)
+    """From this part on, what can be made again is given up: DuckDB's own tables, kept results, mappings."""
+    rss_refuse_ratio: float = Field(default=0.95, gt=0, le=1)
+    """From this part on, puts and statements are refused with MEMORY_PRESSURE."""
+    system_evict_ratio: float = Field(default=0.85, gt=0, le=1)
+    """As `rss_evict_ratio`, of the memory of the machine or the container that is in use, whoever uses it."""
+    system_refuse_ratio: float = Field(default=0.92, gt=0, le=1)
+    """As `rss_refuse_ratio`, of the memory of the machine or the container that is in use, whoever uses it."""
+    rss_relief_ratio: float = Field(default=0.05, ge=0, lt=1)
+    """So far below a threshold the process must come before it leaves that rung."""
+    rss_check_interval_s: float = Field(default=1.0, gt=0)
+    """Seconds between two looks at the memory; every put and statement looks too."""
+    rss_evict_pause_s: float = Field(default=15.0, ge=0)
+    """Least seconds between two rounds of giving up."""
     spill_row_count: int = Field(default=5_000_000, ge=1)
     """Frames with more rows go straight to the spool."""
     spill_bytes: int = Field(default=1024 * _MIB, ge=1)
@@ -70,6 +88,14 @@ class Settings(RpcServerSettings):
         if value and not value.startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("must begin with redis://, rediss:// or unix://")
         return value
+
+    @model_validator(mode="after")
+    def _rungs_ascend(self) -> Self:
+        if not self.rss_warn_ratio <= self.rss_evict_ratio <= self.rss_refuse_ratio:
+            raise ValueError("rss_warn_ratio, rss_evict_ratio and rss_refuse_ratio must ascend")
+        if self.system_evict_ratio > self.system_refuse_ratio:
+            raise ValueError("system_evict_ratio must not be above system_refuse_ratio")
+        return self
 
     @model_validator(mode="after")
     def _native_fits(self) -> Self:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -19,14 +19,20 @@ from sluice_cache.sql.tables import Bound
 
 @dataclass(frozen=True)
 class Places:
-    """Connections of this process, and processes apart."""
+    """Connections of this process, and processes apart.
+
+    Attributes:
+        admit: called before a statement gets its place; raises MemoryPressure when there is no memory for more.
+    """
 
     shelf: Shelf
     apart: Apart
+    admit: Callable[[], None]
 
     @contextmanager
     def lease(self, room: Room | None, call: Call) -> Iterator[Place]:
         """Hold a place within the call's time; one with a room of its own is a process."""
+        self.admit()
         if room is None:
             with self.shelf.database.lease(call.left_s()) as connection:
                 yield Inside(connection)

@@ -88,6 +88,12 @@ class NativeTables:
                 self._doomed.add(key)
         self._sweep()
 
+    def clear(self) -> None:
+        """Drop every table as soon as nobody reads it; they are made again when they are wanted."""
+        with self._lock:
+            self._doomed.update(self._sizes)
+        self._sweep()
+
     @property
     def bytes(self) -> int:
         """Decoded bytes of the frames that have a table."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Protocol
 
 import pyarrow as pa
@@ -25,7 +26,12 @@ class TierAway(Exception):
 
 @dataclass(frozen=True)
 class TierCounts:
-    """Counts of a tier since the process started."""
+    """Counts of a tier since the process started.
+
+    Attributes:
+        beside_bytes: what else lives on the budget.
+        oldest_time, newest_time: when the oldest and the newest copy were made; None when there is none.
+    """
 
     available: bool = True
     reason: str = ""
@@ -35,6 +41,9 @@ class TierCounts:
     hit_count: int = 0
     miss_count: int = 0
     eviction_count: int = 0
+    oldest_time: datetime | None = None
+    newest_time: datetime | None = None
+    beside_bytes: int = 0
 
     def after_read(self, *, hit: bool) -> TierCounts:
         """Return the counts with one read more."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -19,6 +18,7 @@ from sluice_cache import codec, files, seals
 from sluice_cache.frames import Frame, TierKind
 from sluice_cache.seals import Seal
 from sluice_cache.tiers import CopyBroken, TierAway, TierCounts
+from sluice_cache.tiers.holdings import Holdings
 
 log = structlog.get_logger()
 
@@ -61,18 +61,16 @@ class MemoryTier:
         self._folder = folder
         self._max_bytes = max_bytes
         self._beside_bytes = beside_bytes
-        # Guards the maps below; mapping a file happens outside it.
+        self._holdings = Holdings(max_bytes)
+        # Guards the map; mapping a file happens outside it.
         self._lock = threading.Lock()
-        self._sizes: OrderedDict[str, int] = OrderedDict()
         self._mapped: dict[str, MappedCopy] = {}
-        self._counts = TierCounts(max_bytes=max_bytes)
 
     def load(self, tokens: set[str]) -> set[str]:
         """Take in the hot files of an earlier process; return those of `tokens` that are there."""
         there = {path.name: path.stat() for path in self._folder.glob(f"*{SUFFIX}") if path.name in tokens}
-        with self._lock:
-            for name in sorted(there, key=lambda name: there[name].st_atime):
-                self._sizes[name] = there[name].st_size
+        for name in sorted(there, key=lambda name: there[name].st_atime):
+            self._holdings.add(name, there[name].st_size)
         return set(there)
 
     def create(self, frame_id: str, version: int, schema: pa.Schema) -> HotWriter:
@@ -81,13 +79,12 @@ class MemoryTier:
     def open(self, frame: Frame) -> MappedCopy | None:
         token = frame.copies.get(self.kind)
         copy = self._checked(token, frame) if token is not None else None
-        with self._lock:
-            self._counts = self._counts.after_read(hit=copy is not None)
+        self._holdings.read(hit=copy is not None)
         return copy
 
     def delete(self, token: str) -> None:
+        self._holdings.remove(token)
         with self._lock:
-            self._sizes.pop(token, None)
             self._mapped.pop(token, None)
         try:
             files.inside(self._folder, token).unlink(missing_ok=True)
@@ -96,8 +93,7 @@ class MemoryTier:
 
     def holds(self, token: str) -> bool:
         """Return whether this process wrote or took in the file and has not deleted it."""
-        with self._lock:
-            return token in self._sizes
+        return token in self._holdings
 
     def unmap(self) -> None:
         """Let go of every mapping; the files stay, and the next read maps again what it needs."""
@@ -106,25 +102,14 @@ class MemoryTier:
 
     def overflow(self) -> list[str]:
         """Return the copies to give up, least recently used first, so that the rest fits the budget."""
-        beside = self._beside_bytes()
-        with self._lock:
-            excess = beside + sum(self._sizes.values()) - self._max_bytes
-            chosen = []
-            for token, size in self._sizes.items():
-                if excess <= 0:
-                    break
-                chosen.append(token)
-                excess -= size
-        return chosen
+        return self._holdings.first_beyond(self._max_bytes - self._beside_bytes())
 
     def evicted(self) -> None:
         """Count one copy given up for the budget."""
-        with self._lock:
-            self._counts = replace(self._counts, eviction_count=self._counts.eviction_count + 1)
+        self._holdings.evicted()
 
     def counts(self) -> TierCounts:
-        with self._lock:
-            return replace(self._counts, frame_count=len(self._sizes), bytes=sum(self._sizes.values()))
+        return replace(self._holdings.counts(), beside_bytes=self._beside_bytes())
 
     def _checked(self, token: str, frame: Frame) -> MappedCopy | None:
         try:
@@ -141,9 +126,8 @@ class MemoryTier:
             raise TierAway(f"{token}: {error}") from error
 
     def _take(self, token: str) -> MappedCopy | None:
+        self._holdings.used(token)
         with self._lock:
-            if token in self._sizes:
-                self._sizes.move_to_end(token)
             return self._mapped.get(token)
 
     def _map(self, path: Path, token: str, frame: Frame) -> MappedCopy:
@@ -152,13 +136,12 @@ class MemoryTier:
             raise CopyBroken(f"{token}: {table.num_rows} rows, the frame has {frame.row_count}")
         copy = MappedCopy(table, content)
         with self._lock:
-            if token in self._sizes:
+            if token in self._holdings:
                 self._mapped[token] = copy
         return copy
 
     def _added(self, path: Path) -> None:
-        with self._lock:
-            self._sizes[path.name] = path.stat().st_size
+        self._holdings.add(path.name, path.stat().st_size)
 
 
 class HotWriter:

@@ -95,6 +95,7 @@ class FrameStore:
         self._fills: SingleFlight[Opened] = SingleFlight()
         self._trimming = threading.Lock()
         self._dropped: list[Callable[[Frame], None]] = []
+        self._admit: Callable[[], None] = lambda: None
         self._full: list[Callable[[], None]] = []
         catalogue.on_replace(self._forget)
 
@@ -105,6 +106,10 @@ class FrameStore:
     def on_full(self, told: Callable[[], None]) -> None:
         """Have a function called whenever a frame found no room."""
         self._full.append(told)
+
+    def admit_by(self, admit: Callable[[], None]) -> None:
+        """Have a function called before every put; it raises MemoryPressure when there is no memory for more."""
+        self._admit = admit
 
     def load(self) -> None:
         """Take in what an earlier process left; frames none of whose copies is there any more are forgotten."""
@@ -158,6 +163,7 @@ class FrameStore:
         Returns:
             The frame as it now stands, and whether it is this one.
         """
+        self._admit()
         try:
             with self.calm.disturbed():
                 kind, token, landed = self._land(frame_id, version, schema, batches, ending)

@@ -20,6 +20,7 @@ from sluice_rpc.ports import Clock
 
 from sluice_cache.frames import Frame, TierKind
 from sluice_cache.tiers import CopyBroken, TierAway, TierCounts
+from sluice_cache.tiers.holdings import Holdings
 
 log = structlog.get_logger()
 
@@ -168,27 +169,28 @@ class RedisTier:
 
     def __init__(self, link: RedisLink) -> None:
         self._link = link
-        # Guards the counts.
-        self._lock = threading.Lock()
-        self._counts = TierCounts()
+        # What this process wrote, or read, and has not found gone or expired since; other processes have their own.
+        self._holdings = Holdings()
 
     def create(self, frame_id: str, version: int, schema: pa.Schema) -> RedisWriter:
-        return RedisWriter(self._link, f"{frame_id}:{version}:{secrets.token_hex(4)}", schema, self._stored)
+        return RedisWriter(self._link, f"{frame_id}:{version}:{secrets.token_hex(4)}", schema, self._holdings.add)
 
     def open(self, frame: Frame) -> RedisCopy | None:
         token = frame.copies.get(self.kind)
         if token is None:
-            self._count(hit=False)
+            self._holdings.read(hit=False)
             return None
         keys = value_keys(self._link.prefix, token)
         # The schema is in the first value, so a copy that is gone shows itself here.
         first = self._link.call(lambda client: client.get(keys[0]))
-        self._count(hit=first is not None)
+        self._holdings.read(hit=first is not None)
         if not isinstance(first, bytes):
+            self._holdings.remove(token)
             return None
         return RedisCopy(CheckedValues(token, self._values(first, keys[1:], frame)), frame)
 
     def delete(self, token: str) -> None:
+        self._holdings.remove(token)
         keys = value_keys(self._link.prefix, token)
         try:
             self._link.call(lambda client: client.unlink(*keys))
@@ -199,8 +201,7 @@ class RedisTier:
         # Asked, not remembered: before the first frame is shared nobody has spoken to Redis yet.
         with suppress(TierAway):
             self._link.call(lambda client: client.ping())
-        with self._lock:
-            return replace(self._counts, available=self._link.available, reason=self._link.reason)
+        return replace(self._holdings.counts(), available=self._link.available, reason=self._link.reason)
 
     def _values(self, first: bytes, keys: list[str], frame: Frame) -> Iterator[bytes]:
         yield first
@@ -210,20 +211,11 @@ class RedisTier:
                 raise CopyBroken(f"{frame.frame_id}: a value is gone")
             yield value
 
-    def _stored(self, size: int) -> None:
-        with self._lock:
-            counts = self._counts
-            self._counts = replace(counts, frame_count=counts.frame_count + 1, bytes=counts.bytes + size)
-
-    def _count(self, *, hit: bool) -> None:
-        with self._lock:
-            self._counts = self._counts.after_read(hit=hit)
-
 
 class RedisWriter:
     """A copy in the making, in memory, as frames in Redis are small; its values expire unless a frame names them."""
 
-    def __init__(self, link: RedisLink, name: str, schema: pa.Schema, stored: Callable[[int], None]) -> None:
+    def __init__(self, link: RedisLink, name: str, schema: pa.Schema, stored: Callable[[str, int], None]) -> None:
         self._link = link
         self._name = name
         self._stored = stored
@@ -242,7 +234,7 @@ class RedisWriter:
         for key, start in zip(value_keys(self._link.prefix, token), starts, strict=True):
             value = bytes(content[start : start + VALUE_BYTES])
             self._link.call(lambda client, key=key, value=value: client.set(key, value, ex=UNNAMED_LIFE_S))  # type: ignore[misc]
-        self._stored(len(content))
+        self._stored(token, len(content))
         return token
 
     def abort(self) -> None:

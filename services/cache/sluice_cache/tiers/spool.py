@@ -6,7 +6,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +16,7 @@ from sluice_rpc import arrow
 from sluice_cache import codec
 from sluice_cache.frames import Frame, TierKind, from_json, to_json
 from sluice_cache.tiers import CopyBroken, TierAway, TierCounts, TierFull
+from sluice_cache.tiers.holdings import Holdings
 from sluice_cache.tiers.spool_folder import POINTER_SUFFIX, SpoolFile, SpoolFolder, data_of
 
 log = structlog.get_logger()
@@ -79,18 +79,17 @@ class SpoolTier:
     def __init__(self, folder: SpoolFolder, max_bytes: int) -> None:
         self.folder = folder
         self._max_bytes = max_bytes
-        # Guards pins and sizes; a file's name goes only when nobody has pinned it.
+        self._holdings = Holdings(max_bytes)
+        # Guards the pins; a file's name goes only when nobody has pinned it.
         self._lock = threading.Lock()
-        self._sizes: dict[str, int] = {}
         self._pins: Counter[str] = Counter()
         self._doomed: set[str] = set()
-        self._counts = TierCounts(max_bytes=max_bytes)
 
     def load(self, tokens: set[str]) -> set[str]:
         """Take in the files of an earlier process; return those of `tokens` that are there."""
         there = {item.name: item.bytes for item in self.folder.listed() if item.name in tokens}
-        with self._lock:
-            self._sizes.update(there)
+        for name, size in there.items():
+            self._holdings.add(name, size)
         return set(there)
 
     def create(self, frame_id: str, version: int, schema: pa.Schema) -> SpoolWriter:
@@ -100,18 +99,19 @@ class SpoolTier:
             raise TierFull(f"the spool holds {used} of {self._max_bytes} bytes")
         if used >= WARN_RATIO * self._max_bytes:
             log.warning("spool is nearly full", bytes=used, max_bytes=self._max_bytes)
-        return SpoolWriter(self.folder.create(f"{frame_id}.{version}"), schema, self._added, self._max_bytes - used)
+        return SpoolWriter(
+            self.folder.create(f"{frame_id}.{version}"), schema, self._holdings.add, self._max_bytes - used
+        )
 
     def open(self, frame: Frame) -> SpoolCopy | None:
         token = frame.copies.get(self.kind)
         copy = self._open(token, frame) if token is not None else None
-        with self._lock:
-            self._counts = self._counts.after_read(hit=copy is not None)
+        self._holdings.read(hit=copy is not None)
         return copy
 
     def delete(self, token: str) -> None:
+        self._holdings.remove(token)
         with self._lock:
-            self._sizes.pop(token, None)
             if self._pins[token]:
                 self._doomed.add(token)
                 return
@@ -160,11 +160,10 @@ class SpoolTier:
     def holds(self, token: str) -> bool:
         """Return whether this process wrote or opened the file and has not deleted it."""
         with self._lock:
-            return token in self._sizes or token in self._pins
+            return token in self._holdings or token in self._pins
 
     def counts(self) -> TierCounts:
-        with self._lock:
-            return replace(self._counts, frame_count=len(self._sizes), bytes=sum(self._sizes.values()))
+        return self._holdings.counts()
 
     def _open(self, token: str, frame: Frame) -> SpoolCopy | None:
         with self._lock:
@@ -212,10 +211,6 @@ class SpoolTier:
             self.folder.remove(token)
         except OSError as error:
             log.warning("spool file not removed", file=token, reason=str(error))
-
-    def _added(self, token: str, size: int) -> None:
-        with self._lock:
-            self._sizes[token] = size
 
 
 def _restored(column: pa.Array, kind: pa.DataType) -> pa.Array:
