@@ -70,6 +70,7 @@ async def build(settings: Settings, *, clock: Clock | None = None, ids: Ids | No
             patience=patience,
             streams=EventStreams(patience, settings.keep_alive_s, settings.events_max_s),
             events_max_s=settings.events_max_s,
+            initial_views_min_s=settings.initial_views_min_s,
             max_body_bytes=limit,
             root_path=settings.root_path,
         ),

@@ -32,8 +32,10 @@ class Settings(ProcessSettings):
     """Comma-separated addresses of peers whose identity header counts."""
     call_timeout_s: float = Field(default=10.0, gt=0)
     """Deadline of calls that return at once: definitions, plan, start, state, cancel, retry."""
-    view_timeout_s: float = Field(default=60.0, gt=0)
-    """Deadline of views and options."""
+    view_timeout_s: float = Field(default=310.0, gt=0)
+    """Deadline of views and options. A click takes milliseconds; the first one waits until its table is derived."""
+    initial_views_min_s: float = Field(default=5.0, ge=0)
+    """What the views of a query's own answer get though its wait was spent on the chunks; longer ones are fetched."""
     export_timeout_s: float = Field(default=900.0, gt=0)
     """Deadline of exports and frames, from the first byte to the last."""
     lineage_timeout_s: float = Field(default=310.0, gt=0)

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from sluice_gateway import body, events, inputs, messages, preference, render
 from sluice_gateway.connection import Patience, WatchedStream, while_connected
 from sluice_gateway.definitions import Definition, Definitions
-from sluice_gateway.engine import QueryEngine
+from sluice_gateway.engine import QueryEngine, ViewAnswer
 from sluice_gateway.events import EventStreams
 from sluice_gateway.identity import Caller, Identity
 from sluice_gateway.routes.datasets import refuses_cache
@@ -37,6 +37,7 @@ class QueryRoutes:
         patience: Patience,
         streams: EventStreams,
         events_max_s: float,
+        initial_views_min_s: float,
         max_body_bytes: int,
         root_path: str,
     ) -> None:
@@ -46,6 +47,7 @@ class QueryRoutes:
         self._patience = patience
         self._streams = streams
         self._events_max_s = events_max_s
+        self._initial_views_min_s = initial_views_min_s
         self._max_body_bytes = max_body_bytes
         self._root_path = root_path
 
@@ -95,6 +97,7 @@ class QueryRoutes:
         started = pb.StartQueryRequest(
             dataset=definition.name, parameters=messages.struct(asked.parameters), no_cache=no_cache
         )
+        until_s = asyncio.get_running_loop().time() + wait_s
         query = await self._settled(await self._begun(started, caller), wait_s, caller)
         if query.state == pb.QUERY_STATE_RUNNING:
             return self._accepted(query)
@@ -105,7 +108,9 @@ class QueryRoutes:
         receipt = query.receipt
         views: object = {}
         if asked.wants_views:
-            answer = await self._engine.read_view(view_request(asked), caller)
+            answer = await self._initial_views(asked, until_s, caller)
+            if answer is None:
+                return self._accepted(query)
             receipt = query.receipt if query.HasField("receipt") else answer.receipt
             views = (await view_answer(answer))["views"]
         content = {
@@ -115,6 +120,18 @@ class QueryRoutes:
             "views": views,
         }
         return Response(render.dumps(content), media_type="application/json")
+
+    async def _initial_views(self, asked: inputs.Asked, until_s: float, caller: Caller) -> ViewAnswer | None:
+        """Return the initial views, or None when they take longer than the client wants to wait.
+
+        The first views of a large result wait for its derived table, which goes on being made without them.
+        """
+        left_s = max(until_s - asyncio.get_running_loop().time(), self._initial_views_min_s)
+        try:
+            async with self._patience.at_most(left_s):
+                return await self._engine.read_view(view_request(asked), caller)
+        except TimeoutError:
+            return None
 
     async def _begun(self, wanted: pb.StartQueryRequest, caller: Caller) -> pb.Query:
         """Return the query as it starts; a client that leaves meanwhile withdraws from what was started for it."""

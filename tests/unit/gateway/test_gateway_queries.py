@@ -10,9 +10,10 @@ from typing import Any
 import httpx
 import pytest
 from sluice.query.v1 import query_service_pb2 as pb
-from sluice_gateway.bootstrap import Gateway
+from sluice_gateway.bootstrap import Gateway, build
 from sluice_rpc.errors import NotFound
 
+from tests.unit.gateway.conftest import Behind, opened
 from tests.unit.gateway.stand_ins import QUERY_ID, FakeQueryService, partial_receipt, query
 
 pytestmark = pytest.mark.anyio
@@ -105,6 +106,17 @@ async def test_a_query_that_takes_longer_is_accepted(http: httpx.AsyncClient, en
     assert response.headers["Location"] == f"/api/queries/{QUERY_ID}"
     assert response.headers["Preference-Applied"] == "wait=1"
     assert response.json()["progress"]["completed_count"] == 12
+
+
+async def test_views_that_take_longer_are_left_to_be_fetched(behind: Behind, engine: FakeQueryService) -> None:
+    engine.stalling = "ReadView"
+    gateway = await build(behind.settings(initial_views_min_s=0.1))
+
+    async with gateway.closing, opened(gateway) as client:
+        response = await client.post("/api/hold-history/query", json=DATES, headers={"Prefer": "wait=0"})
+
+    assert response.status_code == 202
+    assert (response.json()["status"], response.headers["Location"]) == ("completed", f"/api/queries/{QUERY_ID}")
 
 
 async def test_wait_0_does_not_watch(http: httpx.AsyncClient, engine: FakeQueryService) -> None:
