@@ -48,12 +48,16 @@ def run() -> tuple[list[Comparison], list[str]]:
 
 
 def _ask(http: httpx.Client, dates: dict[str, object]) -> str:
-    answer = http.post(
-        "/api/hold-history/query", json=dates | {"views": ["trend"]}, headers={"Prefer": "wait=300"}, timeout=320
-    )
+    """Ask, and read a view, so that the derived table is there; return the `query_id`."""
+    headers = {"Prefer": "wait=300"}
+    answer = http.post("/api/hold-history/query", json=dates | {"views": []}, headers=headers, timeout=320)
     if answer.status_code != 200:
         raise RuntimeError(f"not an answer: {answer.text}")
-    return str(answer.json()["query_id"])
+    query_id = str(answer.json()["query_id"])
+    view = http.get("/api/hold-history/view", params={"query_id": query_id, "view": "trend"}, timeout=320)
+    if view.status_code != 200:
+        raise RuntimeError(f"not a view: {view.text}")
+    return query_id
 
 
 def _peaks(http: httpx.Client, pids: dict[str, int], query_id: str, form: str) -> tuple[dict[str, float], int, float]:
