@@ -1,4 +1,4 @@
-"""What callers' SQL may not do, from a corpus that grows; and what it may."""
+"""What callers' SQL may do, and how it is stopped; what it may not do is in the corpus of hostile statements."""
 
 from __future__ import annotations
 
@@ -18,9 +18,6 @@ from sluice_rpc.ports import FakeClock
 from tests.unit.cache.driver import NOW, Cache, frame_source, running
 
 HOLDS = pa.table({"lot": ["a", "b"], "reason": ["x", "y"], "qty": [1, 2]})
-
-_LINES = (Path(__file__).parents[2] / "corpus" / "hostile_sql.txt").read_text(encoding="utf-8").splitlines()
-HOSTILE = [line for line in _LINES if line.strip() and not line.startswith(("#", "--"))]
 
 ENDLESS = [
     "with recursive r as (select 1 as n union all select n + 1 from r) select max(n) from r",
@@ -51,12 +48,6 @@ def holds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cache]:
     with running(tmp_path_factory.mktemp("cache"), FakeClock(NOW)) as cache:
         cache.put("holds-1", HOLDS)
         yield cache
-
-
-@pytest.mark.parametrize("sql", HOSTILE)
-def test_a_hostile_statement_is_refused(holds: Cache, sql: str) -> None:
-    with pytest.raises(InvalidArgument):
-        holds.one([frame_source("holds", "holds-1")], sql)
 
 
 @pytest.mark.parametrize("sql", ALLOWED)

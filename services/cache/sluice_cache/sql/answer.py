@@ -50,7 +50,10 @@ class Running:
 
     def _next(self) -> pa.RecordBatch | None:
         with self._call.bounding(self._place.stop), translated():
-            return next(self._reader, None)
+            batch = next(self._reader, None)
+            if batch is None:
+                self._place.finish()
+            return batch
 
 
 class Answer:

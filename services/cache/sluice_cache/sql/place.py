@@ -59,6 +59,10 @@ class Place(Protocol):
         """
         ...
 
+    def finish(self) -> None:
+        """Be told that the statement's table was read to its end."""
+        ...
+
     def plan(self, sql: str, bound: Mapping[str, Bind]) -> str:
         """Return DuckDB's plan of a statement as JSON. Raises as `read` does."""
         ...
@@ -89,6 +93,9 @@ class Inside:
 
     def read(self, sql: str, bound: Mapping[str, Bind]) -> pa.RecordBatchReader:
         return read(self._connection, sql, bound)
+
+    def finish(self) -> None:
+        """Nothing to do."""
 
     def plan(self, sql: str, bound: Mapping[str, Bind]) -> str:
         return plan(self._connection, sql, bound)
