@@ -169,7 +169,10 @@ class Session:
         if call.bind_types:
             cursor.bind_types = call.bind_types
         try:
-            self._run(cursor, call.rows[0] if call.rows else ())
+            if call.options & ExecuteOption.EXECUTE:
+                self._run(cursor, call.rows[0] if call.rows else ())
+            else:
+                self._statements.describe(cursor, self._clock())
         except OraError:
             if new:
                 self._statements.drop(cursor_id)
