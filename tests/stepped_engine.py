@@ -22,6 +22,7 @@ from sluice_query_engine.execution.composer import Composer
 from sluice_query_engine.execution.coordinator import Coordinator, CoordinatorLimits, Tools
 from sluice_query_engine.execution.flights import Flight, Flights
 from sluice_query_engine.execution.forecast import Forecast
+from sluice_query_engine.execution.interest import Patience
 from sluice_query_engine.execution.ledger import Ledger
 from sluice_query_engine.execution.references import PinnedReference, References
 from sluice_query_engine.execution.run import QueryRun
@@ -149,7 +150,7 @@ class SteppedEngine:
         self.runs: dict[str, QueryRun] = {}
         self.dataset: Dataset = catalog().get(DATASET)
         self._client_ids = SequentialIds()
-        self.coordinator = Coordinator(self._tools(), CoordinatorLimits(1, 64, 1e12))
+        self.coordinator = Coordinator(self._tools(), CoordinatorLimits(1, 64, Patience(1e12, 1e12), 1e12))
 
     def start(self, start_date: str, end_date: str, *, no_cache: bool = False) -> str:
         """Start a query, let it come to its first statement, and return its id."""

@@ -14,6 +14,8 @@ from sluice_gateway import messages, problems, render
 from sluice_gateway.connection import Patience
 
 MEDIA_TYPE: Final = "text/event-stream"
+_RETRY_MS: Final = 1000
+"""How soon a browser connects again: before the engine takes its going for the end of all interest."""
 HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 """The second keeps nginx from holding events back."""
 
@@ -81,4 +83,4 @@ class EventStreams:
 
 
 def _event(name: str, number: int, data: object) -> bytes:
-    return b"event: %s\nid: %d\ndata: %s\n\n" % (name.encode(), number, render.dumps(data))
+    return b"event: %s\nid: %d\nretry: %d\ndata: %s\n\n" % (name.encode(), number, _RETRY_MS, render.dumps(data))

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 ANONYMOUS = "anonymous"
 USER_KEY = "x-sluice-user"
-"""gRPC metadata key that carries the user, percent-encoded UTF-8. No process of this version reads it."""
+"""gRPC metadata key that carries the user, percent-encoded UTF-8. The query engine shows it to the DBA."""
 
 _NAME_CHARS = 128
 

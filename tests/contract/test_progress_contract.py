@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 from sluice_query_engine.redis_link import RedisLink
-from sluice_query_engine.state import MemoryState, StateStore
+from sluice_query_engine.state import MemoryState, Signal, StateStore
 from sluice_query_engine.state_redis import RedisState
 from sluice_rpc.ports import SystemClock
 
@@ -82,6 +82,17 @@ def test_a_query_that_somebody_holds_is_not_taken_by_another(state: StateStore) 
     assert not state.hold(QUERY, "engine-2", 60)
     assert state.hold(QUERY, "engine-1", 60)
     assert state.owner(QUERY) == "engine-1"
+
+
+def test_signals_are_counted_and_heard_once(redis_url: str) -> None:
+    link = RedisLink(redis_url, SystemClock())
+    for store in (MemoryState(SystemClock()), RedisState(link, SystemClock())):
+        store.send(QUERY, Signal.WITHDRAWN, 60)
+        store.send(QUERY, Signal.WITHDRAWN, 60)
+        store.send(QUERY, Signal.SEEN, 60)
+        assert store.heard(QUERY) == {Signal.SEEN: 1, Signal.WITHDRAWN: 2, Signal.CANCELLED: 0}
+        assert store.heard(QUERY) == dict.fromkeys(Signal, 0)
+    link.close()
 
 
 def test_keys_and_lives_are_visible_in_redis(redis_url: str) -> None:

@@ -149,7 +149,7 @@ class QueryRoutes:
             return query
         watching = asyncio.ensure_future(self._watched(query, wait_s, caller))
         try:
-            return await asyncio.shield(watching)
+            settled = await asyncio.shield(watching)
         except asyncio.CancelledError:
             # While still watching: the engine takes one watcher for the one who withdraws, a second for somebody else.
             await self._withdraw(query.query_id, caller)
@@ -157,6 +157,8 @@ class QueryRoutes:
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
+        # Who is told to come back is not gone, though the watch has ended: this look counts until then.
+        return await self._engine.get(query.query_id, caller) if settled.state == pb.QUERY_STATE_RUNNING else settled
 
     async def _watched(self, query: pb.Query, wait_s: int, caller: Caller) -> pb.Query:
         newest = query

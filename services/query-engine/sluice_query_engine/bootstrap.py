@@ -24,6 +24,7 @@ from sluice_query_engine.execution.composer import Composer
 from sluice_query_engine.execution.coordinator import Coordinator, CoordinatorLimits, Tools
 from sluice_query_engine.execution.flights import Flights
 from sluice_query_engine.execution.forecast import Forecast
+from sluice_query_engine.execution.interest import Patience
 from sluice_query_engine.execution.lease_keeper import LeaseKeeper
 from sluice_query_engine.execution.leased_reader import LeasedReader, LeaseLimits
 from sluice_query_engine.execution.ledger import Ledger
@@ -164,7 +165,12 @@ def _flights(
 
 
 def _coordinator_limits(settings: Settings) -> CoordinatorLimits:
-    return CoordinatorLimits(settings.chunk_max_parallel, settings.max_running_query_count, settings.abandon_after_s)
+    return CoordinatorLimits(
+        settings.chunk_max_parallel,
+        settings.max_running_query_count,
+        Patience(settings.abandon_after_s, settings.watcher_grace_s),
+        settings.query_deadline_s,
+    )
 
 
 def _catalog(settings: Settings) -> Catalog:

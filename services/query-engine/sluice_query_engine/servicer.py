@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
+from urllib.parse import unquote
 
 import grpc
 import pyarrow as pa
@@ -34,6 +35,10 @@ from sluice_query_engine.views import MAX_OPTIONS
 
 VIEW_DEADLINE_S: Final = 60.0
 """For answers from the cache whose caller named no deadline."""
+USER_KEY: Final = "x-sluice-user"
+"""Metadata key of the user's name, percent-encoded UTF-8."""
+_USER_BYTES: Final = 31
+"""Oracle keeps 64 bytes of a client identifier, and a request id takes 32 of them."""
 _REMOTE_LOOK_S: Final = 0.5
 """How often a watched query that another process runs is looked at."""
 
@@ -106,7 +111,7 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
     def StartQuery(self, request: pb.StartQueryRequest, context: grpc.ServicerContext) -> pb.StartQueryResponse:
         dataset = self._catalog.get(request.dataset)
         parameters = canonical(dataset, _mapping(request.parameters))
-        query = self._coordinator.start(dataset, parameters, no_cache=request.no_cache, client_id=_request_id())
+        query = self._coordinator.start(dataset, parameters, no_cache=request.no_cache, client_id=_client_id(context))
         return pb.StartQueryResponse(query=query)
 
     def GetQuery(self, request: pb.GetQueryRequest, context: grpc.ServicerContext) -> pb.GetQueryResponse:
@@ -128,7 +133,7 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
         return pb.CancelQueryResponse(query=self._coordinator.cancel(_checked(request.query_id), force=request.force))
 
     def RetryQuery(self, request: pb.RetryQueryRequest, context: grpc.ServicerContext) -> pb.RetryQueryResponse:
-        return pb.RetryQueryResponse(query=self._coordinator.retry(_checked(request.query_id), _request_id()))
+        return pb.RetryQueryResponse(query=self._coordinator.retry(_checked(request.query_id), _client_id(context)))
 
     def ReadView(self, request: pb.ReadViewRequest, context: grpc.ServicerContext) -> Iterator[pb.ReadViewResponse]:
         receipt, answers = self._reader.views(
@@ -186,7 +191,7 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
 
     def _watched(self, query_id: str, context: grpc.ServicerContext) -> Iterator[pb.Query]:
         run = self._coordinator.run_of(query_id)
-        if run is not None:
+        if run is not None and run.running:
             # gRPC tells a leaving caller only here; the waiting thread has to be woken to see it.
             context.add_callback(run.wake)
             yield from run.watch(context.is_active)
@@ -220,8 +225,12 @@ def _mapping(struct: struct_pb2.Struct) -> dict[str, object]:
     return dict(json_format.MessageToDict(struct))
 
 
-def _request_id() -> str:
-    return str(structlog.contextvars.get_contextvars().get("request_id", ""))
+def _client_id(context: grpc.ServicerContext) -> str:
+    """Return for whom a call is made, as the DBA reads it: the user, where the caller names one, and the request."""
+    request_id = str(structlog.contextvars.get_contextvars().get("request_id", ""))
+    named = {key: value for key, value in context.invocation_metadata() or () if key == USER_KEY}
+    user = unquote(str(named.get(USER_KEY, ""))).replace(" ", "_").encode()[:_USER_BYTES].decode(errors="ignore")
+    return f"{user} {request_id}" if user else request_id
 
 
 def _scope(context: grpc.ServicerContext) -> CancelScope:

@@ -68,6 +68,10 @@ class Settings(RpcServerSettings):
     """Queries that run at once; one more is refused with RATE_LIMITED."""
     abandon_after_s: float = Field(default=60.0, gt=0)
     """A running query that nobody watched or asked for this long is cancelled, in seconds."""
+    watcher_grace_s: float = Field(default=3.0, ge=0)
+    """Seconds after its only watcher left until a running query is cancelled; a broken connection is back sooner."""
+    query_deadline_s: float = Field(default=1800.0, gt=0)
+    """Time of one query, in seconds; what has not been read by then is named as missing, QUERY_TIMEOUT."""
     warehouse_memory_limit_bytes: int = Field(default=256 * _MIB, ge=32 * _MIB)
     """Buffers of an embedded warehouse."""
     warehouse_thread_count: int = Field(default=1, ge=1, le=64)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from sluice_rpc.ports import Clock
@@ -34,6 +35,22 @@ def query_key(query_id: str) -> str:
 def owner_key(query_id: str) -> str:
     """Return the key of the lease that the process running a query holds."""
     return f"query:{query_id}:owner"
+
+
+def signal_key(query_id: str, signal: Signal) -> str:
+    """Return the key under which a signal waits for the process that runs a query."""
+    return f"query:{query_id}:{signal.value}"
+
+
+class Signal(Enum):
+    """What a caller of one process wants of a query that another runs."""
+
+    SEEN = "seen"
+    """Somebody looked."""
+    WITHDRAWN = "withdrawn"
+    """One caller no longer wants it."""
+    CANCELLED = "cancelled"
+    """It shall end whoever wants it."""
 
 
 class StateStore(Protocol):
@@ -75,6 +92,14 @@ class StateStore(Protocol):
         """Say that `owner` no longer runs the query; another owner's lease is left alone."""
         ...
 
+    def send(self, query_id: str, signal: Signal, ttl_s: float) -> None:
+        """Leave a signal for the process that runs the query; each counts."""
+        ...
+
+    def heard(self, query_id: str) -> dict[Signal, int]:
+        """Return how often each signal was left, and take them away."""
+        ...
+
     def close(self) -> None:
         """Free connections."""
         ...
@@ -93,7 +118,7 @@ class MemoryState:
         self._clock = clock
         self._entries: dict[str, _Entry] = {}
         # Guards the entries; nothing slow happens under it.
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def write_progress(self, dataset: str, query_id: str, fields: Mapping[str, str], ttl_s: float) -> None:
         self._write(progress_key(dataset, query_id), dict(fields), ttl_s)
@@ -130,6 +155,19 @@ class MemoryState:
             entry = self._entries.get(owner_key(query_id))
             if entry is not None and entry.value == owner:
                 del self._entries[owner_key(query_id)]
+
+    def send(self, query_id: str, signal: Signal, ttl_s: float) -> None:
+        key = signal_key(query_id, signal)
+        with self._lock:
+            count = int(self._text(key) or 0)
+            self._write(key, str(count + 1), ttl_s)
+
+    def heard(self, query_id: str) -> dict[Signal, int]:
+        with self._lock:
+            counts = {signal: int(self._text(signal_key(query_id, signal)) or 0) for signal in Signal}
+            for signal in Signal:
+                self._entries.pop(signal_key(query_id, signal), None)
+            return counts
 
     def close(self) -> None:
         with self._lock:

@@ -9,7 +9,7 @@ from sluice_rpc.ports import Clock
 
 from sluice_query_engine.leases_redis import load_script
 from sluice_query_engine.redis_link import RedisAway, RedisLink
-from sluice_query_engine.state import MemoryState, chunk_key, owner_key, progress_key, query_key
+from sluice_query_engine.state import MemoryState, Signal, chunk_key, owner_key, progress_key, query_key, signal_key
 
 _Answer = TypeVar("_Answer")
 
@@ -76,6 +76,28 @@ class RedisState:
         self._local.let_go(query_id, owner)
         key = self._link.key(owner_key(query_id))
         self._ask(lambda: self._let_go(keys=[key], args=[owner]), None)
+
+    def send(self, query_id: str, signal: Signal, ttl_s: float) -> None:
+        key = self._link.key(signal_key(query_id, signal))
+
+        def send() -> None:
+            with self._redis.pipeline(transaction=True) as pipe:
+                pipe.incr(key)
+                pipe.pexpire(key, _milliseconds(ttl_s))
+                pipe.execute()
+
+        self._ask(send, None)
+
+    def heard(self, query_id: str) -> dict[Signal, int]:
+        def take() -> list[object]:
+            with self._redis.pipeline(transaction=True) as pipe:
+                for signal in Signal:
+                    pipe.getdel(self._link.key(signal_key(query_id, signal)))
+                return list(pipe.execute())
+
+        nothing: list[object] = [None] * len(Signal)
+        counts = self._ask(take, nothing)
+        return {signal: int(str(count or 0)) for signal, count in zip(Signal, counts, strict=True)}
 
     def close(self) -> None:
         self._local.close()

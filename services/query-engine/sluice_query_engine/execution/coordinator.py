@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import structlog
@@ -16,7 +17,7 @@ from google.protobuf import json_format
 from sluice.cache.v1 import frame_service_pb2 as frames
 from sluice.query.v1 import query_service_pb2 as pb
 from sluice.table.v1 import table_pb2
-from sluice_rpc.errors import InternalFault, NotFound, ServiceError
+from sluice_rpc.errors import Cancelled, InternalFault, NotFound, QueryTimeout, ServiceError, Unavailable
 from sluice_rpc.ports import Clock
 from sluice_warehouse.permits import Permits
 
@@ -30,6 +31,7 @@ from sluice_query_engine.execution.composer import Composer
 from sluice_query_engine.execution.executors import Finished, effective_parallel, run_bounded
 from sluice_query_engine.execution.flights import Flight, Flights
 from sluice_query_engine.execution.forecast import Forecast
+from sluice_query_engine.execution.interest import Patience
 from sluice_query_engine.execution.ledger import Ledger
 from sluice_query_engine.execution.manifest import Outcome, parameters_of
 from sluice_query_engine.execution.references import PinnedReference, References
@@ -39,11 +41,13 @@ from sluice_query_engine.execution.survey import Departures, Survey
 from sluice_query_engine.metrics import EngineMetrics
 from sluice_query_engine.parameters import JSON, canonical
 from sluice_query_engine.planning.identity import query_id_of
+from sluice_query_engine.state import Signal
 
 log = structlog.get_logger()
 
 _KEPT_RUN_COUNT: Final = 512
 """Ended queries that are remembered in memory; older ones are recalled from the ledger or the cache."""
+_ANSWERED_STATES: Final = (pb.QUERY_STATE_COMPLETED, pb.QUERY_STATE_PARTIAL)
 _ATTEMPT_COUNT: Final = 2
 """A query whose frames vanish before it is merged is planned once more."""
 
@@ -55,13 +59,15 @@ class CoordinatorLimits:
     Args:
         max_parallel: most chunks of one query at once, whatever its dataset says.
         max_running_count: most queries at once.
-        abandon_after_s: seconds without a watcher or a look after which a query is cancelled.
+        patience: how long a query goes on without anybody looking.
+        query_deadline_s: seconds after which what has not been read is given up.
         beat_s: how often abandoned queries are looked for and owner leases prolonged.
     """
 
     max_parallel: int
     max_running_count: int
-    abandon_after_s: float
+    patience: Patience
+    query_deadline_s: float
     beat_s: float = 1.0
 
 
@@ -94,8 +100,7 @@ class Coordinator:
         self._tools = tools
         self._limits = limits
         self._runs: dict[str, QueryRun] = {}
-        self._references: dict[str, Mapping[str, str]] = {}
-        # Guards both dictionaries; nothing slow happens under it.
+        # Guards the dictionary; nothing slow happens under it.
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(limits.max_running_count, thread_name_prefix="query")
         self._stopping = threading.Event()
@@ -117,7 +122,8 @@ class Coordinator:
                 return there.snapshot()
             if sum(run.running for run in self._runs.values()) >= self._limits.max_running_count:
                 raise TooManyQueries(self._limits.max_running_count)
-            run = QueryRun(query_id, dataset, parameters, self._tools.clock, client_id)
+            patience = self._limits.patience
+            run = QueryRun(query_id, dataset, parameters, self._tools.clock, client_id, patience=patience)
             self._remember(run)
         try:
             departures = self._tools.survey.depart(run, parameters, no_cache=no_cache)
@@ -135,8 +141,14 @@ class Coordinator:
         """Return the query as it stands; looking keeps it alive.
 
         Raises:
-            CacheExpired: it is not, or no longer, known.
+            CacheExpired: it is not, or no longer, known, or its answer is no longer there.
         """
+        query = self._known(query_id)
+        if query.state in _ANSWERED_STATES and self._answer_gone(query_id):
+            raise CacheExpired(query_id)
+        return query
+
+    def _known(self, query_id: str) -> pb.Query:
         run = self.run_of(query_id)
         if run is not None:
             run.touch()
@@ -144,7 +156,16 @@ class Coordinator:
         recalled = self._tools.ledger.recall(query_id) or self._from_manifest(query_id)
         if recalled is None:
             raise CacheExpired(query_id)
+        if recalled.state == pb.QUERY_STATE_RUNNING:
+            self._tools.ledger.send(query_id, Signal.SEEN)
         return recalled
+
+    def _answer_gone(self, query_id: str) -> bool:
+        try:
+            return self._tools.cache.get_manifest(query_id) is None
+        except Unavailable:
+            # Nobody can tell; what the query became is true all the same.
+            return False
 
     def run_of(self, query_id: str) -> QueryRun | None:
         """Return the query's run in this process, or None."""
@@ -160,15 +181,19 @@ class Coordinator:
         """
         run = self.run_of(query_id)
         if run is None or not run.running:
-            ended = self.get(query_id)
-            raise QueryFinished(query_id, str(pb.QueryState.Name(ended.state)).removeprefix("QUERY_STATE_").lower())
+            there = self.get(query_id)
+            if there.state == pb.QUERY_STATE_RUNNING:
+                # Another process runs it; it hears of this at its next beat.
+                self._tools.ledger.send(query_id, Signal.CANCELLED if force else Signal.WITHDRAWN)
+                return there
+            raise QueryFinished(query_id, str(pb.QueryState.Name(there.state)).removeprefix("QUERY_STATE_").lower())
         if run.withdraw() or force:
             run.cancel("withdrawn by force" if force else "withdrawn by its caller")
         return run.snapshot()
 
     def retry(self, query_id: str, client_id: str) -> pb.Query:
         """Start the query again; what is there is not read again. Raises CacheExpired, and as `start` does."""
-        query = self.get(query_id)
+        query = self._known(query_id)
         dataset = self._tools.catalog.get(query.dataset)
         given = id_lists.given(self._tools.cache, json_format.MessageToDict(query.parameters))
         return self.start(dataset, canonical(dataset, given), no_cache=False, client_id=client_id)
@@ -225,8 +250,6 @@ class Coordinator:
         finally:
             self._tools.ledger.close(run)
             self._tools.metrics.query_ended(run.dataset.name, run.state_name)
-            with self._lock:
-                self._references.pop(run.query_id, None)
         self._prepare(run)
 
     def _prepare(self, run: QueryRun) -> None:
@@ -241,11 +264,10 @@ class Coordinator:
     def _answer(self, run: QueryRun, departures: Departures, costs: list[PinnedReference | Flight]) -> None:
         """Answer the query as planned; what it cost is added to what earlier attempts did."""
         try:
-            with run.scope.attached(lambda: self._leave(run, departures)):
+            leave = partial(self._leave, run, departures)
+            with run.scope.attached(leave), run.overtime.attached(leave):
                 pinned = [self._tools.references.pin(item, run.client_id) for item in run.dataset.references]
-                references = {item.name: item.frame_id for item in pinned}
-                with self._lock:
-                    self._references[run.query_id] = references
+                run.references = references = {item.name: item.frame_id for item in pinned}
                 errors = self._read_chunks(run, departures)
         finally:
             self._leave(run, departures)
@@ -300,13 +322,14 @@ class Coordinator:
         facts = {"dataset": run.dataset.name, "query_id": run.query_id, "part": part, "index": index}
         if finished.result is not None:
             run.chunk_stored(index, finished.result)
-            self._tools.ledger.write_chunk(run, index, finished.result.frame_id)
-            self._tools.ledger.write(run)
+            self._tools.ledger.write(run, {index: finished.result.frame_id})
             self._tools.metrics.chunk_ended(run.dataset.name, part, "stored", finished.result.row_count)
             return None
         if run.scope.cancelled:
             return None
-        error = finished.error if isinstance(finished.error, ServiceError) else InternalFault(run.client_id)
+        error = finished.error if isinstance(finished.error, ServiceError) else InternalFault(run.request_id)
+        if run.overtime.cancelled and error.reason == Cancelled.reason:
+            error = QueryTimeout(f"the query took longer than {self._limits.query_deadline_s:g} s")
         if not isinstance(finished.error, ServiceError):
             log.error("chunk broke", exc_info=finished.error, **facts)
         log.warning("chunk failed", reason=error.reason, **facts)
@@ -320,8 +343,7 @@ class Coordinator:
             self._tools.flights.leave(flight, run)
 
     def _provisional(self, run: QueryRun) -> frames.Manifest:
-        with self._lock:
-            references = self._references.get(run.query_id)
+        references = run.references
         missing = dict.fromkeys(run.unfinished(), QueryNotReady.reason)
         if run.plan is None or references is None:
             raise QueryNotReady(run.query_id)
@@ -349,7 +371,7 @@ class Coordinator:
         error = ended.exception()
         if error is not None:
             log.error("query broke", query_id=run.query_id, exc_info=error)
-            run.fail(InternalFault(run.client_id))
+            run.fail(InternalFault(run.request_id))
 
     def _remember(self, run: QueryRun) -> None:
         self._runs.pop(run.query_id, None)
@@ -368,7 +390,18 @@ class Coordinator:
             with self._lock:
                 running = [run for run in self._runs.values() if run.running]
             for run in running:
-                if run.idle_s > self._limits.abandon_after_s:
-                    run.cancel("nobody looked at it any more")
-                else:
-                    self._tools.ledger.beat(run)
+                self._look_after(run)
+
+    def _look_after(self, run: QueryRun) -> None:
+        heard = self._tools.ledger.heard(run)
+        if heard[Signal.SEEN]:
+            run.touch()
+        if heard[Signal.CANCELLED] or any(run.withdraw() for _ in range(heard[Signal.WITHDRAWN])):
+            run.cancel("withdrawn through another process")
+            return
+        if run.abandoned:
+            run.cancel("nobody looked at it any more")
+            return
+        if run.elapsed_s > self._limits.query_deadline_s:
+            run.overtime.cancel()
+        self._tools.ledger.write(run)

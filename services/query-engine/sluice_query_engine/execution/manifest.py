@@ -14,6 +14,7 @@ from sluice.cache.v1 import frame_service_pb2 as frames
 from sluice.table.v1 import table_pb2
 
 from sluice_query_engine.dataset import BindPython, Dataset, Part
+from sluice_query_engine.errors import QueryNotReady
 from sluice_query_engine.execution.chunk import StoredChunk
 from sluice_query_engine.execution.id_sets import IdSets
 from sluice_query_engine.execution.small_frames import timestamp
@@ -174,7 +175,12 @@ def receipt_of(composition: Composition, outcome: Outcome) -> table_pb2.Receipt:
         ),
         failed_ranges=[_gap(chunk, outcome.failed[chunk.index]) for chunk in failed],
         truncated_ranges=[_gap(chunk, "RESULT_TOO_LARGE") for chunk in truncated],
-        plan=outcome_sentence(len(plan.chunks), read, failed),
+        plan=outcome_sentence(
+            len(plan.chunks),
+            read,
+            [chunk for chunk in failed if outcome.failed[chunk.index] != QueryNotReady.reason],
+            [chunk for chunk in failed if outcome.failed[chunk.index] == QueryNotReady.reason],
+        ),
         as_of_time=instant_text(composition.as_of_time),
     )
 

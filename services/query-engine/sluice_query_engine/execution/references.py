@@ -10,7 +10,7 @@ from typing import Final
 import pyarrow as pa
 import structlog
 from sluice.cache.v1 import frame_service_pb2 as frames
-from sluice_rpc.errors import ServiceError
+from sluice_rpc.errors import ServiceError, ServiceUnavailable
 from sluice_rpc.ports import Clock, Ids
 from sluice_warehouse import Tag
 from sluice_warehouse.lanes import PoolLane
@@ -18,6 +18,7 @@ from sluice_warehouse.lanes import PoolLane
 from sluice_query_engine.cache import FrameCache
 from sluice_query_engine.dataset import Reference
 from sluice_query_engine.errors import ReferenceEmpty
+from sluice_query_engine.execution.chunk import RETRY_PAUSE_S
 from sluice_query_engine.execution.small_frames import instant_of, put_table
 from sluice_query_engine.planning.query_hash import compute_query_hash
 
@@ -65,12 +66,23 @@ class References:
         """
         with self._reading:
             self._statement_count = 0
-            kept = self._cache.list_frames(_labels(reference))
-            now = self._clock.now()
-            fresh = [frame for frame in kept if instant_of(frame.fresh_until_time) > now]
-            if fresh:
-                return PinnedReference(reference.name, fresh[-1].frame_id, 0, 0)
-            return self._refreshed(reference, kept, client_id)
+            try:
+                return self._found(reference, client_id)
+            except ServiceError as error:
+                if error.reason != ServiceUnavailable.reason:
+                    raise
+                log.warning("reference is tried again", reference=reference.name, reason=error.reason)
+            # A cache process that is being restarted; a chunk is tried once more as well.
+            threading.Event().wait(RETRY_PAUSE_S)
+            return self._found(reference, client_id)
+
+    def _found(self, reference: Reference, client_id: str) -> PinnedReference:
+        kept = self._cache.list_frames(_labels(reference))
+        now = self._clock.now()
+        fresh = [frame for frame in kept if instant_of(frame.fresh_until_time) > now]
+        if fresh:
+            return PinnedReference(reference.name, fresh[-1].frame_id, self._statement_count, 0)
+        return self._refreshed(reference, kept, client_id)
 
     def _refreshed(self, reference: Reference, kept: list[frames.Frame], client_id: str) -> PinnedReference:
         try:

@@ -14,6 +14,7 @@ from sluice_rpc.ports import Clock
 
 from sluice_query_engine.dataset import Dataset
 from sluice_query_engine.execution.chunk import StoredChunk
+from sluice_query_engine.execution.interest import Interest, Patience
 from sluice_query_engine.execution.scope import CancelScope
 from sluice_query_engine.execution.small_frames import timestamp
 from sluice_query_engine.parameters import JSON
@@ -33,11 +34,19 @@ class QueryRun:
         dataset: its dataset.
         parameters: canonical.
         clock: for start time, pace and interest.
-        client_id: for whom it was started.
+        client_id: for whom it was started: the request's id, after the user's name and a space where that is known.
+        patience: how long it goes on without anybody looking.
     """
 
     def __init__(
-        self, query_id: str, dataset: Dataset, parameters: Mapping[str, JSON], clock: Clock, client_id: str
+        self,
+        query_id: str,
+        dataset: Dataset,
+        parameters: Mapping[str, JSON],
+        clock: Clock,
+        client_id: str,
+        *,
+        patience: Patience,
     ) -> None:
         self.query_id = query_id
         self.dataset = dataset
@@ -45,6 +54,10 @@ class QueryRun:
         self.shown_parameters = self.parameters
         self.client_id = client_id
         self.scope = CancelScope()
+        self.overtime = CancelScope()
+        """Withdraws what has not been read when the query's time is up; what has been is still answered with."""
+        self.references: Mapping[str, str] | None = None
+        """Frames of its references, once they are pinned."""
         self.plan: Plan | None = None
         self._clock = clock
         self._started = clock.monotonic()
@@ -55,9 +68,7 @@ class QueryRun:
         self._receipt: table_pb2.Receipt | None = None
         self._error: tuple[str, str] | None = None
         self._change_count = 0
-        self._starter_count = 1
-        self._watcher_count = 0
-        self._seen = clock.monotonic()
+        self._interest = Interest(patience, clock.monotonic())
         # Guards everything above, and wakes watchers.
         self._changed = threading.Condition()
 
@@ -72,30 +83,41 @@ class QueryRun:
         return str(pb.QueryState.Name(self._state)).removeprefix("QUERY_STATE_").lower()
 
     @property
+    def request_id(self) -> str:
+        """The id of the request that started it."""
+        return self.client_id.rpartition(" ")[2]
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since it was started."""
+        return self._clock.monotonic() - self._started
+
+    @property
     def idle_s(self) -> float:
         """Seconds since somebody last looked; 0 while somebody watches."""
         with self._changed:
-            return 0.0 if self._watcher_count else self._clock.monotonic() - self._seen
+            return self._interest.idle_s(self._clock.monotonic())
+
+    @property
+    def abandoned(self) -> bool:
+        """Nobody wants it any more."""
+        with self._changed:
+            return self._interest.lost(self._clock.monotonic())
 
     def start_again(self) -> None:
         """One more caller started it."""
         with self._changed:
-            self._starter_count += 1
-            self._seen = self._clock.monotonic()
+            self._interest.start(self._clock.monotonic())
 
     def touch(self) -> None:
         """Somebody looked."""
         with self._changed:
-            self._seen = self._clock.monotonic()
+            self._interest.look(self._clock.monotonic())
 
     def withdraw(self) -> bool:
-        """One caller no longer wants it; return whether nobody else does.
-
-        Who withdraws has usually started it, and may watch it at this moment.
-        """
+        """One caller no longer wants it; return whether nobody else does."""
         with self._changed:
-            self._starter_count -= 1
-            return self._starter_count <= 0 and self._watcher_count <= 1
+            return self._interest.withdraw()
 
     def set_plan(self, plan: Plan) -> None:
         """Show the chunks of the plan; those that are there already count as reused."""
@@ -202,7 +224,7 @@ class QueryRun:
             active: whether the caller is still there; asked after every wait.
         """
         with self._changed:
-            self._watcher_count += 1
+            self._interest.watch()
         try:
             seen = -1
             while active():
@@ -218,8 +240,7 @@ class QueryRun:
                     return
         finally:
             with self._changed:
-                self._watcher_count -= 1
-                self._seen = self._clock.monotonic()
+                self._interest.leave(self._clock.monotonic())
 
     def wake(self) -> None:
         """Have every watcher look whether its caller is still there."""

@@ -82,13 +82,20 @@ def describe_plan(plan: Plan) -> str:
     return outcome_sentence(len(plan.chunks), plan.missing, ())
 
 
-def outcome_sentence(total_count: int, read: Sequence[PlannedChunk], failed: Sequence[PlannedChunk]) -> str:
+def outcome_sentence(
+    total_count: int,
+    read: Sequence[PlannedChunk],
+    failed: Sequence[PlannedChunk],
+    waiting: Sequence[PlannedChunk] = (),
+) -> str:
     """Return one sentence for people, for example `12 of 13 chunks were there; 1 × 7 days read`."""
-    there = total_count - len(read) - len(failed)
+    there = total_count - len(read) - len(failed) - len(waiting)
     parts = [f"{there} of {total_count} chunks were there"]
     parts.append(f"{_amounts(read)} read" if read else "nothing read")
     if failed:
         parts.append(f"{_amounts(failed)} failed")
+    if waiting:
+        parts.append(f"{_amounts(waiting)} still to come")
     parts += dict.fromkeys(chunk.reason for chunk in (*read, *failed) if chunk.cut)
     return "; ".join(parts)
 
