@@ -12,6 +12,8 @@ from collections.abc import Callable
 from importlib.metadata import version
 
 from bench import (
+    cache_memory,
+    cache_restart,
     cache_views,
     cold_query,
     engine_memory,
@@ -32,6 +34,8 @@ WORKLOADS: dict[str, Callable[[], tuple[list[Comparison], list[str]]]] = {
     "window-replay": window_replay.run,
     "frame-transfer": frame_transfer.run,
     "cache-views": cache_views.run,
+    "cache-restart": cache_restart.run,
+    "cache-memory": cache_memory.run,
 }
 _VERSIONS = ("duckdb", "pyarrow", "pandas", "grpcio", "redis")
 
