@@ -9,55 +9,21 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-import grpc
 import pyarrow as pa
 import pytest
 import redis
 from sluice.cache.v1 import frame_service_pb2 as pb
 from sluice.table.v1 import table_pb2
 from sluice_rpc import arrow
-from sluice_rpc.client import open_channel
 from sluice_rpc.errors import NotFound, ServiceError
-from sluice_rpc.ports import SystemClock
 
+from tests.cache_process import started
 from tests.polling import poll_until
 from tests.unit.cache.driver import Cache, frame_source, manifest_source, sliced
 
 ROWS = pa.table({"n": pa.array(range(1000), pa.int64()), "s": pa.array([f"lot-{n}" for n in range(1000)])})
-
-
-@dataclass
-class Started:
-    """A process, and a caller of it."""
-
-    process: subprocess.Popen[bytes]
-    cache: Cache
-
-
-@contextmanager
-def started(data_dir: Path, port: int, **settings: str) -> Iterator[Started]:
-    """Run a cache process until left; it is ended however the test ends."""
-    given = {f"SLUICE_CACHE_{name.upper()}": value for name, value in settings.items()}
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")},
-        "SLUICE_CACHE_LISTEN": f"127.0.0.1:{port}",
-        "SLUICE_CACHE_DATA_DIR": str(data_dir),
-        "SLUICE_CACHE_LOG_LEVEL": "warning",
-        **given,
-    }
-    with ExitStack() as closing:
-        process = subprocess.Popen([sys.executable, "-m", "sluice_cache"], env=environment)
-        closing.callback(process.wait)
-        closing.callback(process.kill)
-        channel = open_channel(f"127.0.0.1:{port}", "cache")
-        closing.callback(channel.close)
-        with grpc.insecure_channel(f"127.0.0.1:{port}") as probe:
-            grpc.channel_ready_future(probe).result(timeout=20)
-        yield Started(process, Cache(channel, SystemClock()))
 
 
 @pytest.fixture

@@ -106,7 +106,7 @@ class Manifests:
             expired = [manifest_id for manifest_id, item in self._manifests.items() if not self._live(item)]
             for manifest_id in expired:
                 del self._manifests[manifest_id]
-                self._path(manifest_id).unlink(missing_ok=True)
+                self._remove_file(manifest_id)
         for manifest_id in expired:
             self._shared.delete_manifest(manifest_id)
         return len(expired)
@@ -117,8 +117,19 @@ class Manifests:
     def _write(self, manifest: pb.Manifest) -> None:
         kept = pb.Manifest()
         kept.CopyFrom(manifest)
-        files.write_whole(self._path(manifest.manifest_id), kept.SerializeToString())
+        try:
+            files.write_whole(self._path(manifest.manifest_id), kept.SerializeToString())
+        except OSError as error:
+            # It is served all the same, until the process ends; an older one must not come back after that.
+            log.warning("manifest not kept", manifest_id=manifest.manifest_id, reason=str(error))
+            self._remove_file(manifest.manifest_id)
         self._manifests[manifest.manifest_id] = kept
+
+    def _remove_file(self, manifest_id: str) -> None:
+        try:
+            self._path(manifest_id).unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("manifest not removed", manifest_id=manifest_id, reason=str(error))
 
     def _from_shared(self, manifest_id: str) -> pb.Manifest | None:
         content = self._shared.get_manifest(manifest_id)
