@@ -116,9 +116,13 @@ class Results:
 
     def drop(self, frame: Frame) -> None:
         """Drop all results of a frame that was deleted or replaced."""
+        self.drop_frame(frame.frame_id)
+
+    def drop_frame(self, frame_id: str) -> None:
+        """Drop all results of the frame of an id."""
         with self._lock:
             self._drop_count += 1
-            for key in self._keys_of.pop(frame.frame_id, ()):
+            for key in self._keys_of.pop(frame_id, ()):
                 self._forget(key)
 
     def clear(self) -> int:
