@@ -67,11 +67,16 @@ class Attack:
     """How often each mishap was done."""
 
     def go_on(self, duration_s: float) -> Count:
-        """Do one mishap after the other for that long, undo all, and return what the warehouse saw."""
+        """Do mishaps for that long, each as often as any other, undo all, and return what the warehouse saw."""
         end = time.monotonic() + duration_s
-        mishaps = [self.kill, self.stop, self.weather, self.weather, self.reset, self.flush, self.restart_redis]
+        mishaps = [
+            *(self.kill, self.stop, self.weather, self.weather, self.reset, self.flush, self.restart_redis),
+            *(self.cut_off_and_flush, self.stop_and_flush, self.cut_off_and_flush, self.stop_and_flush),
+        ]
+        deck: list[Callable[[], None]] = []
         while time.monotonic() < end:
-            mishap = self.chance.choice(mishaps)
+            deck = deck or self.chance.sample(mishaps, len(mishaps))
+            mishap = deck.pop()
             self.done[mishap.__name__] = self.done.get(mishap.__name__, 0) + 1
             mishap()
             # Now and then a calm that outlasts a grace, so that leases are there to be lost.
@@ -123,6 +128,20 @@ class Attack:
         self.server.stop()
         self.wait(self.chance.choice((0.0, 0.5)))
         self.server = RedisServer(self.redis_program, self.folder, port)
+
+    def cut_off_and_flush(self) -> None:
+        """Empty Redis while two of three processes cannot tell it what they hold."""
+        for worker in self.chance.sample(self.workers, 2):
+            proxy = worker.proxy
+            proxy.turn(Weather(silent=True))
+            self._undo_after(self.chance.uniform(0.5, 2.0), lambda proxy=proxy: proxy.turn(FAIR))  # type: ignore[misc]
+        self.flush()
+
+    def stop_and_flush(self) -> None:
+        """Empty Redis while two of three processes are stopped, so that the third one asks for everything."""
+        self.stop()
+        self.stop()
+        self.flush()
 
     def close(self) -> None:
         """End every process and Redis."""

@@ -1,31 +1,25 @@
 """The promise to the DBA under attack: whatever dies, stops or lies, no statement starts above the cap. R6, R8, L9.
 
 Two engines and lineage as processes with the product's lane, permits and settings, against a warehouse that counts
-every statement at every instant. A minute by default; `make soak` gives it ten.
+every statement at every instant. Half a minute of mishaps here, ten minutes in tests/soak.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import hypothesis
-import pytest
-
 from tests.cap_attack import CAP, attack
 from tests.polling import poll_until
 
-SOAKING = hypothesis.settings.default is not None and hypothesis.settings.default.max_examples > 1000
 
-
-@pytest.mark.timeout(900)
 def test_no_statement_starts_above_the_cap_whatever_happens(redis_program: Path, tmp_path: Path) -> None:
     with attack(redis_program, tmp_path, seed=1) as running:
         # Leases are out, the cap is reached: only then is there something to break.
         poll_until(lambda: running.counter.count.most == CAP, 30, "every permit in use")
-        count = running.go_on(600 if SOAKING else 34)
+        count = running.go_on(34)
         # Once the mishaps end, the leases come back.
         poll_until(lambda: running.counter.count.running == CAP, 30, "every permit in use again")
-    assert (count.over, count.most, count.started > 500, len(running.done)) == (0, CAP, True, 6)
+    assert (count.over, count.most, count.started > 500, len(running.done)) == (0, CAP, True, 8)
 
 
 def test_the_recipe_that_carries_on_without_redis_is_caught(redis_program: Path, tmp_path: Path) -> None:

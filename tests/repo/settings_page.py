@@ -11,18 +11,22 @@ import textwrap
 from collections.abc import Iterator
 
 from pydantic.fields import FieldInfo
-from sluice_rpc.settings import ProcessSettings
+from sluice_rpc.settings import EnvironmentSettings, ProcessSettings
+from sluice_warehouse.oracle_settings import OracleSettings
+from sluice_warehouse.permit_settings import PermitSettings
 
 from tests.repo.tree import PROCESSES, ROOT
 
 PAGE = ROOT / "docs" / "settings.md"
+SHARED: dict[str, type[EnvironmentSettings]] = {"permits": PermitSettings, "warehouse": OracleSettings}
+"""What every process that runs statements reads besides its own."""
 
 HEAD = """# Settings
 
-Each process reads its settings once, at start, from environment variables with its own prefix. A variable with the
-prefix that names no setting stops the process, and so does a value that does not fit; the message names the variable.
-Defaults are for one machine, as `sluice demo` uses it. A second variable in a row is an older name that is accepted
-too.
+Each process reads its settings once, at start, from environment variables with its own prefix; the query engine and
+lineage read those of permits and of the warehouse besides. A variable with a prefix of ours that names no setting stops
+the process, and so does a value that does not fit; the message names the variable. Defaults are for one machine, as
+`sluice demo` uses it. A second variable in a row is an older name that is accepted too.
 
 Written by `make docs` from the classes; edit the docstrings there.
 """
@@ -37,17 +41,17 @@ def settings_class(process: str) -> type[ProcessSettings]:
 
 def page() -> str:
     """Return the whole page."""
-    return "\n".join([HEAD, *(section(process) for process in PROCESSES)])
+    own = {process: settings_class(process) for process in PROCESSES}
+    return "\n".join([HEAD, *(section(name, settings) for name, settings in {**own, **SHARED}.items())])
 
 
-def section(process: str) -> str:
-    """Return the heading and table of one process."""
-    settings = settings_class(process)
-    rows = [f"## {process}\n", "| Variable | Default | Meaning |", "|---|---|---|"]
+def section(name: str, settings: type[EnvironmentSettings]) -> str:
+    """Return the heading and table of one process, or of what several share."""
+    rows = [f"## {name}\n", "| Variable | Default | Meaning |", "|---|---|---|"]
     meanings = docstrings(settings)
-    for (name, field), variables in zip(settings.model_fields.items(), settings.variable_names().values(), strict=True):
+    for (key, field), variables in zip(settings.model_fields.items(), settings.variable_names().values(), strict=True):
         spelt = ", ".join(f"`{variable}`" for variable in variables)
-        rows.append(f"| {spelt} | {default_of(field)} | {meanings[name]} |")
+        rows.append(f"| {spelt} | {default_of(field)} | {meanings[key]} |")
     return "\n".join(rows) + "\n"
 
 
@@ -60,11 +64,11 @@ def default_of(field: FieldInfo) -> str:
     return f"`{text}`" if text else "empty"
 
 
-def docstrings(settings: type[ProcessSettings]) -> dict[str, str]:
+def docstrings(settings: type[EnvironmentSettings]) -> dict[str, str]:
     """Return the text below each setting in the sources of the class and its bases."""
     found: dict[str, str] = {}
     for owner in reversed(settings.__mro__):
-        if issubclass(owner, ProcessSettings):
+        if issubclass(owner, EnvironmentSettings):
             found |= dict(_attribute_docstrings(owner))
     return found
 

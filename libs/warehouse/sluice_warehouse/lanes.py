@@ -79,8 +79,7 @@ class SlowLane:
         who = f"{tag.module} {tag.action} for {tag.client_id}"
         hold_s = min(SLOW_DEADLINE_S, deadline_s)
         with self._permits.acquire(min(self._permit_wait_s, deadline_s), who, withdrawn, hold_s=hold_s) as permit:
-            end = min(time.monotonic() + SLOW_DEADLINE_S, until, permit.until)
-            left_s = end - time.monotonic()
+            left_s = min(time.monotonic() + SLOW_DEADLINE_S, until, permit.until) - time.monotonic()
             if left_s <= 0:
                 raise StatementTimeout(statement.name, deadline_s)
             reading = self._warehouse.open(statement, binds, schema=schema, deadline_s=left_s, tag=tag)
