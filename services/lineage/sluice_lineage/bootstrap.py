@@ -57,8 +57,7 @@ def build(settings: Settings) -> Process:
     PermitMetrics(permits, registry)
     genealogy = Genealogy(
         SlowLane(warehouse, permits, permit_wait_s=settings.permit_wait_s),
-        # DuckDB has no CONNECT BY.
-        load_split_ancestors("recursive_with"),
+        load_split_ancestors(settings.ancestor_alternative),
         max_size_bytes=settings.max_response_bytes,
     )
     servicer = LineageServicer(

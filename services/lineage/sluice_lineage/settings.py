@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
@@ -19,7 +20,10 @@ class Settings(RpcServerSettings):
     listen: str = "127.0.0.1:7102"
     """Address of the gRPC server, `host:port`."""
     warehouse_url: str
-    """Where rows come from: `duckdb:///absolute/path.duckdb`. It need not be there when the process starts."""
+    """Where rows come from: `oracle://user@host:port/service`, see `SLUICE_WAREHOUSE_*`, or
+    `duckdb:///absolute/path.duckdb`. It need not be there when the process starts."""
+    ancestor_walk: Literal["connect_by", "recursive_with"] = "connect_by"
+    """How Oracle walks to split ancestors; both give the same answer. DuckDB has no CONNECT BY and takes the second."""
     slow_max_concurrent: int = Field(default=1, ge=1, le=64)
     """Statements this process may run at once: its share of what the warehouse's owner allows all processes."""
     permit_wait_s: float = Field(default=60.0, gt=0)
@@ -38,3 +42,8 @@ class Settings(RpcServerSettings):
     """File to which an embedded warehouse appends a line for each statement that starts and ends."""
     fault_file: Path | None = None
     """File that tells an embedded warehouse what shall go wrong; for tests of a running suite."""
+
+    @property
+    def ancestor_alternative(self) -> str:
+        """The text of the walk that this warehouse understands."""
+        return self.ancestor_walk if self.warehouse_url.startswith("oracle:") else "recursive_with"

@@ -27,7 +27,8 @@ class Settings(RpcServerSettings):
     max_watcher_count: int = Field(default=16, ge=1)
     """Streams that watch queries; one more is refused. Must be below `worker_thread_count`."""
     warehouse_url: str
-    """Where rows come from: `duckdb:///absolute/path.duckdb`. It need not be there when the process starts."""
+    """Where rows come from: `oracle://user@host:port/service`, see `SLUICE_WAREHOUSE_*`, or
+    `duckdb:///absolute/path.duckdb`. It need not be there when the process starts."""
     cache_target: str = "127.0.0.1:7103"
     """The cache process, `host:port`. It need not be there when the process starts."""
     redis_url: str = ""

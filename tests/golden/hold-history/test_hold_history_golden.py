@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from sluice_twin import PLANT_TIME, truth
 from sluice_warehouse import Warehouse, open_warehouse
 
 from tests.unit.query_engine_datasets.hold_frames import HoldFrame, Row, from_warehouse, load, read_references
+from tests.warehouse_urls import DOORS, url_of
 
 HERE = Path(__file__).parent
 GOLDEN_RANGE = (date(2025, 6, 12), date(2025, 6, 20))
@@ -107,12 +109,11 @@ def _raw(connection: duckdb.DuckDBPyConnection, table: str, columns: tuple[str, 
     return rows
 
 
-@pytest.fixture(scope="module")
-def plant(twin_path: Path) -> Iterator[Plant]:
-    """The session's twin with its judge."""
-    warehouse = open_warehouse(f"duckdb://{twin_path}")
-    yield Plant(twin_path, warehouse, load().get("hold-history"))
-    warehouse.close()
+@pytest.fixture(scope="module", params=DOORS)
+def plant(twin_path: Path, request: pytest.FixtureRequest) -> Iterator[Plant]:
+    """The session's twin with its judge: read as a file, and once more through the Oracle driver."""
+    with url_of(twin_path, request.param) as url, closing(open_warehouse(url)) as warehouse:
+        yield Plant(twin_path, warehouse, load().get("hold-history"))
 
 
 def text_of(rows: list[Row]) -> str:

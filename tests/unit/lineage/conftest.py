@@ -17,8 +17,11 @@ from sluice_rpc.client import open_channel
 from sluice_twin import plant_of
 
 from tests.unit.lineage.stub import Lineage
+from tests.warehouse_urls import stand_in_url
 
 Start = Callable[..., Lineage]
+
+ORACLE_WALKS = ("recursive_with",)
 
 
 def plant(path: Path, parents: Mapping[str, str | None]) -> Path:
@@ -39,8 +42,8 @@ def plant(path: Path, parents: Mapping[str, str | None]) -> Path:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Start lineage over a plant with these parents; more keywords are settings."""
+def start_on_file(tmp_path: Path) -> Iterator[Start]:
+    """Start lineage over a plant with these parents, which keeps a log and has faults; more keywords are settings."""
     with ExitStack() as closing:
 
         def start_process(parents: Mapping[str, str | None], **settings: object) -> Lineage:
@@ -48,6 +51,21 @@ def start(tmp_path: Path) -> Iterator[Start]:
             return serve(
                 closing, warehouse_url=f"duckdb://{path}", statement_log=tmp_path / "statements.jsonl", **settings
             )
+
+        yield start_process
+
+
+@pytest.fixture(params=["duckdb", *ORACLE_WALKS])
+def start(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Start]:
+    """Start lineage over a plant with these parents: as a file, and through the Oracle driver by each of its texts."""
+    with ExitStack() as closing:
+
+        def start_process(parents: Mapping[str, str | None], **settings: object) -> Lineage:
+            path = plant(tmp_path / "twin.duckdb", parents)
+            if request.param == "duckdb":
+                return serve(closing, warehouse_url=f"duckdb://{path}", **settings)
+            url = closing.enter_context(stand_in_url(path))
+            return serve(closing, warehouse_url=url, ancestor_walk=request.param, **settings)
 
         yield start_process
 

@@ -78,8 +78,8 @@ def test_unknown_ids_are_listed_in_the_order_asked(start: Start) -> None:
 
 
 @pytest.mark.parametrize("given_ids", [[], ["", "   "]])
-def test_nothing_asked_for_answers_empty_without_a_statement(start: Start, given_ids: list[str]) -> None:
-    lineage = start(ABC)
+def test_nothing_asked_for_answers_empty_without_a_statement(start_on_file: Start, given_ids: list[str]) -> None:
+    lineage = start_on_file(ABC)
     answer = lineage.ask(given_ids)
     assert (len(answer.child_to_parent), answer.receipt.warehouse_statement_count, lineage.started()) == (0, 0, [])
 
@@ -128,8 +128,8 @@ def test_a_depth_outside_its_range_is_refused_by_name(start: Start, max_depth: i
     assert [violation.field for violation in caught.value.violations] == ["max_depth"]
 
 
-def test_an_id_that_was_never_meant_as_one_is_refused_by_its_place(start: Start) -> None:
-    lineage = start(ABC)
+def test_an_id_that_was_never_meant_as_one_is_refused_by_its_place(start_on_file: Start) -> None:
+    lineage = start_on_file(ABC)
     with pytest.raises(errors.InvalidArgument) as caught:
         lineage.ask(["a" * 16, "'; drop table lots; --" * 5])
     assert [violation.field for violation in caught.value.violations] == ["container_ids[1]"]
@@ -147,8 +147,8 @@ def test_sql_in_an_id_is_an_unknown_id(start: Start) -> None:
     assert list(start(ABC).ask([odd]).not_found_ids) == [odd]
 
 
-def test_more_ids_than_allowed_are_refused_without_a_statement(start: Start) -> None:
-    lineage = start(ABC, max_id_count=3)
+def test_more_ids_than_allowed_are_refused_without_a_statement(start_on_file: Start) -> None:
+    lineage = start_on_file(ABC, max_id_count=3)
     with pytest.raises(errors.OutOfRange) as caught:
         lineage.ask([container(number) for number in range(4)])
     assert (caught.value.reason, caught.value.metadata) == ("TOO_MANY_IDS", {"limit": "3", "observed": "4"})
@@ -174,8 +174,8 @@ def test_an_answer_within_the_limit_is_not_larger_than_counted(start: Start) -> 
     assert answer.ByteSize() <= 110_000
 
 
-def test_2500_ids_take_three_statements_and_give_one_answer(start: Start) -> None:
-    lineage = start(chain(2500))
+def test_2500_ids_take_three_statements_and_give_one_answer(start_on_file: Start) -> None:
+    lineage = start_on_file(chain(2500))
     answer = lineage.ask([container(number) for number in range(2500)])
     assert dict(answer.child_to_parent) == {child: parent for child, parent in chain(2500).items() if parent}
     assert [line["bind_count"] for line in lineage.started()] == [1001, 1001, 501]
@@ -194,8 +194,8 @@ def test_the_receipt_says_when_it_was_read(start: Start) -> None:
     assert before <= read <= datetime.now(UTC)
 
 
-def test_statements_carry_names_for_the_dba(start: Start) -> None:
-    lineage = start(ABC)
+def test_statements_carry_names_for_the_dba(start_on_file: Start) -> None:
+    lineage = start_on_file(ABC)
     lineage.stub.ResolveSplitAncestors(
         pb.ResolveSplitAncestorsRequest(container_ids=["a" * 16]), metadata=(("x-request-id", "request-7"),)
     )
@@ -209,11 +209,11 @@ def test_statements_carry_names_for_the_dba(start: Start) -> None:
 
 
 @pytest.fixture
-def stalled(start: Start, tmp_path: Path) -> Iterator[Lineage]:
+def stalled(start_on_file: Start, tmp_path: Path) -> Iterator[Lineage]:
     """A process with one permit whose statements do not start for ten minutes."""
     fault_file = tmp_path / "faults.json"
     fault_file.write_text('[{"statement": "split_ancestors", "delay_s": 600}]', encoding="utf-8")
-    lineage = start(ABC, fault_file=fault_file, slow_max_concurrent=1, permit_wait_s=0.1)
+    lineage = start_on_file(ABC, fault_file=fault_file, slow_max_concurrent=1, permit_wait_s=0.1)
     yield lineage
     fault_file.unlink()
 
@@ -227,10 +227,10 @@ def test_without_a_permit_the_call_fails_and_says_when_to_come_back(stalled: Lin
     assert reasons == {"PERMITS_EXHAUSTED", "QUERY_TIMEOUT"}
 
 
-def test_a_caller_that_leaves_frees_the_permit(start: Start, tmp_path: Path) -> None:
+def test_a_caller_that_leaves_frees_the_permit(start_on_file: Start, tmp_path: Path) -> None:
     fault_file = tmp_path / "faults.json"
     fault_file.write_text('[{"statement": "split_ancestors", "delay_s": 600}]', encoding="utf-8")
-    lineage = start(ABC, fault_file=fault_file, slow_max_concurrent=1, permit_wait_s=20)
+    lineage = start_on_file(ABC, fault_file=fault_file, slow_max_concurrent=1, permit_wait_s=20)
     with pytest.raises(errors.DeadlineExceeded):
         lineage.stub.ResolveSplitAncestors(pb.ResolveSplitAncestorsRequest(container_ids=["a" * 16]), timeout=0.3)
     fault_file.unlink()
@@ -242,12 +242,12 @@ def test_a_caller_that_leaves_frees_the_permit(start: Start, tmp_path: Path) -> 
     [("WAREHOUSE_UNAVAILABLE", errors.Unavailable), ("WAREHOUSE_ERROR", errors.Internal)],
 )
 def test_what_the_warehouse_does_wrong_reaches_the_caller_by_code(
-    start: Start, tmp_path: Path, code: str, kind: type[errors.ServiceError]
+    start_on_file: Start, tmp_path: Path, code: str, kind: type[errors.ServiceError]
 ) -> None:
     fault_file = tmp_path / "faults.json"
     fault_file.write_text(f'[{{"statement": "split_ancestors", "code": "{code}"}}]', encoding="utf-8")
     with pytest.raises(kind) as caught:
-        start(ABC, fault_file=fault_file).ask(["a" * 16])
+        start_on_file(ABC, fault_file=fault_file).ask(["a" * 16])
     assert caught.value.reason == code
 
 
