@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Iterator
 
 from pydantic.fields import FieldInfo
-from sluice_rpc.settings import EnvironmentSettings, ProcessSettings
+from sluice_rpc.settings import EnvironmentSettings
 from sluice_warehouse.oracle_settings import OracleSettings
 from sluice_warehouse.permit_settings import PermitSettings
 
@@ -32,10 +32,10 @@ Written by `make docs` from the classes; edit the docstrings there.
 """
 
 
-def settings_class(process: str) -> type[ProcessSettings]:
+def settings_class(process: str) -> type[EnvironmentSettings]:
     """Return the settings class of a process."""
     module = importlib.import_module(f"sluice_{process.replace('-', '_')}.settings")
-    found: type[ProcessSettings] = module.Settings
+    found: type[EnvironmentSettings] = module.Settings
     return found
 
 
