@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 from google.protobuf import json_format
+from sluice.cache.v1 import frame_service_pb2 as frames_pb
 from sluice.query.v1 import query_service_pb2 as pb
 from sluice.table.v1 import table_pb2
 from sluice_query_engine.bootstrap import World
 from sluice_query_engine.cache_memory import MemoryFrameCache
 from sluice_query_engine.state import MemoryState
-from sluice_rpc.errors import FailedPrecondition, NotFound, ResourceExhausted, Unavailable
+from sluice_rpc.errors import FailedPrecondition, NotFound, ResourceExhausted, ServiceUnavailable, Unavailable
 from sluice_rpc.ports import SystemClock
 from sluice_warehouse import Bind, Statement
 from sluice_warehouse.errors import WarehouseUnavailable
@@ -49,6 +50,18 @@ class Valve:
                 self.passing -= 0 if self.open else 1
                 return None
             return Fault(delay_s=60.0)
+
+
+class RestartedCache(MemoryFrameCache):
+    """A cache that is away the first time it is asked for a reference."""
+
+    refused = False
+
+    def list_frames(self, labels: Mapping[str, str]) -> list[frames_pb.Frame]:
+        if "reference" in labels and not self.refused:
+            self.refused = True
+            raise ServiceUnavailable("cache")
+        return super().list_frames(labels)
 
 
 @pytest.fixture
@@ -149,6 +162,65 @@ def test_a_watched_query_is_abandoned_only_once_its_watcher_left(twin_path: Path
             next(watch)
             assert (run.running, run.idle_s) == (True, 0.0)
         poll_until(lambda: not run.running, WAIT_S, "the query to be abandoned")
+
+
+def test_a_statement_is_cancelled_within_seconds_of_its_last_watcher_leaving(
+    twin_path: Path, valve: Valve, world: World
+) -> None:
+    with serving_engine(twin_path, world=world, fault=valve) as rig:
+        valve.open, valve.passing = False, 0
+        query = rig.start(*YEAR)
+        with rig.watching(query.query_id) as watch:
+            next(watch)
+            poll_until(lambda: rig.process.permits.snapshot().holders, WAIT_S, "a permit to be taken")
+        poll_until(lambda: not rig.process.permits.snapshot().holders, 5.0, "the permits to come back")
+        assert state_of(rig, query.query_id).state == pb.QUERY_STATE_CANCELLED
+
+
+def test_a_query_past_its_deadline_names_what_it_did_not_read(twin_path: Path, valve: Valve, world: World) -> None:
+    with serving_engine(twin_path, world=world, fault=valve, query_deadline_s=0.5) as rig:
+        valve.open, valve.passing = False, 4
+        query = rig.run(*YEAR)
+    assert query.state == pb.QUERY_STATE_PARTIAL
+    assert {gap.code for gap in query.receipt.failed_ranges} == {"QUERY_TIMEOUT"}
+    assert (query.receipt.chunks.run, query.receipt.chunks.failed) == (4, 9)
+
+
+def test_second_attempts_end_with_their_budget(twin_path: Path, valve: Valve, world: World) -> None:
+    with serving_engine(twin_path, world=world, fault=valve, chunk_retry_count=0) as rig:
+        valve.failing = 1
+        query = rig.run("2025-01-01", "2025-01-31")
+    assert [gap.code for gap in query.receipt.failed_ranges] == ["WAREHOUSE_UNAVAILABLE"]
+
+
+def test_an_answer_that_expired_is_not_called_completed(rig: EngineRig, world: World) -> None:
+    query = rig.run(*YEAR)
+    assert state_of(rig, query.query_id).state == pb.QUERY_STATE_COMPLETED
+    assert isinstance(world.cache, MemoryFrameCache)
+    world.cache.forget()
+    with pytest.raises(NotFound) as of_state:
+        state_of(rig, query.query_id)
+    with pytest.raises(NotFound) as of_watch:
+        rig.finish(query.query_id)
+    retried = rig.stub.RetryQuery(pb.RetryQueryRequest(query_id=query.query_id)).query
+    assert [caught.value.reason for caught in (of_state, of_watch)] == ["CACHE_EXPIRED"] * 2
+    assert rig.finish(retried.query_id).state == pb.QUERY_STATE_COMPLETED
+
+
+def test_a_partial_answer_of_a_running_query_calls_nothing_failed_that_is_still_to_come(
+    rig: EngineRig, valve: Valve
+) -> None:
+    with stalled(rig, valve, done=4) as query_id:
+        answer = rig.read(pb.ReadViewRequest(query_id=query_id, views=["list"], allow_partial=True))["list"]
+    assert "still to come" in answer.receipt.plan
+    assert "failed" not in answer.receipt.plan
+
+
+def test_a_cache_that_is_away_while_a_reference_is_pinned_is_asked_once_more(twin_path: Path, world: World) -> None:
+    cache = RestartedCache(SystemClock())
+    with serving_engine(twin_path, world=replace(world, cache=cache)) as rig:
+        assert rig.run("2025-01-01", "2025-01-31").state == pb.QUERY_STATE_COMPLETED
+    assert cache.refused
 
 
 def test_a_view_of_a_running_query_is_not_ready(rig: EngineRig, valve: Valve) -> None:

@@ -52,6 +52,8 @@ class Process:
 
     server: RpcServer
     coordinator: Coordinator
+    permits: Permits
+    """How many statements it may run, and who runs one."""
     closing: ExitStack
     """What must be closed once the server has stopped."""
 
@@ -109,7 +111,7 @@ def build(settings: Settings, world: World | None = None) -> Process:
         coordinator = Coordinator(tools, _coordinator_limits(settings))
         closing.callback(coordinator.close)
         server = RpcServer(PROCESS, settings, [_service(settings, tools, coordinator, plant_clock)], registry)
-        return Process(server, coordinator, closing.pop_all())
+        return Process(server, coordinator, permits, closing.pop_all())
 
 
 def _service(settings: Settings, tools: Tools, coordinator: Coordinator, plant_clock: PlantClock) -> Service:
