@@ -27,7 +27,7 @@ class Started:
 
 
 @contextmanager
-def started(data_dir: Path, port: int = 0, **settings: str) -> Iterator[Started]:
+def started(data_dir: Path, port: int = 0, /, **settings: str) -> Iterator[Started]:
     """Run a cache process until left; it is ended however the test ends. Port 0 takes a free one."""
     port = port or take_free(1)[0]
     given = {f"SLUICE_CACHE_{name.upper()}": value for name, value in settings.items()}
