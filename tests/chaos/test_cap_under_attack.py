@@ -1,4 +1,4 @@
-"""The promise to the DBA under attack: whatever dies, stops or lies, no statement starts above the cap. R6, R8, L9.
+"""The promise to the DBA under attack: whatever dies, stops or lies, no statement starts above the cap. L9.
 
 Two engines and lineage as processes with the product's lane, permits and settings, against a warehouse that counts
 every statement at every instant. Half a minute of mishaps here, ten minutes in tests/soak.

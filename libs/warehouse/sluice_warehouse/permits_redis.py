@@ -50,6 +50,8 @@ class LedgerPage:
     """The permits of all processes, for operators. Empty when the ledger is."""
 
     epoch: str
+    granted_count: int
+    """Leases granted or written in again in this epoch."""
     grace_left_s: float
     leases: tuple[LeaseRow, ...]
     processes: tuple[ProcessRow, ...]
@@ -120,7 +122,7 @@ class RedisLedger:
 def _page(stored: dict[str, Any]) -> LedgerPage:
     book = stored.get("book")
     if book is None:
-        return LedgerPage("", 0.0, (), ())
+        return LedgerPage("", 0, 0.0, (), ())
     now_ms = book["clock_ms"]
     leases = [entry for name, entry in stored.items() if name.startswith("lease:")]
     rows = [
@@ -138,4 +140,4 @@ def _page(stored: dict[str, Any]) -> LedgerPage:
         for silent_s in [(now_ms - seen["seen_ms"]) / 1000]
     ]
     grace_left_s = max(0, book["grace_until_ms"] - now_ms) / 1000
-    return LedgerPage(book["epoch"], grace_left_s, tuple(rows), tuple(processes))
+    return LedgerPage(book["epoch"], book["fence"], grace_left_s, tuple(rows), tuple(processes))

@@ -46,7 +46,8 @@ class Settings(RpcServerSettings):
         le=65,
         validation_alias=AliasChoices("SLUICE_QUERY_ENGINE_SLOW_CAP", "DB_SLOW_MAX_CONCURRENT"),
     )
-    """Statements that the warehouse's owner allows all processes together. One of them is lineage's."""
+    """Statements that the warehouse's owner allows all processes together. One of them is lineage's. Not asked
+    where `SLUICE_PERMIT_SHARES` is set."""
     slow_max_concurrent: int | None = Field(default=None, ge=1)
     """Chunk statements this process may run at once: its share of `slow_cap`, and below it. Empty: all but one."""
     pool_size: int = Field(default=4, ge=1, le=64)
