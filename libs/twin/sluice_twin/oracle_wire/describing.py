@@ -24,7 +24,7 @@ from sluice_twin.oracle_wire.columns import (
     varchar2,
 )
 from sluice_twin.oracle_wire.protocol import OracleType
-from sluice_twin.oracle_wire.schema import ServedSchema
+from sluice_twin.oracle_wire.schema import ServedSchema, is_star
 
 Known: TypeAlias = "list[tuple[str, ColumnType | None, bool]]"
 """Name, type where it can be told, and nullability of each column of a query."""
@@ -96,7 +96,7 @@ def _columns(query: exp.Expr, schema: ServedSchema, outer: Sources) -> Known | N
     sources = _sources(query, schema, named)
     columns: Known = []
     for projection in query.expressions:
-        if projection.is_star:
+        if is_star(projection):
             stars = _expand(projection, sources)
             if stars is None:
                 return None

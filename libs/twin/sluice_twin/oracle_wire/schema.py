@@ -103,6 +103,13 @@ def names_in_scope(node: exp.Expr) -> set[str]:
     return names
 
 
+def is_star(projection: exp.Expr) -> bool:
+    """Say whether a projection is `*` or `alias.*`; `count(*)` is neither, whatever the parser says of it."""
+    return isinstance(projection, exp.Star) or (
+        isinstance(projection, exp.Column) and isinstance(projection.this, exp.Star)
+    )
+
+
 def declared_type(oracle_type: str) -> ColumnType:
     """Return the type behind its declaration, e.g. `CHAR(16)` or `NUMBER(10,0)`.
 
