@@ -120,19 +120,25 @@ def test_redis_answers_for_a_damaged_file(tmp_path: Path, redis_url: str) -> Non
         assert running.cache.get("frame-1").equals(ONE)
 
 
+def value_of(client: redis.Redis, key: bytes) -> bytes:
+    value = client.get(key)
+    assert isinstance(value, bytes)
+    return value
+
+
 def cut_value(client: redis.Redis, key: bytes, other: bytes) -> None:
     """Take the last part of a value away."""
-    client.set(key, bytes(client.get(key) or b"")[:-64], keepttl=True)
+    client.set(key, value_of(client, key)[:-64], keepttl=True)
 
 
 def swap_value(client: redis.Redis, key: bytes, other: bytes) -> None:
     """Let another frame's value stand in its place."""
-    client.set(key, client.get(other) or b"", keepttl=True)
+    client.set(key, value_of(client, other), keepttl=True)
 
 
 def flip_value(client: redis.Redis, key: bytes, other: bytes) -> None:
     """Change one bit in the middle of a value."""
-    content = bytearray(client.get(key) or b"")
+    content = bytearray(value_of(client, key))
     content[len(content) // 2] ^= 1
     client.set(key, bytes(content), keepttl=True)
 

@@ -20,6 +20,7 @@ from sluice_cache.catalogue import Catalogue
 from sluice_cache.errors import CacheExpired, MemoryPressure
 from sluice_cache.flight import SingleFlight
 from sluice_cache.frames import Frame, TierKind
+from sluice_cache.kinds import check_schema
 from sluice_cache.tiers import Copy, CopyBroken, Tier, TierAway, TierFull
 from sluice_cache.tiers.landing import Landing, StoreLimits
 from sluice_cache.tiers.memory import MappedCopy, MemoryTier
@@ -163,6 +164,7 @@ class FrameStore:
         Returns:
             The frame as it now stands, and whether it is this one.
         """
+        check_schema(schema)
         self._admit()
         try:
             with self.calm.disturbed():

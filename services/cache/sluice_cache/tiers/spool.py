@@ -215,7 +215,13 @@ class SpoolTier:
 
 def _restored(column: pa.Array, kind: pa.DataType) -> pa.Array:
     """Return the column in the type it was written with; Parquet has no seconds and no dictionaries of its own."""
-    return column if column.type.equals(kind) else column.cast(kind)
+    if column.type.equals(kind):
+        return column
+    if pa.types.is_dictionary(kind) and not pa.types.is_dictionary(column.type):
+        encoded = column.cast(kind.value_type).dictionary_encode()
+        indices = encoded.indices.cast(kind.index_type)
+        return pa.DictionaryArray.from_arrays(indices, encoded.dictionary, ordered=kind.ordered)
+    return column.cast(kind)
 
 
 def _verified(opened: pq.ParquetFile, frame: Frame, token: str) -> pa.Schema:
