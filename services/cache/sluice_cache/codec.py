@@ -23,36 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sluice_rpc import arrow
 
-from sluice_cache.errors import InvalidFrame, InvalidSql
-
-
-def checked_batches(pieces: Iterable[bytes]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """Return schema and batches of a stream from outside; every batch is validated before anything reads it.
-
-    Raises:
-        InvalidFrame: the bytes are no IPC stream (also from the iterator).
-    """
-    try:
-        reader = arrow.decode(pieces)
-    except (pa.ArrowException, OSError) as error:
-        raise InvalidFrame("chunk", f"not an Arrow IPC stream: {error}") from error
-    names = reader.schema.names
-    if len(set(names)) != len(names) or not names:
-        raise InvalidFrame("chunk", "a frame has at least one column, each name once")
-    return reader.schema, _validated(reader)
-
-
-def _validated(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    while True:
-        try:
-            batch = reader.read_next_batch()
-            # Offsets or dictionary indices out of bounds would let DuckDB read other memory.
-            batch.validate(full=True)
-        except StopIteration:
-            return
-        except (pa.ArrowException, OSError) as error:
-            raise InvalidFrame("chunk", f"broken record batch: {error}") from error
-        yield batch
+from sluice_cache.errors import InvalidSql
 
 
 def map_stream(path: Path) -> tuple[pa.Table, pa.Buffer]:

@@ -13,7 +13,7 @@ from sluice_rpc import arrow, pieces
 from sluice_rpc.errors import InvalidParameter
 from sluice_rpc.ports import Memory
 
-from sluice_cache import codec, convert
+from sluice_cache import codec, convert, intake
 from sluice_cache.errors import InvalidFrame, ResultTooLarge
 from sluice_cache.frames import check_id
 from sluice_cache.manifests import Manifests
@@ -44,7 +44,7 @@ class FrameServicer(pb_grpc.FrameServiceServicer):
         incoming = _Incoming(request_iterator)
         header = incoming.header()
         check_id(header.frame_id)
-        schema, batches = codec.checked_batches(incoming.pieces(header.max_bytes))
+        schema, batches = intake.checked_batches(incoming.pieces(header.max_bytes))
         frame, stored = self._store.put(
             header.frame_id,
             header.version,
