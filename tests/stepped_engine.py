@@ -22,6 +22,7 @@ from sluice_query_engine.execution.composer import Composer
 from sluice_query_engine.execution.coordinator import Coordinator, CoordinatorLimits, Tools
 from sluice_query_engine.execution.flights import Flight, Flights
 from sluice_query_engine.execution.forecast import Forecast
+from sluice_query_engine.execution.inventory import Inventory
 from sluice_query_engine.execution.interest import Patience
 from sluice_query_engine.execution.ledger import Ledger
 from sluice_query_engine.execution.references import PinnedReference, References
@@ -29,7 +30,8 @@ from sluice_query_engine.execution.run import QueryRun
 from sluice_query_engine.execution.survey import Departures, Survey
 from sluice_query_engine.metrics import EngineMetrics
 from sluice_query_engine.parameters import JSON
-from sluice_query_engine.planning.extents import Extent
+from sluice_query_engine.planning.extents import Extent, usable
+from sluice_query_engine.planning.id_extents import IdExtent
 from sluice_query_engine.planning.plan import PlannedChunk
 from sluice_query_engine.plant_clock import PlantClock
 from sluice_query_engine.state import MemoryState
@@ -94,10 +96,7 @@ class SteppedSurvey(Survey):
     there: Callable[[], tuple[Started, ...]]
 
     def depart(self, run: QueryRun, parameters: Mapping[str, JSON], *, no_cache: bool) -> Departures:
-        there = (
-            *self.there(),
-            *(_extent(item) for item in self._pending(run.dataset, parameters) if isinstance(item, Extent)),
-        )
+        there = (*self.there(), *(_extent(item) for item in self._pending(run.dataset, parameters)))
         with self.stage.changed:
             self.stage.working[run.client_id] = run
         departures = super().depart(run, parameters, no_cache=no_cache)
@@ -117,7 +116,9 @@ class SteppedLedger(Ledger):
             self.stage.changed.notify_all()
 
 
-def _extent(extent: Extent) -> Started:
+def _extent(extent: Extent | IdExtent) -> Started:
+    if isinstance(extent, IdExtent):
+        return Started("", extent.part, None, None, extent.ids)
     return Started("", extent.part, extent.start, extent.end)
 
 
@@ -215,14 +216,9 @@ class SteppedEngine:
         return query.query_id
 
     def _there(self) -> tuple[Started, ...]:
-        now = self.clock.now().timestamp()
-        found = []
-        for frame in self.cache.chunk_frames():
-            if frame.fresh_until_time.ToDatetime(tzinfo=UTC).timestamp() > now and "truncated" not in frame.labels:
-                end = frame.labels.get("end", "")
-                start = datetime.fromisoformat(frame.labels["start"])
-                found.append(Started("", frame.labels["part"], start, datetime.fromisoformat(end) if end else None))
-        return tuple(found)
+        given: dict[str, JSON] = {"start_date": "2026-01-01", "end_date": "2026-01-01"}
+        there = Inventory(self.cache).extents(self.dataset, given)
+        return tuple(_extent(item) for item in usable(there, self.clock.now()))
 
     def _tools(self) -> Tools:
         ids, permits = SequentialIds(), LocalPermits(64)

@@ -43,6 +43,12 @@ class Started:
     part: str
     start: datetime | None
     end: datetime | None
+    ids: frozenset[str] = frozenset()
+
+    @property
+    def of_reference(self) -> bool:
+        """It reads no chunk."""
+        return self.start is None and not self.ids
 
 
 class Stage:
@@ -74,7 +80,7 @@ class Stage:
         if client_id in at_gate:
             return True
         if client_id in self.pinning:
-            return any(reading.begun.start is None for reading in self.waiting)
+            return any(reading.begun.of_reference for reading in self.waiting)
         flight = self.landing.get(client_id)
         return flight is not None and flight.state == "running" and flight in [r.flight for r in self.waiting]
 
@@ -162,6 +168,9 @@ class ListWarehouse:
         self, statement: Statement, binds: Mapping[str, Bind], *, schema: pa.Schema, deadline_s: float, tag: Tag
     ) -> GatedReading:
         start, end = binds.get("start_time"), binds.get("end_time")
+        ids = frozenset(str(value) for name, value in binds.items() if name.startswith("ids_"))
+        if ids:
+            return self._renewed(statement.name, ids, schema)
         if not isinstance(start, datetime):
             begun = Started(tag.client_id, statement.name, None, None)
             return GatedReading(self._stage, pa.Table.from_pylist([GROUP], schema=schema), begun, None)
@@ -177,6 +186,11 @@ class ListWarehouse:
         self, statement: Statement, binds: Mapping[str, Bind], *, schema: pa.Schema, deadline_s: float, tag: Tag
     ) -> GatedReading:
         return self.open(statement, binds, schema=schema, deadline_s=deadline_s, tag=tag)
+
+    def _renewed(self, part: str, ids: frozenset[str], schema: pa.Schema) -> GatedReading:
+        rows = [self._row(hold, schema) for hold in self._holds if hold.history_id in ids]
+        begun = Started(self._stage.leading.client_id, part, None, None, ids)
+        return GatedReading(self._stage, pa.Table.from_pylist(rows, schema=schema), begun, self._stage.leading.flight)
 
     def plant_time(self) -> datetime:
         return self._clock.now().replace(tzinfo=None)

@@ -76,7 +76,7 @@ class HoldFrame:
         self._connection.execute("set TimeZone = 'UTC'")
         for name, table in references.items():
             self._connection.register(name, table)
-        for part in dataset.parts:
+        for part in dataset.tables:
             self._connection.register("unclipped", parts.get(part.name, part.schema.empty_table()))
             clip = dataset.clip or "true"
             clipped = self._run(f"select * from unclipped where {clip}", {})
@@ -156,7 +156,7 @@ def hand_made(
     references["workcenter_groups"] = pa.Table.from_pylist(mapped, schema=groups_schema)
     parts = {
         part.name: pa.Table.from_pylist(list(rows), schema=part.schema)
-        for part, rows in zip(dataset.parts, (slices, carried), strict=True)
+        for part, rows in zip(dataset.tables, (slices, carried), strict=True)
     }
     first, last = instant(f"{start} 00:00").date(), instant(f"{end} 00:00").date()
     return HoldFrame(dataset, parts, first, last, instant(as_of), references)
@@ -175,7 +175,7 @@ def from_warehouse(
 ) -> HoldFrame:
     """Return the frame of a query that was really read, the slice cut at the given instants."""
     covered = dataset.day_rule.range_of(start, end)
-    slice_part, carry_in = dataset.parts
+    slice_part, carry_in = dataset.tables
     edges = [covered.start, *cuts, covered.end]
     slices = [
         read(
