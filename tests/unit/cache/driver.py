@@ -16,6 +16,7 @@ from sluice.cache.v1 import frame_service_pb2 as pb
 from sluice.cache.v1 import sql_service_pb2 as sql_pb
 from sluice.table.v1 import table_pb2
 from sluice_cache.bootstrap import Process, build
+from sluice_cache.memory_readings import FakeReadings, MemoryReadings
 from sluice_cache.settings import Settings
 from sluice_rpc import arrow
 from sluice_rpc.client import open_channel
@@ -137,11 +138,13 @@ def moment(text: str) -> bind_pb2.BindValue:
 
 
 @contextmanager
-def running(data_dir: Path, clock: Clock, **settings: Any) -> Iterator[Cache]:
-    """Run a cache on a folder until left."""
+def running(
+    data_dir: Path, clock: Clock, *, readings: MemoryReadings | None = None, **settings: Any
+) -> Iterator[Cache]:
+    """Run a cache on a folder until left; its machine has memory enough unless a test says otherwise."""
     small = {"duckdb_memory_limit_bytes": 512 << 20, "native_max_bytes": 128 << 20, "memory_max_bytes": 512 << 20}
     chosen = Settings(listen="127.0.0.1:0", data_dir=data_dir, duckdb_threads=2, **{**small, **settings})
-    process = build(chosen, clock, FakeMemory(1 << 20))
+    process = build(chosen, clock, FakeMemory(1 << 20), readings=readings or FakeReadings())
     with ExitStack() as closing:
         closing.enter_context(process.closing)
         port = process.server.start()
