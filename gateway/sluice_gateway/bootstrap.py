@@ -11,6 +11,7 @@ from sluice_rpc.ports import Clock, Ids, RandomIds, SystemClock
 from starlette.types import ASGIApp
 
 from sluice_gateway.app import Routes, build_app
+from sluice_gateway.cache_stats import CacheStats
 from sluice_gateway.connection import Patience
 from sluice_gateway.definitions import Definitions
 from sluice_gateway.engine import Health, Lineage, QueryEngine
@@ -61,7 +62,11 @@ async def build(settings: Settings, *, clock: Clock | None = None, ids: Ids | No
     limit = settings.max_body_bytes
     routes = Routes(
         pages=PageRoutes(definitions, identity, settings.root_path),
-        health=HealthRoutes({name: Health(channel, settings) for name, channel in channels.items()}, registry),
+        health=HealthRoutes(
+            {name: Health(channel, settings) for name, channel in channels.items()},
+            CacheStats(channels["cache"], settings),
+            registry,
+        ),
         datasets=DatasetRoutes(definitions, engine, identity, limit),
         queries=QueryRoutes(
             definitions=definitions,

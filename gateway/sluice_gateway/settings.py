@@ -21,7 +21,7 @@ class Settings(ProcessSettings):
     lineage_target: str = "127.0.0.1:7102"
     """Address of lineage, `host:port`."""
     cache_target: str = "127.0.0.1:7103"
-    """Address of the cache, `host:port`; asked for its health only."""
+    """Address of the cache, `host:port`; asked for its health and its counts only."""
     root_path: str = ""
     """Path under which a proxy shows the gateway, for example `/sluice`; empty for none."""
     max_body_bytes: int = Field(default=8 << 20, ge=1024)

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from sluice_gateway import render
 from sluice_gateway.body import JSON
+from sluice_gateway.cache_stats import CacheStats
 from sluice_gateway.engine import Health
 
 _SERVING = "SERVING"
@@ -31,11 +32,13 @@ class HealthRoutes:
 
     Args:
         processes: the health service of each process by name.
+        cache: what the cache says of itself.
         registry: the gateway's own figures.
     """
 
-    def __init__(self, processes: Mapping[str, Health], registry: CollectorRegistry) -> None:
+    def __init__(self, processes: Mapping[str, Health], cache: CacheStats, registry: CollectorRegistry) -> None:
         self._processes = processes
+        self._cache = cache
         self._registry = registry
 
     async def live(self) -> Response:
@@ -50,13 +53,14 @@ class HealthRoutes:
         return Response(render.dumps({"status": "serving"}), media_type="application/json")
 
     async def health(self) -> Response:
-        """Show each process, and the reason where one does not serve; 503 then, with the same content."""
-        reasons = await self._reasons()
+        """Show each process, the reason where one does not serve, and the cache; 503 then, with the same content."""
+        reasons, cache = await asyncio.gather(self._reasons(), self._cache.read())
         processes: dict[str, JSON] = {"gateway": {"status": "serving", "reason": None}}
         for name, reason in reasons.items():
             processes[name] = {"status": "not_serving" if reason else "serving", "reason": reason or None}
         degraded = any(reasons.values())
-        content = render.dumps({"status": "degraded" if degraded else "serving", "processes": processes})
+        status = "degraded" if degraded else "serving"
+        content = render.dumps({"status": status, "processes": processes, "cache": cache})
         if degraded:
             return Response(content, 503, {"Retry-After": "2"}, media_type="application/json")
         return Response(content, media_type="application/json")
