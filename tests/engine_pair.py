@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from sluice.cache.v1 import frame_service_pb2_grpc
 from sluice.query.v1 import query_service_pb2 as pb
 from sluice.query.v1 import query_service_pb2_grpc
 from sluice_client.child import Child
-from sluice_client.demo.probe import Health, grpc_probe
+from sluice_client.demo.probe import Health
 from sluice_client.demo.programs import SuiteFiles, SuitePorts, suite_programs
 from sluice_client.ports import LOOPBACK, take_free
 from sluice_rpc.client import open_channel
@@ -77,77 +78,118 @@ class PairedEngine:
 
 @dataclass(frozen=True)
 class EnginePair:
-    """Two engines that serve."""
+    """Two engines that serve, and what has happened since the pair was made."""
 
     one: PairedEngine
     other: PairedEngine
     statements: StatementLog
-    """What both had the warehouse do."""
+    """What the warehouse ever did."""
+    earlier_statement_count: int
     cache: frame_service_pb2_grpc.FrameServiceStub
+    earlier_frame_count: int
 
     def chunk_statements(self) -> list[tuple[str, str]]:
         """Return part and start of each chunk statement that started, in order."""
-        started = [line for line in self.statements.started() if "start_time" in line["binds"]]
+        started = [line for line in self.started() if "start_time" in line["binds"]]
         return [(line["statement"], str(line["binds"]["start_time"])) for line in started]
 
+    def started(self) -> list[Json]:
+        """Return all statements that started."""
+        return self.statements.since(self.earlier_statement_count)
+
     def frame_count(self) -> int:
-        """Return how many chunks are in the cache."""
-        return len(self.cache.ListFrames(frames.ListFramesRequest(labels={"dataset": DATASET})).frames)
+        """Return how many chunks have landed in the cache."""
+        return _frame_count(self.cache) - self.earlier_frame_count
 
 
-@contextmanager
-def engine_pair(
-    data_dir: Path,
-    plant: Path,
-    redis_url: str,
-    settings: Mapping[str, str] | None = None,
-    *,
-    first_redis_url: str | None = None,
-) -> Iterator[EnginePair]:
-    """Give a cache and two engines that serve; afterwards none of the processes is left.
+class EngineHome:
+    """One cache and one Redis for pairs of engines, one pair after the other.
 
     Args:
         data_dir: folder for files and logs.
         plant: the twin's DuckDB file.
         redis_url: the Redis that all share.
-        settings: more settings of both engines, without the prefix of their names.
-        first_redis_url: the same Redis as the first engine calls it; None is like the others.
+        stack: ends what is started for as long as the home is there.
     """
-    statements = data_dir / "statements.jsonl"
-    ports = take_free(3)
+
+    def __init__(self, data_dir: Path, plant: Path, redis_url: str, stack: ExitStack) -> None:
+        self.redis_url = redis_url
+        self._data_dir = data_dir
+        self._plant = plant
+        self._numbers = itertools.count()
+        self._ports = SuitePorts.free()
+        self._statements = StatementLog(data_dir / "statements.jsonl")
+        child = self._child("cache", self._ports, {"SLUICE_CACHE_REDIS_URL": redis_url})
+        stack.callback(_end, child)
+        channel = stack.enter_context(open_channel(f"{LOOPBACK}:{self._ports.cache}", "cache"))
+        self._cache = frame_service_pb2_grpc.FrameServiceStub(channel)
+        self._other: PairedEngine | None = None
+        self._stack = stack
+
+    @contextmanager
+    def pair(
+        self, settings: Mapping[str, str] | None = None, *, first_redis_url: str | None = None
+    ) -> Iterator[EnginePair]:
+        """Give a new first engine beside the other, which stays.
+
+        Args:
+            settings: more environment of the first engine.
+            first_redis_url: the same Redis as the first engine calls it; None is like the others.
+        """
+        if self._other is None:
+            self._other = self._stack.enter_context(self.engine())
+        self._other.faults([])
+        with self.engine(settings, first_redis_url) as one:
+            yield self.paired(one, self._other)
+
+    def paired(self, one: PairedEngine, other: PairedEngine) -> EnginePair:
+        """Return two engines as a pair that has done nothing yet."""
+        return EnginePair(
+            one, other, self._statements, self._statements.count(), self._cache, _frame_count(self._cache)
+        )
+
+    @contextmanager
+    def engine(self, settings: Mapping[str, str] | None = None, redis_url: str | None = None) -> Iterator[PairedEngine]:
+        """Give an engine that serves; it may be killed meanwhile."""
+        fault_file = self._data_dir / f"faults-{next(self._numbers)}.json"
+        ports = replace(self._ports, query_engine=take_free(1)[0])
+        own = {
+            "SLUICE_QUERY_ENGINE_FAULT_FILE": str(fault_file),
+            "SLUICE_QUERY_ENGINE_REDIS_URL": redis_url or self.redis_url,
+            **(settings or {}),
+        }
+        child = self._child("query-engine", ports, own)
+        try:
+            with open_channel(f"{LOOPBACK}:{ports.query_engine}", "query-engine") as channel:
+                yield PairedEngine(child, query_service_pb2_grpc.QueryServiceStub(channel), fault_file)
+        finally:
+            _end(child)
+
+    def _child(self, name: str, ports: SuitePorts, more: Mapping[str, str]) -> Child:
+        files = SuiteFiles(self._plant, self._data_dir / "cache", self._data_dir / "redis", self._statements.path, None)
+        program = next(item for item in suite_programs(ports, files, None) if item.name == name)
+        log_path = self._data_dir / "logs" / f"{name}-{next(self._numbers)}.log"
+        child = Child(program.command, log_path, {**os.environ, **program.environment, **more})
+        try:
+            poll_until(lambda: program.probe() is Health.SERVING, START_TIMEOUT_S, f"{name}, see {log_path}")
+        except BaseException:
+            _end(child)
+            raise
+        return child
+
+
+@contextmanager
+def engine_home(data_dir: Path, plant: Path, redis_url: str) -> Iterator[EngineHome]:
+    """Give a home for pairs of engines; afterwards none of its processes is left. Arguments as of `EngineHome`."""
     with ExitStack() as stack:
-        programs = [
-            _program("cache", SuitePorts(0, 0, 0, ports[0], 0), data_dir, plant),
-            *(_program("query-engine", SuitePorts(0, port, 0, ports[0], 0), data_dir, plant) for port in ports[1:]),
-        ]
-        children = []
-        for number, (program, port) in enumerate(zip(programs, ports, strict=True)):
-            own = {"SLUICE_CACHE_REDIS_URL": redis_url}
-            if program.name == "query-engine":
-                fault_file = data_dir / f"faults-{number}.json"
-                own = {f"SLUICE_QUERY_ENGINE_{name}": value for name, value in (settings or {}).items()}
-                own["SLUICE_QUERY_ENGINE_FAULT_FILE"] = str(fault_file)
-                own["SLUICE_QUERY_ENGINE_REDIS_URL"] = (first_redis_url if number == 1 else None) or redis_url
-            environment = {**os.environ, **program.environment, **own}
-            child = Child(program.command, data_dir / "logs" / f"{program.name}-{number}.log", environment)
-            stack.callback(_end, child)
-            children.append(child)
-            poll_until(lambda port=port: grpc_probe(port)() is Health.SERVING, START_TIMEOUT_S, program.name)  # type: ignore[misc]
-        channels = [stack.enter_context(open_channel(f"{LOOPBACK}:{port}", "tested")) for port in ports]
-        engines = [
-            PairedEngine(child, query_service_pb2_grpc.QueryServiceStub(channel), data_dir / f"faults-{number}.json")
-            for number, (child, channel) in enumerate(zip(children, channels, strict=True))
-        ]
-        cache = frame_service_pb2_grpc.FrameServiceStub(channels[0])
-        yield EnginePair(engines[1], engines[2], StatementLog(statements), cache)
-    assert [child.pid for child in children if psutil.pid_exists(child.pid)] == []
+        yield EngineHome(data_dir, plant, redis_url, stack)
 
 
-def _program(name: str, ports: SuitePorts, data_dir: Path, plant: Path) -> Any:
-    files = SuiteFiles(plant, data_dir / "cache", data_dir / "redis", data_dir / "statements.jsonl", None)
-    return next(program for program in suite_programs(ports, files, None) if program.name == name)
+def _frame_count(cache: frame_service_pb2_grpc.FrameServiceStub) -> int:
+    return len(cache.ListFrames(frames.ListFramesRequest(labels={"dataset": DATASET}, page_size=10_000)).frames)
 
 
 def _end(child: Child) -> None:
     if child.exit_code() is None:
         child.stop(10)
+    assert not psutil.pid_exists(child.pid)

@@ -94,6 +94,9 @@ def build(settings: Settings, world: World | None = None) -> Process:
         leases = given.leases or (RedisLeases(link) if link else None)
         own = _Own(clock, ids, leases, closing)
         flights, permits = _flights(settings, warehouse, cache, plant_clock, own)
+        metrics = EngineMetrics(registry)
+        if link is not None:
+            metrics.watch_redis(lambda: not link.degraded)
         tools = Tools(
             catalog=catalog,
             cache=cache,
@@ -104,7 +107,7 @@ def build(settings: Settings, world: World | None = None) -> Process:
             ledger=Ledger(state, ids.new()),
             permits=permits,
             clock=clock,
-            metrics=EngineMetrics(registry),
+            metrics=metrics,
             forecast=Forecast(plant_clock),
         )
         PermitMetrics(permits, registry)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
 class EngineMetrics:
     """Queries and chunks by how they ended, and rows read."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
         prefix = "sluice_query_engine"
         self._queries = Counter(
             f"{prefix}_queries_total", "Queries that ended.", ["dataset", "state"], registry=registry
@@ -19,6 +22,13 @@ class EngineMetrics:
         self._rows = Counter(
             f"{prefix}_warehouse_rows_total", "Rows of chunks that were stored.", ["dataset", "part"], registry=registry
         )
+
+    def watch_redis(self, up: Callable[[], bool]) -> None:
+        """Show whether Redis answered when last asked; not called where none is set."""
+        gauge = Gauge(
+            "sluice_query_engine_redis_up", "Redis answered; 0: each engine is alone.", registry=self._registry
+        )
+        gauge.set_function(lambda: float(up()))
 
     def query_ended(self, dataset: str, state: str) -> None:
         """Count one query."""

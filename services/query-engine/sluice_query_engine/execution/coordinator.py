@@ -288,6 +288,8 @@ class Coordinator:
         receipt.CopyFrom(manifest.receipt)
         receipt.warehouse_statement_count = sum(item.statement_count for item in costs)
         receipt.warehouse_row_count = sum(item.row_count for item in costs)
+        if self._tools.flights.alone:
+            receipt.plan += "; Redis is away, so another engine may have read the same"
         if run.finish(receipt):
             log.info(
                 "query finished",

@@ -93,6 +93,11 @@ class Flights:
         self._changed = threading.Condition()
         self._planning: WeakValueDictionary[str, _Planning] = WeakValueDictionary()
 
+    @property
+    def alone(self) -> bool:
+        """Other processes cannot be asked, so one of them may read the same chunk at the same time."""
+        return self._neighbours.out_of_reach
+
     @contextmanager
     def planning(self, subject: str) -> Iterator[None]:
         """Plan one query of a subject at a time, so that two that start together share every chunk."""

@@ -44,6 +44,11 @@ class Expected:
 class Neighbours(Protocol):
     """What flights tell other processes, and learn from them. Nothing here raises."""
 
+    @property
+    def out_of_reach(self) -> bool:
+        """There should be a way to other processes, and it was broken when last tried."""
+        ...
+
     def planning(self, subject: str) -> Iterator[None]:
         """Plan inside, while no other process plans the same subject; a generator for `contextmanager`."""
         ...
@@ -62,7 +67,9 @@ class Neighbours(Protocol):
 
 
 class NoNeighbours:
-    """A process that is alone."""
+    """A process that is alone, as it should be."""
+
+    out_of_reach = False
 
     def planning(self, subject: str) -> Iterator[None]:
         yield
@@ -93,6 +100,10 @@ class LeasedNeighbours:
         self._clock = clock
         self._ids = ids
         self._owner = ids.new()
+
+    @property
+    def out_of_reach(self) -> bool:
+        return self._leases.degraded
 
     def planning(self, subject: str) -> Iterator[None]:
         lease = self._turn(f"planning:{subject}")
