@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from sluice_client.cache_page import cache_page
 from sluice_client.gateway import Gateway, GatewayError
 from sluice_client.output import Format, screen
 from sluice_client.query_command import QueryRequest, QueryRun, refuses_terminal
@@ -130,8 +131,21 @@ def health(*, url: Url = "") -> None:
     console.print(f"{gateway.url} {'serves' if serving else 'does not serve'}", highlight=False)
     for name, state in _parts(parts):
         console.print(f"  {name:<14} {state}", highlight=False, markup=False)
+    if parts.get("cache"):
+        console.print(cache_page(parts["cache"]), highlight=False)
     if not serving:
         raise SystemExit(_EXIT_FAILED)
+
+
+@app.command()
+def doctor(
+    *,
+    warehouse: Annotated[str, typer.Option(help="oracle://user@host:port/service; SLUICE_WAREHOUSE_* says the rest.")],
+) -> None:
+    """Try on a warehouse, line by line, what Sluice needs of it; exit 1 if something must be fixed."""
+    from sluice_client.doctor_command import run_doctors
+
+    raise SystemExit(run_doctors(warehouse))
 
 
 def _parts(answer: dict[str, Any]) -> list[tuple[str, str]]:

@@ -32,7 +32,7 @@ MAX_DEPTH: Final = 20
 _ID_WIDTH: Final = 16
 """Ids are CHAR(16): Oracle compares a bind without padding it, so a shorter id is padded here."""
 
-_SCHEMA: Final = parse_schema({"container_id": "string", "parent_id": "string", "container_name": "string"})
+SPLIT_SCHEMA: Final = parse_schema({"container_id": "string", "parent_id": "string", "container_name": "string"})
 _PROGRESS_EVERY: Final = 5
 _ENTRY_OVERHEAD_BYTES: Final = 12
 """What one map entry of the answer needs on the wire beside its key and value, at most."""
@@ -62,7 +62,7 @@ class SplitAncestors:
     def add(self, batch: pa.RecordBatch) -> None:
         """Take in rows; the first row of a container counts."""
         self.row_count += batch.num_rows
-        columns = (batch.column(name).to_pylist() for name in _SCHEMA.names)
+        columns = (batch.column(name).to_pylist() for name in SPLIT_SCHEMA.names)
         for container_id, parent_id, name in zip(*columns, strict=True):
             if container_id is None or container_id in self.found_ids:
                 continue
@@ -133,10 +133,10 @@ class Genealogy:
         self, ids: Sequence[str], max_depth: int, deadline_s: float, tag: Tag, withdrawal: Withdrawal
     ) -> Iterator[Reading]:
         statement = expand_ids(self._split_ancestors, "ids", len(ids))
-        binds = _binds(ids, max_depth)
+        binds = split_binds(ids, max_depth)
         with (
             self._lane.read(
-                statement, binds, schema=_SCHEMA, deadline_s=deadline_s, tag=tag, withdrawn=withdrawal.event
+                statement, binds, schema=SPLIT_SCHEMA, deadline_s=deadline_s, tag=tag, withdrawn=withdrawal.event
             ) as reading,
             withdrawal.cancels(reading),
         ):
@@ -161,7 +161,8 @@ def _batches(ids: Sequence[str]) -> list[Sequence[str]]:
     return [ids[start : start + MAX_ID_COUNT] for start in range(0, len(ids), MAX_ID_COUNT)]
 
 
-def _binds(ids: Sequence[str], max_depth: int) -> Mapping[str, Bind]:
+def split_binds(ids: Sequence[str], max_depth: int) -> Mapping[str, Bind]:
+    """Return the values of the statement that `expand_ids` made of split ancestors."""
     return {**id_binds("ids", [container_id.ljust(_ID_WIDTH) for container_id in ids]), "max_depth": max_depth}
 
 

@@ -21,7 +21,7 @@ from tests.warehouse_urls import stand_in_url
 
 Start = Callable[..., Lineage]
 
-ORACLE_WALKS = ("recursive_with",)
+ORACLE_WALKS = ("connect_by", "recursive_with")
 
 
 def plant(path: Path, parents: Mapping[str, str | None]) -> Path:
