@@ -260,15 +260,11 @@ def test_a_truncated_chunk_is_named_and_never_reused(twin_path: Path, tmp_path: 
 def pair(twin_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[EngineRig, EngineRig]]:
     """An engine that cuts every nine days and reuses what it has, and one that reads each range whole."""
     folder = tmp_path_factory.mktemp("pair")
-    cut = {"direct_max_days = 60": "direct_max_days = 1", "grain_days = 31": "grain_days = 9"}
-    whole = {"direct_max_days = 60": "direct_max_days = 5000"}
     with (
         serving_cache(folder / "cut-cache") as cut_cache,
         serving_cache(folder / "whole-cache") as whole_cache,
-        serving_engine(twin_path, cache_target=cut_cache, datasets_dir=datasets_with(folder / "cut", cut)) as chunked,
-        serving_engine(
-            twin_path, cache_target=whole_cache, datasets_dir=datasets_with(folder / "whole", whole)
-        ) as direct,
+        serving_engine(twin_path, cache_target=cut_cache, query_time_threshold_days=1, query_grain_days=9) as chunked,
+        serving_engine(twin_path, cache_target=whole_cache, query_time_threshold_days=5000) as direct,
     ):
         yield chunked, direct
 

@@ -19,6 +19,7 @@ from sluice_warehouse.permits import Permits
 
 from sluice_query_engine.cache import FrameCache, GrpcFrameCache
 from sluice_query_engine.catalog import Catalog, CatalogError, load_catalog
+from sluice_query_engine.dataset import LimitDefaults
 from sluice_query_engine.execution.chunk import ChunkLimits, ChunkReader
 from sluice_query_engine.execution.composer import Composer
 from sluice_query_engine.execution.coordinator import Coordinator, CoordinatorLimits, Tools
@@ -180,9 +181,19 @@ def _coordinator_limits(settings: Settings) -> CoordinatorLimits:
 
 def _catalog(settings: Settings) -> Catalog:
     try:
-        return load_catalog(settings.datasets_dir, settings.references_dir)
+        return load_catalog(
+            settings.datasets_dir, settings.references_dir, _limit_defaults(settings), settings.dataset_limits
+        )
     except (CatalogError, OSError) as error:
         raise SettingsError(str(error)) from error
+
+
+def _limit_defaults(settings: Settings) -> LimitDefaults:
+    return LimitDefaults(
+        direct_max_days=settings.query_time_threshold_days,
+        grain_days=settings.query_grain_days,
+        direct_max_ids=settings.query_id_threshold,
+    )
 
 
 def _warehouse(settings: Settings) -> Warehouse:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import pyarrow as pa
+from sluice_warehouse.statements import MAX_ID_COUNT
 
 from sluice_query_engine.compilation import compile_dataset
-from sluice_query_engine.dataset import Dataset
+from sluice_query_engine.dataset import Dataset, LimitDefaults, Limits
 from sluice_query_engine.errors import DatasetNotFound
-from sluice_query_engine.folder import read_dataset, read_reference
+from sluice_query_engine.folder import LIMIT_DEFAULTS, read_dataset, read_reference
 from sluice_query_engine.toml_section import CatalogError
 from sluice_query_engine.violations import shortened
 
@@ -60,18 +61,30 @@ class Catalog:
         return self.schemas[self.get(name).name]
 
 
-def load_catalog(datasets_dir: Path, references_dir: Path) -> Catalog:
+def load_catalog(
+    datasets_dir: Path,
+    references_dir: Path,
+    defaults: LimitDefaults = LIMIT_DEFAULTS,
+    overrides: Mapping[str, Mapping[str, int]] | None = None,
+) -> Catalog:
     """Return the catalog of two directories of folders; every statement is compiled on zero rows.
 
+    Args:
+        datasets_dir: dataset folders.
+        references_dir: reference folders.
+        defaults: limits of datasets that do not give their own.
+        overrides: limits by dataset and name that stand above what the dataset's folder gives.
+
     Raises:
-        CatalogError: naming the file and the key of the first fault.
+        CatalogError: naming the file and the key of the first fault, or an override that fits no dataset or limit.
     """
     references = {folder.name: read_reference(folder) for folder in _folders(references_dir)}
     datasets: dict[str, Dataset] = {}
     schemas: dict[str, Mapping[str, pa.Schema]] = {}
     routes: dict[str, str] = {}
     for folder in _folders(datasets_dir):
-        dataset = read_dataset(folder, references)
+        declared = read_dataset(folder, references, defaults)
+        dataset = _overridden(folder, declared, (overrides or {}).get(folder.name, {}))
         if routes.setdefault(dataset.route, dataset.name) != dataset.name:
             taken = routes[dataset.route]
             raise CatalogError(folder / "dataset.toml", "route", f"{dataset.route!r} is already the route of {taken}")
@@ -79,7 +92,18 @@ def load_catalog(datasets_dir: Path, references_dir: Path) -> Catalog:
         schemas[dataset.name] = compile_dataset(dataset, folder)
     if not datasets:
         raise CatalogError(datasets_dir, "", "holds no dataset folder")
+    for name in sorted(set(overrides or {}) - set(datasets)):
+        raise CatalogError(datasets_dir, "", f"holds no dataset {name!r}, whose limits are overridden")
     return Catalog(datasets, schemas)
+
+
+def _overridden(folder: Path, dataset: Dataset, limits: Mapping[str, int]) -> Dataset:
+    known = {item.name for item in fields(Limits)}
+    for name, value in limits.items():
+        most = MAX_ID_COUNT if name in ("direct_max_ids", "id_batch_size") else None
+        if name not in known or value < 1 or (most is not None and value > most):
+            raise CatalogError(folder / "dataset.toml", f"limits.{name}", f"cannot be overridden with {value}")
+    return replace(dataset, limits=replace(dataset.limits, **limits))
 
 
 def _folders(directory: Path) -> list[Path]:

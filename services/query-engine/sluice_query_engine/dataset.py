@@ -98,7 +98,6 @@ class Limits:
         grain_days: width of the chunks of a longer gap.
         direct_max_ids: up to so many missing ids are read by one statement.
         id_batch_size: ids of one statement where more are missing.
-        rows_per_page: rows of one statement of a part that is read in pages.
         ttl_s: how long a chunk may be reused, in seconds.
         settled_ttl_s: the same for a chunk whose rows cannot change any more.
         settles_after_days: a chunk that ended longer ago and has no open row is settled.
@@ -115,8 +114,16 @@ class Limits:
     grain_days: int = 31
     direct_max_ids: int = 1000
     id_batch_size: int = 1000
-    rows_per_page: int = 50_000
     ttl_s: int = 900
+
+
+@dataclass(frozen=True)
+class LimitDefaults:
+    """Limits of datasets that do not give their own; each is named and meant as in `Limits`."""
+
+    direct_max_days: int = 60
+    grain_days: int = 31
+    direct_max_ids: int = 1000
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from sluice_query_engine.dataset import (
     DayLabel,
     DayRule,
     Derived,
+    LimitDefaults,
     Limits,
     Parameter,
     ParameterType,
@@ -28,12 +29,16 @@ from sluice_query_engine.filter_section import read_filter
 from sluice_query_engine.part_section import NAME, checked_name, named, read_columns, read_parts, read_statement
 from sluice_query_engine.toml_section import CatalogError, Section
 
+LIMIT_DEFAULTS: Final = LimitDefaults()
+"""What stands where neither a dataset nor a setting says otherwise."""
 _DATASET_NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _ROUTE: Final = re.compile(r"[a-z][a-z0-9-]*(/[a-z][a-z0-9-]*)*")
 
 
-def read_dataset(folder: Path, references: Mapping[str, Reference]) -> Dataset:
-    """Return the dataset of a folder; its name is the folder's.
+def read_dataset(
+    folder: Path, references: Mapping[str, Reference], defaults: LimitDefaults = LIMIT_DEFAULTS
+) -> Dataset:
+    """Return the dataset of a folder; its name is the folder's, and limits it does not give are the defaults.
 
     Raises:
         CatalogError: a file is missing, a key is missing, unknown or of the wrong kind, or names do not fit together.
@@ -58,7 +63,7 @@ def read_dataset(folder: Path, references: Mapping[str, Reference]) -> Dataset:
         version=file.integer("version"),
         day_rule=_day_rule(file.section("day")),
         parameters=parameters,
-        limits=_limits(file.section("limits")),
+        limits=_limits(file.section("limits"), defaults),
         parts=parts,
         references=tuple(named(file, "references", name, references) for name in file.texts("references", ())),
         clip=file.text("clip", ""),
@@ -121,18 +126,17 @@ def _day_rule(section: Section) -> DayRule:
     return DayRule(day_start=start, label=label)
 
 
-def _limits(section: Section) -> Limits:
+def _limits(section: Section, defaults: LimitDefaults) -> Limits:
     limits = Limits(
         max_range_days=section.integer("max_range_days"),
         settled_ttl_s=section.integer("settled_ttl_s"),
         settles_after_days=section.integer("settles_after_days", least=0),
         max_rows_per_chunk=section.integer("max_rows_per_chunk"),
         parallel=section.integer("parallel"),
-        direct_max_days=section.integer("direct_max_days", 60),
-        grain_days=section.integer("grain_days", 31),
-        direct_max_ids=section.integer("direct_max_ids", MAX_ID_COUNT),
+        direct_max_days=section.integer("direct_max_days", defaults.direct_max_days),
+        grain_days=section.integer("grain_days", defaults.grain_days),
+        direct_max_ids=section.integer("direct_max_ids", defaults.direct_max_ids),
         id_batch_size=section.integer("id_batch_size", MAX_ID_COUNT),
-        rows_per_page=section.integer("rows_per_page", 50_000),
         ttl_s=section.integer("ttl_s", 900),
     )
     for key in ("direct_max_ids", "id_batch_size"):

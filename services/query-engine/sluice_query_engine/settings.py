@@ -60,6 +60,25 @@ class Settings(RpcServerSettings):
         validation_alias=AliasChoices("SLUICE_QUERY_ENGINE_CHUNK_MAX_MEMORY_MB", "BATCH_CHUNK_MAX_MEMORY_MB"),
     )
     """Most MiB of one chunk, counted as its IPC stream passes; past it the statement is cancelled."""
+    query_time_threshold_days: int = Field(
+        default=60,
+        ge=1,
+        validation_alias=AliasChoices(
+            "SLUICE_QUERY_ENGINE_QUERY_TIME_THRESHOLD_DAYS", "BATCH_QUERY_TIME_THRESHOLD_DAYS"
+        ),
+    )
+    """Missing days up to which one statement reads them; a dataset's `direct_max_days` stands above it."""
+    query_id_threshold: int = Field(
+        default=1000,
+        ge=1,
+        le=1000,
+        validation_alias=AliasChoices("SLUICE_QUERY_ENGINE_QUERY_ID_THRESHOLD", "BATCH_QUERY_ID_THRESHOLD"),
+    )
+    """Missing ids up to which one statement reads them; a dataset's `direct_max_ids` stands above it."""
+    query_grain_days: int = Field(default=31, ge=1)
+    """Width of the chunks of what is cut by time, in days. A dataset's `grain_days` stands above it."""
+    dataset_limits: dict[str, dict[str, int]] = Field(default_factory=dict)
+    """Limits by dataset that stand above those of its folder, as JSON: `{"hold-history": {"grain_days": 10}}`."""
     chunk_max_parallel: int = Field(default=8, ge=1, le=64)
     """Most chunks of one query at once, whatever its dataset asks for; free permits bound it further."""
     chunk_deadline_s: float = Field(default=300.0, gt=0)

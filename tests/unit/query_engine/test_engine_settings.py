@@ -43,3 +43,25 @@ def test_a_cap_of_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DB_SLOW_MAX_CONCURRENT", "1")
     with pytest.raises(SettingsError, match="DB_SLOW_MAX_CONCURRENT"):
         Settings.load()
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("BATCH_QUERY_TIME_THRESHOLD_DAYS", "query_time_threshold_days"),
+        ("SLUICE_QUERY_ENGINE_QUERY_TIME_THRESHOLD_DAYS", "query_time_threshold_days"),
+        ("BATCH_QUERY_ID_THRESHOLD", "query_id_threshold"),
+        ("SLUICE_QUERY_ENGINE_QUERY_ID_THRESHOLD", "query_id_threshold"),
+        ("BATCH_CHUNK_MAX_MEMORY_MB", "chunk_max_memory_mb"),
+    ],
+)
+def test_a_threshold_is_read_under_its_old_and_its_own_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, field: str
+) -> None:
+    monkeypatch.setenv(name, "7")
+    assert getattr(Settings.load(), field) == 7
+
+
+def test_thresholds_stand_where_the_plant_is_used_to_them() -> None:
+    found = Settings.load()
+    assert (found.query_time_threshold_days, found.query_id_threshold, found.chunk_max_memory_mb) == (60, 1000, 256)

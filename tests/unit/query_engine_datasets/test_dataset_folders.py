@@ -60,7 +60,12 @@ REASONS = "references/non_quality_reasons/reference.toml"
         (TOML, "version = 1", "version = 0", f"{TOML}: version: is 0, below 1"),
         (TOML, "version = 1", "version = 1\ncolour = 2", f"{TOML}: colour: is not a key that is known here"),
         (TOML, "parallel = 3", "paralel = 3", f"{TOML}: limits.parallel: is missing"),
-        (TOML, "grain_days = 31", "grain_day = 31", f"{TOML}: limits.grain_day: is not a key that is known here"),
+        (
+            TOML,
+            "parallel = 3",
+            "parallel = 3\ngrain_day = 31",
+            f"{TOML}: limits.grain_day: is not a key that is known here",
+        ),
         (TOML, 'label = "end"', 'label = "END"', f"{TOML}: day.label: is 'END', not one of end, start, calendar"),
         (TOML, "start = 07:30:00", 'start = "07:30"', f"{TOML}: day.start: is not a time of day"),
         (TOML, 'title = "From"', 'title = " "', f"{TOML}: parameters.start_date.title: is blank"),
