@@ -36,7 +36,7 @@ _PAIRS: Final = 10
 """Digits to base 100 that hold every 64-bit integer that `_numbers` takes."""
 _LARGEST_VECTOR: Final = 10**17
 """Unscaled integers up to here are encoded as arrays; the few larger ones each by themselves."""
-_NARROW_DECIMAL: Final = 18
+_LENGTH_BYTES: Final = pa.array([bytes((length,)) for length in range(LONGEST_SHORT + 1)], pa.large_binary())
 _DATE_CELL_BYTES: Final = 8
 
 
@@ -49,23 +49,23 @@ def number_cells(array: Array) -> Array:
         narrow = kind != pa.uint64() or (pc.max(array).as_py() or 0) < _LARGEST_VECTOR
         return _numbers(array.cast(pa.int64()), 0) if narrow else _each_distinct(array, encode_number)
     if pa.types.is_decimal(kind):
-        if kind.precision <= _NARROW_DECIMAL and pa.types.is_decimal128(kind):
-            return _numbers(_unscaled(array), kind.scale)
-        return _each_distinct(array, encode_number)
+        unscaled = _unscaled(array) if pa.types.is_decimal128(kind) else None
+        return _each_distinct(array, encode_number) if unscaled is None else _numbers(unscaled, kind.scale)
     return _each_distinct(array.cast(pa.float64()), lambda value: encode_number(Decimal(repr(value))))
 
 
 def text_cells(array: Array) -> Array:
     """Return the cells of a column of text; an empty text is NULL."""
-    return _each_distinct(array.cast(pa.large_string()), str.encode)
+    return _counted_cells(array.cast(pa.large_binary()))
 
 
 def padded_cells(width: int) -> Callable[[Array], Array]:
     """Return what encodes a column of text whose values are blank-padded to a width."""
 
     def cells(array: Array) -> Array:
-        padded = pc.utf8_rpad(pc.if_else(pc.equal(array, ""), None, array), width, " ")
-        return _each_distinct(padded.cast(pa.large_string()), str.encode)
+        text = array.cast(pa.large_string())
+        padded = pc.utf8_rpad(pc.if_else(pc.equal(text, ""), None, text), width, " ")
+        return _counted_cells(padded.cast(pa.large_binary()))
 
     return cells
 
@@ -103,7 +103,7 @@ def binary_double_cells(array: Array) -> Array:
 
 def raw_cells(array: Array) -> Array:
     """Return the cells of a column of bytes."""
-    return _each_distinct(array.cast(pa.large_binary()), bytes)
+    return _counted_cells(array.cast(pa.large_binary()))
 
 
 def no_cells(array: Array) -> Array:
@@ -135,15 +135,16 @@ def join_rows(columns: Sequence[Array], *, compressed: bool) -> Array:
 
 def _openings(sent: npt.NDArray[np.bool_]) -> Array:
     """Return what stands before each row's values: the message byte, behind a bit vector where values are left out."""
-    packed = np.packbits(sent, axis=0, bitorder="little").T
-    patterns, which = np.unique(np.ascontiguousarray(packed), axis=0, return_inverse=True)
-    column_count = len(sent)
+    packed = np.ascontiguousarray(np.packbits(sent, axis=0, bitorder="little").T)
+    column_count, row_count = sent.shape
+    width = pa.binary(packed.shape[1])
+    coded = pa.FixedSizeBinaryArray.from_buffers(width, row_count, [None, pa.py_buffer(packed)]).dictionary_encode()
     texts = []
-    for pattern in patterns:
-        sent_count = int(np.unpackbits(pattern, bitorder="little")[:column_count].sum())
-        vector = bytes((Message.BIT_VECTOR,)) + universal(sent_count) + pattern.tobytes()
+    for pattern in coded.dictionary.to_pylist():
+        sent_count = int.from_bytes(pattern, "little").bit_count()
+        vector = bytes((Message.BIT_VECTOR,)) + universal(sent_count) + pattern
         texts.append((b"" if sent_count == column_count else vector) + bytes((Message.ROW_DATA,)))
-    return pa.array(texts, pa.large_binary()).take(pa.array(which.ravel()))
+    return pa.array(texts, pa.large_binary()).take(coded.indices)
 
 
 def _each_distinct(array: Array, encode: Callable[[Any], bytes]) -> Array:
@@ -154,14 +155,27 @@ def _each_distinct(array: Array, encode: Callable[[Any], bytes]) -> Array:
     return table.take(coded.indices.fill_null(len(cells)))
 
 
+def _counted_cells(array: Array) -> Array:
+    """Put its length before each value of a column of bytes; a missing or empty one is NULL."""
+    lengths = pc.binary_length(array).fill_null(0)
+    if (pc.max(lengths).as_py() or 0) > LONGEST_SHORT:
+        return _each_distinct(array, bytes)
+    value = array.fill_null(b"")
+    return pc.binary_join_element_wise(_LENGTH_BYTES.take(lengths), value, pa.scalar(b"", pa.large_binary()))
+
+
 def _cell(value: bytes) -> bytes:
     return bytes((len(value),)) + value if len(value) <= LONGEST_SHORT else counted(value)
 
 
-def _unscaled(array: Array) -> Array:
-    """Return the integers behind a narrow decimal: the low halves of its 16-byte values."""
-    words = np.frombuffer(array.buffers()[1], np.int64)[2 * array.offset : 2 * (array.offset + len(array)) : 2]
-    return pa.array(words, mask=array.is_null().to_numpy(zero_copy_only=False))
+def _unscaled(array: Array) -> Array | None:
+    """Return the integers behind a column of decimals, None where one of them takes more than 64 bits."""
+    words = np.frombuffer(array.buffers()[1], np.int64)[2 * array.offset : 2 * (array.offset + len(array))]
+    low, high = words[::2], words[1::2]
+    missing = array.is_null().to_numpy(zero_copy_only=False)
+    if ((high != low >> 63) & ~missing).any():
+        return None
+    return pa.array(np.where(missing, 0, low), mask=missing)
 
 
 def _numbers(array: Array, scale: int) -> Array:
