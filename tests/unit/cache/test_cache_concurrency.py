@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -96,7 +97,7 @@ def test_a_read_begun_before_ends_well(
 
 def test_many_readers_while_frames_are_evicted_see_whole_frames_or_none(tmp_path: Path) -> None:
     table = pa.table({"n": pa.array(range(700_000), pa.int64())})
-    settings = {"memory_max_bytes": 16 << 20, "native_max_bytes": 0, "result_max_bytes": 0}
+    settings: dict[str, Any] = {"memory_max_bytes": 16 << 20, "native_max_bytes": 0, "result_max_bytes": 0}
 
     def read(number: int) -> bool:
         return bool(cache.get(f"frame-{number % 5}").equals(table))

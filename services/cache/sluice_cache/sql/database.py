@@ -18,11 +18,14 @@ from sluice_cache.sql import check
 
 _SETTINGS = """
 set TimeZone = 'UTC';
+set allocator_background_threads = true;
 set autoinstall_known_extensions = false;
 set autoload_known_extensions = false;
 set allow_community_extensions = false;
 set preserve_insertion_order = true;
 """
+"""Without the allocator's threads, what statements have freed stays with the process until the next one uses it: 105 MB
+after one aggregation of 2 M rows, measured, for ever; with them 5 MB after a second."""
 _DESERIALIZE = "select json_deserialize_sql($tree::json)"
 _LOCK = """
 set enable_external_access = false;
