@@ -123,6 +123,7 @@ def serving_engine(
     *,
     world: World | None = None,
     fault: FaultSource | None = None,
+    statement_log: Path | None = None,
     **settings: object,
 ) -> Iterator[EngineRig]:
     """Serve an engine on a plant and yield a rig for it.
@@ -131,9 +132,10 @@ def serving_engine(
         plant: the twin's file.
         world: what the engine talks to; its warehouse is the plant.
         fault: what shall go wrong in the warehouse.
+        statement_log: file to which the warehouse writes what it runs.
         settings: settings of the engine.
     """
-    warehouse = DuckDBWarehouse(plant, fault=fault)
+    warehouse = DuckDBWarehouse(plant, fault=fault, statement_log=statement_log)
     own = {"listen": "127.0.0.1:0", "warehouse_url": f"duckdb://{plant}", **settings}
     process = build(Settings(**own), replace(world or World(), warehouse=warehouse))  # type: ignore[arg-type]
     with ExitStack() as stack:

@@ -143,3 +143,24 @@ def test_a_redis_that_comes_back_empty_shows_a_running_query_again(
     client.flushall()
     poll_until(lambda: progress_of(client, query.query_id).get("completed") == "2", 10, "the progress again")
     rig.stub.CancelQuery(pb.CancelQueryRequest(query_id=query.query_id, force=True))
+
+
+def test_a_redis_that_is_away_is_said_in_the_receipt_and_the_metrics_and_changes_nothing_else(twin_path: Path) -> None:
+    world = World(cache=MemoryFrameCache(SystemClock()))
+    with serving_engine(twin_path, world=world, redis_url="redis://127.0.0.1:1/0") as rig:
+        query = rig.run(*YEAR)
+    assert query.state == pb.QUERY_STATE_COMPLETED
+    assert query.receipt.plan.endswith("Redis is away, so another engine may have read the same")
+
+
+def test_the_dba_reads_the_user_beside_the_request(twin_path: Path, tmp_path: Path) -> None:
+    log_path = tmp_path / "statements.jsonl"
+    world = World(cache=MemoryFrameCache(SystemClock()))
+    with serving_engine(twin_path, world=world, statement_log=log_path) as rig:
+        request = pb.StartQueryRequest(dataset=DATASET)
+        request.parameters.update({"start_date": "2025-01-01", "end_date": "2025-01-31"})
+        metadata = (("x-sluice-user", "%E7%8E%8B%E5%B0%8F%E6%98%8E"), ("x-request-id", "r" * 32))
+        rig.finish(rig.stub.StartQuery(request, metadata=metadata).query.query_id)
+    started = [json.loads(line) for line in log_path.read_text(encoding="utf-8").splitlines() if "client_id" in line]
+    assert {line["client_id"] for line in started} == {"王小明 " + "r" * 32}
+    assert "hold-history slice 2024-12-31T07:30:00" in {line["action"] for line in started}
