@@ -8,7 +8,13 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sluice_query_engine.planning import TimeRange, cut_range, decompose_by_ids, decompose_by_time_range
+from sluice_query_engine.planning import (
+    TimeRange,
+    cut_range,
+    decompose_by_ids,
+    decompose_by_row_count,
+    decompose_by_time_range,
+)
 
 DATES = st.dates(min_value=date(1990, 1, 1), max_value=date(2060, 1, 1))
 
@@ -94,3 +100,28 @@ def test_cut_ranges_touch_and_together_are_the_whole(start: datetime, length: ti
 def test_a_range_without_length_is_refused() -> None:
     with pytest.raises(ValueError, match="not after"):
         TimeRange(datetime(2025, 1, 1), datetime(2025, 1, 1))
+
+
+def test_rows_come_in_pages_counted_from_one() -> None:
+    assert decompose_by_row_count(5, 2) == [
+        {"start_row": 1, "end_row": 2},
+        {"start_row": 3, "end_row": 4},
+        {"start_row": 5, "end_row": 5},
+    ]
+
+
+@pytest.mark.parametrize(("rows", "pages"), [(0, 0), (1, 1), (50_000, 1), (50_001, 2)])
+def test_a_page_holds_fifty_thousand_rows(rows: int, pages: int) -> None:
+    assert len(decompose_by_row_count(rows)) == pages
+
+
+@pytest.mark.parametrize(("rows", "size"), [(-1, 10), (10, 0)])
+def test_pages_of_nothing_are_refused(rows: int, size: int) -> None:
+    with pytest.raises(ValueError, match="must"):
+        decompose_by_row_count(rows, size)
+
+
+@given(rows=st.integers(0, 5_000), size=st.integers(1, 900))
+def test_pages_hold_every_row_once(rows: int, size: int) -> None:
+    pages = decompose_by_row_count(rows, size)
+    assert [row for page in pages for row in range(page["start_row"], page["end_row"] + 1)] == [*range(1, rows + 1)]

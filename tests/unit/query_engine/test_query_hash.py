@@ -53,3 +53,18 @@ def test_a_date_means_its_iso_text() -> None:
 
 def test_text_outside_ascii_is_kept() -> None:
     assert canonical_json({"v": "良率"}) == '{"v":"良率"}'
+
+
+def test_lists_within_lists_and_objects_are_sets_too() -> None:
+    one = {"filters": [{"reasons": ["b", "a", "a"]}, {"types": ("x",)}]}
+    other = {"filters": ({"types": ["x", "x"]}, {"reasons": {"a", "b"}})}
+    assert compute_query_hash(one) == compute_query_hash(other)
+
+
+def test_texts_that_only_look_alike_differ() -> None:
+    assert compute_query_hash({"v": "\u00e9"}) != compute_query_hash({"v": "e\u0301"})
+
+
+@given(values=st.sets(st.integers() | st.text(max_size=5), max_size=8))
+def test_a_member_more_is_another_hash(values: set[object]) -> None:
+    assert compute_query_hash({"v": values}) != compute_query_hash({"v": {*values, "a member more"}})

@@ -1,4 +1,4 @@
-"""Cuts date ranges, instants and id lists into pieces; whether to cut at all is the planner's decision."""
+"""Cuts dates, instants, id lists and numbered rows into pieces; whether to cut at all is the planner's decision."""
 
 from __future__ import annotations
 
@@ -41,6 +41,25 @@ def decompose_by_ids(ids: Sequence[str], batch_size: int = 1000) -> list[list[st
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, not {batch_size}")
     return [list(ids[start : start + batch_size]) for start in range(0, len(ids), batch_size)]
+
+
+def decompose_by_row_count(total_rows: int, rows_per_chunk: int = 50_000) -> list[dict[str, int]]:
+    """Return consecutive `{"start_row", "end_row"}`, both included and counted from 1; no rows give no chunk.
+
+    The rows are those of one order, which must be total: with ties a row may stand on two pages or on none. They are
+    counted by a statement of the same unit as the pages, or some are never read.
+
+    Raises:
+        ValueError: the total is negative, or the chunks hold less than one row.
+    """
+    if total_rows < 0:
+        raise ValueError(f"total_rows must not be negative, not {total_rows}")
+    if rows_per_chunk < 1:
+        raise ValueError(f"rows_per_chunk must be at least 1, not {rows_per_chunk}")
+    return [
+        {"start_row": first, "end_row": min(first + rows_per_chunk - 1, total_rows)}
+        for first in range(1, total_rows + 1, rows_per_chunk)
+    ]
 
 
 def cut_range(whole: TimeRange, grain: timedelta) -> Iterator[TimeRange]:
