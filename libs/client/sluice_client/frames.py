@@ -12,6 +12,8 @@ How the columns travel: as Arrow with pandas metadata, so that what comes back e
 - Not storable: two columns of one name, or a column of objects that share no Arrow type. Then the store answers False.
 - Column names that are no strings come back as they were; `DataFrame.attrs` come back if JSON can hold them.
 
+An Arrow table comes back as it was stored, whatever its types: nothing of it passes through pandas.
+
 An unreachable cache, a full one, or one that no longer has the frame is an ordinary answer (False or None) and leaves a
 line in the log: whoever stores a DataFrame here can compute it again.
 """
@@ -19,7 +21,7 @@ line in the log: whoever stores a DataFrame here can compute it again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Self, TypeVar
@@ -27,14 +29,13 @@ from typing import Self, TypeVar
 import pandas as pd
 import pyarrow as pa
 import structlog
-from google.protobuf.timestamp_pb2 import Timestamp
 from sluice.cache.v1 import frame_service_pb2 as pb
 from sluice.cache.v1 import frame_service_pb2_grpc as pb_grpc
-from sluice.table.v1 import table_pb2
-from sluice_rpc import arrow
 from sluice_rpc.client import open_bulk_channel
 from sluice_rpc.errors import NotFound, ServiceError
 from sluice_rpc.ports import Clock, SystemClock
+
+from sluice_client.transfer import put_frame, read_frame
 
 log = structlog.get_logger()
 
@@ -91,12 +92,50 @@ class FrameStore:
         except (pa.ArrowException, ValueError, TypeError) as error:
             log.warning("dataframe not storable", key=key, reason=str(error))
             return False
-        response = self._ask(key, lambda: self._stub.PutFrame(self._put_requests(key, table, ttl)))
+        return self.store_table(key, table, ttl)
+
+    def store_table(self, key: str, table: pa.Table, ttl: int = DEFAULT_TTL_S) -> bool:
+        """Keep an Arrow table under a key and return whether the cache has it now; the later of two stores wins.
+
+        Args:
+            key: any text; DataFrames and tables share them.
+            table: at least one column, each name once.
+            ttl: seconds until it is gone; at least 1.
+
+        Raises:
+            ValueError: the ttl is below 1.
+        """
+        if ttl < 1:
+            raise ValueError(f"ttl is {ttl}; a table is kept for at least 1 s")
+        now = self._clock.now()
+        # Microseconds: two stores by one caller within a millisecond must still have an order.
+        header = pb.FrameHeader(frame_id=frame_id_of(key), version=int(now.timestamp() * 1_000_000))
+        trailer = pb.FrameTrailer(row_count=table.num_rows, labels={"key": key[:_MAX_LABEL_LENGTH]})
+        trailer.read_time.FromDatetime(now)
+        trailer.fresh_until_time.FromDatetime(now + timedelta(seconds=ttl))
+        trailer.keep_until_time.FromDatetime(now + timedelta(seconds=ttl))
+        response = self._ask(key, lambda: put_frame(self._channel, header, table, trailer))
         return response is not None and response.stored
 
     def load_df(self, key: str) -> pd.DataFrame | None:
         """Return the DataFrame under a key; None when there is none, or the cache cannot be asked."""
-        return self._ask(key, lambda: self._read(key))
+        table = self.load_table(key)
+        if table is None:
+            return None
+        df: pd.DataFrame = table.to_pandas()
+        return df
+
+    def load_table(self, key: str, columns: Sequence[str] = ()) -> pa.Table | None:
+        """Return the table under a key, as it was stored; None when there is none, or the cache cannot be asked.
+
+        Args:
+            key: as it was stored under.
+            columns: those wanted, in the order wanted; none are all.
+        """
+        frame_id = frame_id_of(key)
+        return self._ask(
+            key, lambda: read_frame(self._channel, frame_id, columns=columns, compression="zstd").read_all()
+        )
 
     def store_chunk(self, prefix: str, query_hash: str, idx: int, df: pd.DataFrame, ttl: int = DEFAULT_TTL_S) -> bool:
         """Keep one chunk of a query and return whether the cache has it now.
@@ -135,33 +174,6 @@ class FrameStore:
         except ServiceError as error:
             log.warning("cache not usable", key=key, reason=error.reason, detail=error.message)
             return None
-
-    def _put_requests(self, key: str, table: pa.Table, ttl: int) -> Iterator[pb.PutFrameRequest]:
-        now = self._clock.now()
-        # Microseconds: two stores by one caller within a millisecond must still have an order.
-        version = int(now.timestamp() * 1_000_000)
-        yield pb.PutFrameRequest(header=pb.FrameHeader(frame_id=frame_id_of(key), version=version))
-        for piece in arrow.encode(table.schema, table.to_batches(), codec="zstd"):
-            yield pb.PutFrameRequest(chunk=table_pb2.TableChunk(ipc=piece))
-        read_time, keep_until_time = Timestamp(), Timestamp()
-        read_time.FromDatetime(now)
-        keep_until_time.FromDatetime(now + timedelta(seconds=ttl))
-        yield pb.PutFrameRequest(
-            trailer=pb.FrameTrailer(
-                row_count=table.num_rows,
-                labels={"key": key[:_MAX_LABEL_LENGTH]},
-                read_time=read_time,
-                fresh_until_time=keep_until_time,
-                keep_until_time=keep_until_time,
-            )
-        )
-
-    def _read(self, key: str) -> pd.DataFrame:
-        request = pb.GetFrameRequest(frame_id=frame_id_of(key), compression=pb.COMPRESSION_ZSTD)
-        parts = self._stub.GetFrame(request)
-        with arrow.decode(part.chunk.ipc for part in parts if part.WhichOneof("part") == "chunk") as reader:
-            df: pd.DataFrame = reader.read_all().to_pandas()
-        return df
 
 
 def chunk_key(prefix: str, query_hash: str, idx: int) -> str:

@@ -12,6 +12,7 @@ from sluice_rpc import arrow, pieces
 
 Compression = Literal["none", "zstd"]
 
+_PUT_FRAME = "/sluice.cache.v1.FrameService/PutFrame"
 _GET_FRAME = "/sluice.cache.v1.FrameService/GetFrame"
 _COMPRESSIONS = {"none": pb.COMPRESSION_NONE, "zstd": pb.COMPRESSION_ZSTD}
 
@@ -47,6 +48,29 @@ def read_frame(
         frame_id=frame_id, columns=columns, offset=offset, limit=limit, compression=_COMPRESSIONS[compression]
     )
     return arrow.decode(_pieces(call(request)))
+
+
+def put_frame(
+    channel: grpc.Channel, header: pb.FrameHeader, table: pa.Table, trailer: pb.FrameTrailer
+) -> pb.PutFrameResponse:
+    """Put a table as a frame, its rows as zstd, and return the frame as it now stands.
+
+    Raises:
+        ServiceError: INVALID_PARAMETER, RESULT_TOO_LARGE, MEMORY_PRESSURE or what the channel raises.
+    """
+
+    def requests() -> Iterator[pb.PutFrameRequest | bytes]:
+        yield pb.PutFrameRequest(header=header)
+        yield from pieces.on_the_wire(arrow.encode(table.schema, table.to_batches(), "zstd"))
+        yield pb.PutFrameRequest(trailer=trailer)
+
+    call = channel.stream_unary(
+        _PUT_FRAME,
+        request_serializer=pieces.serializer(pb.PutFrameRequest.SerializeToString),
+        response_deserializer=pb.PutFrameResponse.FromString,
+    )
+    response: pb.PutFrameResponse = call(requests())
+    return response
 
 
 def _pieces(responses: Iterator[Any]) -> Iterator[arrow.Piece]:

@@ -219,8 +219,11 @@ def _restored(column: pa.Array, kind: pa.DataType) -> pa.Array:
         return column
     if pa.types.is_dictionary(kind) and not pa.types.is_dictionary(column.type):
         encoded = column.cast(kind.value_type).dictionary_encode()
-        indices = encoded.indices.cast(kind.index_type)
-        return pa.DictionaryArray.from_arrays(indices, encoded.dictionary, ordered=kind.ordered)
+        indices, values = encoded.indices.cast(kind.index_type), encoded.dictionary
+        if pa.types.is_null(kind.value_type):
+            # Arrow codes a NULL that has no type as a value, which pandas refuses as a category.
+            indices, values = pa.nulls(len(column), kind.index_type), values.slice(0, 0)
+        return pa.DictionaryArray.from_arrays(indices, values, ordered=kind.ordered)
     return column.cast(kind)
 
 
