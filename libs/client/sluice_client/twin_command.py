@@ -54,6 +54,7 @@ def serve(
     oracle: Annotated[bool, typer.Option("--oracle", help="Speak Oracle's wire protocol.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any free one.")] = 1521,
     user: Annotated[str, typer.Option(help="Who may log on. Default: SLUICE_STAND_IN_USER, else `sluice`.")] = "",
+    faults: Annotated[Path | None, typer.Option(help="Script of faults, read again whenever it changes.")] = None,
     password: Annotated[str, typer.Option(help="With what. Default: SLUICE_STAND_IN_PASSWORD, else `sluice`.")] = "",
 ) -> None:
     """Serve a plant to Oracle drivers in thin mode until Ctrl-C."""
@@ -67,6 +68,7 @@ def serve(
         port,
         user or settings.user or DEFAULT_USER,
         password or settings.password.get_secret_value() or DEFAULT_PASSWORD,
+        faults=() if faults is None else faults,
     )
     with server:
         Console(soft_wrap=True).print(f"serving {server.dsn} as user {server.user}; Ctrl-C ends", highlight=False)
