@@ -99,7 +99,8 @@ def build(
         CacheMetrics(kept.tiers, kept.native, pressure, registry)
         frames = FrameServicer(kept.store, kept.manifests, kept.tiers, memory or SystemMemory(), pressure)
         shelf = Shelf(kept.database, kept.store, kept.native, folders["hot"])
-        places = Places(shelf, _apart(settings, folders, closing), pressure.admit)
+        narrow = _database(settings, folders["spool"], folders["narrow"], settings.statement_memory_bytes, closing)
+        places = Places(shelf, narrow, _apart(settings, folders, closing), pressure.admit)
         watch = Watch()
         closing.callback(watch.close)
         runner = Runner(places, kept.results, clock, Limits(settings.max_result_row_count, settings.max_result_bytes))
@@ -130,7 +131,7 @@ def _kept(
         closing.callback(link.close)
     index: SharedIndex = RedisIndex(link, clock) if link is not None else NoIndex()
     shared = RedisTier(link) if link is not None else None
-    database = _database(settings, folders, closing)
+    database = _database(settings, folders["spool"], folders["tmp"], settings.duckdb_memory_limit_bytes, closing)
     native = NativeTables(database, _behind("native", closing), settings.native_max_bytes)
     results = Results(settings.result_max_bytes)
     hot = MemoryTier(folders["hot"], settings.memory_max_bytes, lambda: native.bytes + results.bytes)
@@ -189,6 +190,7 @@ def _folders(settings: Settings, closing: ExitStack) -> dict[str, Path]:
     """Return the folders of the process, there and cleared of what it was writing when it died."""
     root = settings.data_dir
     folders = {name: root / name for name in _FOLDERS} | {"spool": settings.spool_dir or root / "spool"}
+    folders["narrow"] = folders["tmp"] / "narrow"
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
     closing.enter_context(files.owned(root))
@@ -206,11 +208,11 @@ def _spool_folder(settings: Settings, folders: dict[str, Path], disk: fs.FileSys
     return folder
 
 
-def _database(settings: Settings, folders: dict[str, Path], closing: ExitStack) -> Database:
+def _database(settings: Settings, spool_dir: Path, temp_dir: Path, memory_bytes: int, closing: ExitStack) -> Database:
     database = Database(
-        folders["spool"],
-        folders["tmp"],
-        memory_limit_bytes=settings.duckdb_memory_limit_bytes,
+        spool_dir,
+        temp_dir,
+        memory_limit_bytes=memory_bytes,
         temp_max_bytes=settings.duckdb_temp_max_bytes,
         thread_count=settings.duckdb_threads,
         connection_count=settings.worker_thread_count,

@@ -60,7 +60,9 @@ class Settings(RpcServerSettings):
     default_keep_s: float = Field(default=900.0, gt=0)
     """How long a frame is kept whose trailer names no time, in seconds."""
     duckdb_memory_limit_bytes: int = Field(default=2048 * _MIB, ge=64 * _MIB)
-    """Memory of DuckDB, its own tables included; beyond it statements spill to disk, then fail."""
+    """Memory of the DuckDB that derives tables, its own tables included; beyond it they spill to disk, then fail."""
+    statement_memory_bytes: int = Field(default=512 * _MIB, ge=64 * _MIB)
+    """Memory of the DuckDB of all other statements; beyond it they spill to disk, then fail."""
     duckdb_temp_max_bytes: int = Field(default=8 * 1024 * _MIB, ge=0)
     """Disk that statements may spill to."""
     duckdb_threads: int = Field(default=0, ge=0, le=256)
@@ -73,7 +75,7 @@ class Settings(RpcServerSettings):
     """Share of `memory_max_bytes` that tables of earlier statements may take; 0 keeps none."""
     apart_count: int = Field(default=2, ge=1, le=64)
     """Processes for statements that build values of their own (texts, lists, recursion), or name a memory limit."""
-    apart_memory_bytes: int = Field(default=512 * _MIB, ge=64 * _MIB)
+    apart_memory_bytes: int = Field(default=768 * _MIB, ge=64 * _MIB)
     """Memory of one such statement; the system refuses it more. A caller's own limit is never above it."""
     statement_timeout_s: float = Field(default=300.0, gt=0)
     """Time of a RunQuery whose caller set no deadline, in seconds."""

@@ -38,6 +38,9 @@ FAILED: Final = b"f"
 WORN_BYTES: Final = 96 << 20
 """Memory that earlier calls left behind, past which the process is replaced."""
 
+SPILL_RATIO: Final = 0.5
+"""Share of a call's memory past which DuckDB spills to disk."""
+
 Command = dict[str, Any]
 
 
@@ -90,7 +93,8 @@ class Worker:
             self._database = Database(
                 self._spool_dir,
                 self._temp_dir,
-                memory_limit_bytes=shape[0],
+                # What DuckDB does not count must fit too, so it begins to spill before the system refuses.
+                memory_limit_bytes=int(shape[0] * SPILL_RATIO),
                 temp_max_bytes=shape[1],
                 thread_count=shape[2],
                 connection_count=0,

@@ -101,6 +101,12 @@ class Database:
         )
         return str(row[0])
 
+    @property
+    def bytes(self) -> int:
+        """Memory that it counts as its own now: tables, and what statements hold."""
+        ((used,),) = self._root.cursor().execute("select sum(memory_usage_bytes) from duckdb_memory()").fetchall()
+        return int(used)
+
     def close(self) -> None:
         self._root.close()
 

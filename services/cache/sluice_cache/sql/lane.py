@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ from sluice_cache.frames import TierKind
 from sluice_cache.sql.answer import Running
 from sluice_cache.sql.apart import Apart, Room
 from sluice_cache.sql.call import Call
+from sluice_cache.sql.database import Database
 from sluice_cache.sql.place import Inside, Place, translated
 from sluice_cache.sql.relations import Relations, Shelf, Source
 from sluice_cache.sql.tables import Bound
@@ -22,20 +23,24 @@ class Places:
     """Connections of this process, and processes apart.
 
     Attributes:
+        shelf: with the DuckDB that derives tables and has tables of its own.
+        narrow: the DuckDB of all other statements, which spills early: a rank over a large frame is to stay small.
         admit: called before a statement gets its place; raises MemoryPressure when there is no memory for more.
     """
 
     shelf: Shelf
+    narrow: Database
     apart: Apart
     admit: Callable[[], None]
 
     @contextmanager
-    def lease(self, room: Room | None, call: Call) -> Iterator[Place]:
+    def lease(self, room: Room | None, call: Call, *, wide: bool) -> Iterator[Place]:
         """Hold a place within the call's time; one with a room of its own is a process."""
         self.admit()
         if room is None:
-            with self.shelf.database.lease(call.left_s()) as connection:
-                yield Inside(connection)
+            database = self.shelf.database if wide else self.narrow
+            with database.lease(call.left_s()) as connection:
+                yield Inside(connection, has_native=wide)
         else:
             with self.apart.lease(call.left_s(), room) as process:
                 yield process
@@ -49,11 +54,15 @@ class Lane:
         sources: what they read.
         room: of a process of their own; None runs them inside this one.
         call: their time and caller.
+        derives: whether it makes a table that others read; that is done once and may take more memory.
     """
 
-    def __init__(self, places: Places, sources: Iterable[Source], room: Room | None, call: Call) -> None:
+    def __init__(
+        self, places: Places, sources: Sequence[Source], room: Room | None, call: Call, *, derives: bool = False
+    ) -> None:
         self._places = places
         self._sources = sources
+        self._derives = derives
         self._room = room
         self._call = call
         self._held = ExitStack()
@@ -99,7 +108,8 @@ class Lane:
 
     def _opened(self) -> tuple[Place, Relations]:
         if self._open is None:
-            place = self._held.enter_context(self._places.lease(self._room, self._call))
+            wide = self._derives or self._places.shelf.has_native(self._sources)
+            place = self._held.enter_context(self._places.lease(self._room, self._call, wide=wide))
             relations = self._held.enter_context(Relations(place, self._places.shelf).held())
             with self._call.bounding(place.stop):
                 for source in self._sources:

@@ -63,6 +63,12 @@ class NativeTables:
             if there:
                 self._unpin(key)
 
+    def has(self, frame: Frame) -> bool:
+        """Return whether there is a table of the frame."""
+        with self._lock:
+            key = _key(frame)
+            return key in self._sizes and key not in self._doomed
+
     def lacks(self, frame: Frame) -> bool:
         """Return whether a table of the frame could be made and is not there."""
         with self._lock:

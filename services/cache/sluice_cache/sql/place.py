@@ -69,11 +69,15 @@ class Place(Protocol):
 
 
 class Inside:
-    """A connection of this process; for plain statements."""
+    """A connection of this process; for plain statements.
 
-    has_native = True
+    Args:
+        connection: theirs until they have ended.
+        has_native: whether it is one of the DuckDB that has tables of its own.
+    """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, *, has_native: bool) -> None:
+        self.has_native = has_native
         self._connection = connection
 
     def stop(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,11 @@ class Shelf:
     store: FrameStore
     native: NativeTables
     hot_dir: Path
+
+    def has_native(self, sources: Sequence[Source]) -> bool:
+        """Return whether every frame of the sources is one of DuckDB's own tables."""
+        found = [self.store.catalogue.find(item.frame_id) for source in sources for item in source.slices]
+        return bool(found) and all(frame is not None and self.native.has(frame) for frame in found)
 
 
 class Relations:

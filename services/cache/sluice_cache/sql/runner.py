@@ -186,7 +186,8 @@ class Runner:
         item = bound(Statement(entry.derived.sql, values), before, values, self._parse)
         sources = [self._source(before[name], call) for name in sorted(item.select.relations)]
         room = None if item.plain else self._places.apart.room
-        with closing(Lane(self._places, sources, room, call)) as lane, lane.run(item) as running:
+        lane = Lane(self._places, sources, room, call, derives=True)
+        with closing(lane), lane.run(item) as running:
             return self._keep(frame_id, manifest, entry, running, lane)
 
     def _keep(
