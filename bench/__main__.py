@@ -21,6 +21,7 @@ from bench import (
     frame_transfer,
     hold_views,
     long_query,
+    oracle_fetch,
     window_replay,
 )
 from bench.measure import Comparison
@@ -36,6 +37,7 @@ WORKLOADS: dict[str, Callable[[], tuple[list[Comparison], list[str]]]] = {
     "cache-views": cache_views.run,
     "cache-restart": cache_restart.run,
     "cache-memory": cache_memory.run,
+    "oracle-fetch": oracle_fetch.run,
 }
 _VERSIONS = ("duckdb", "pyarrow", "pandas", "grpcio", "redis")
 
