@@ -50,6 +50,7 @@ DERIVE = "datasets/hold-history/derive.sql"
 TREND = "datasets/hold-history/views/trend.sql"
 PARETO = "datasets/hold-history/views/reason_pareto.sql"
 SLICE = "datasets/hold-history/slice.sql"
+RENEWED = "datasets/hold-history/renewed.sql"
 REASONS = "references/non_quality_reasons/reference.toml"
 
 
@@ -109,6 +110,23 @@ REASONS = "references/non_quality_reasons/reference.toml"
             "< :until",
             f"{SLICE}: a part cut by time binds end_time, row_limit, start_time and",
         ),
+        (TOML, 'renews = ["slice"', 'renews = ["other"', f"{TOML}: parts.renewed.renews: 'other' is not among slice"),
+        (TOML, 'renews = ["slice", "carry_in"]', "", f"{TOML}: parts.renewed.id_parameter: exactly one of"),
+        (TOML, 'id_column = "history_id"', "", f"{TOML}: parts.renewed.id_column: is missing"),
+        (
+            TOML,
+            'id_column = "history_id"',
+            'id_column = "qty"',
+            f"{TOML}: parts.renewed.id_column: 'qty' is not a text",
+        ),
+        (
+            TOML,
+            'cut = "start"',
+            'cut = "start"\nrenews = ["slice"]',
+            f"{TOML}: parts.carry_in.renews: belongs to parts",
+        ),
+        (RENEWED, "in (:ids)", "= :ids", f"{RENEWED}: bind :ids of 'renewed' does not stand alone in an IN list"),
+        (RENEWED, ":row_limit rows", "5 rows", f"{RENEWED}: a part cut by ids binds ids, row_limit and parameters"),
         (SLICE, "-- One row", "select 1 --", f"{SLICE}: has no header comment"),
         (REASONS, "ttl_s = 86400", "ttl_s = 0", f"{REASONS}: ttl_s: is 0, below 1"),
         (REASONS, 'reason = "Process trial"', "reason = 7", f"{REASONS}: rows: do not fit the declared columns"),
