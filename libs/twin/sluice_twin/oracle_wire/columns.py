@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 import pyarrow as pa
 
 from sluice_twin.oracle_wire import encoding
+from sluice_twin.oracle_wire.errors import OraError
 from sluice_twin.oracle_wire.primitives import announced, universal
 from sluice_twin.oracle_wire.protocol import CHARSET_UTF8, NO_PRECISION, OracleType
 
@@ -117,7 +118,11 @@ class ResultColumn:
 
 
 def type_of_arrow(kind: Any) -> ColumnType:
-    """Return the Oracle type for values nobody declared a type for."""
+    """Return the Oracle type for values nobody declared a type for.
+
+    Raises:
+        OraError: there is none, as for an interval.
+    """
     if pa.types.is_null(kind):
         return NOTHING
     if pa.types.is_date(kind) or (pa.types.is_timestamp(kind) and kind.unit == "s"):
@@ -128,4 +133,10 @@ def type_of_arrow(kind: Any) -> ColumnType:
         return RAW
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind):
         return varchar2(LONGEST_VARCHAR2)
+    if not (pa.types.is_boolean(kind) or _is_number(kind)):
+        raise OraError(3001, f"unimplemented feature: a column of {kind}")
     return NUMBER
+
+
+def _is_number(kind: Any) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))

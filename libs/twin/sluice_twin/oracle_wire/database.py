@@ -126,11 +126,14 @@ class TwinDatabase:
         cursor = self._connection.cursor()
         try:
             relation = cursor.sql(translated.duckdb_sql, params=dict(zip(numbered.names, values, strict=True)))
-            fields = list(_arrow_schema(relation))
+            columns = describe(translated.query, self.schema, list(_arrow_schema(relation)))
         except duckdb.Error as error:
             cursor.close()
             raise ora_error(error) from None
-        return RunningQuery(cursor, relation, describe(translated.query, self.schema, fields))
+        except OraError:
+            cursor.close()
+            raise
+        return RunningQuery(cursor, relation, columns)
 
     def columns(self, sql: str, clock: datetime) -> tuple[ResultColumn, ...]:
         """Return what a query would yield; nothing is bound or run.

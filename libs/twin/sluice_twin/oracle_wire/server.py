@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 from sluice_twin.oracle_wire import logon, replies
 from sluice_twin.oracle_wire.codec import Value
 from sluice_twin.oracle_wire.database import TwinDatabase
-from sluice_twin.oracle_wire.errors import Disconnected
+from sluice_twin.oracle_wire.errors import Disconnected, MalformedRequest
 from sluice_twin.oracle_wire.faults import FaultRule, Faults, FaultScriptError, Moment
 from sluice_twin.oracle_wire.packets import PacketChannel
 from sluice_twin.oracle_wire.protocol import Packet
@@ -203,8 +203,8 @@ class OracleWireServer:
         try:
             if self._connect(channel, session_id):
                 Session(channel, statements, self._sessions, session_id, faults=self.faults, clock=self._clock).serve()
-        except (Disconnected, FaultScriptError):
-            # Nobody is left to tell; who logs on next is told of a bad script.
+        except (Disconnected, FaultScriptError, MalformedRequest, ValueError, IndexError):
+            # Nobody is left to tell, or whoever is there speaks another protocol. A bad script is told to who logs on.
             pass
         finally:
             statements.close()

@@ -109,7 +109,7 @@ class Session:
             return self._send_error(error, cancelled=self._channel.broken)
         except FaultScriptError as error:
             return self._send_error(OraError(_BAD_SCRIPT, f"fault script: {error}"))
-        except MalformedRequest as error:
+        except (MalformedRequest, ValueError, IndexError) as error:
             self._send_error(OraError(3120, f"two-task conversion routine: {error}"))
             return False
 
