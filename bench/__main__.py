@@ -22,6 +22,7 @@ from bench import (
     hold_views,
     long_query,
     oracle_fetch,
+    shared_tier,
     window_replay,
 )
 from bench.measure import Comparison
@@ -37,6 +38,7 @@ WORKLOADS: dict[str, Callable[[], tuple[list[Comparison], list[str]]]] = {
     "cache-views": cache_views.run,
     "cache-restart": cache_restart.run,
     "cache-memory": cache_memory.run,
+    "shared-tier": shared_tier.run,
     "oracle-fetch": oracle_fetch.run,
 }
 _VERSIONS = ("duckdb", "pyarrow", "pandas", "grpcio", "redis")
