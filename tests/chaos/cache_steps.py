@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -121,8 +121,8 @@ def put(process: Process, version: int, values: list[int], keep_s: float = 600.0
     return frame
 
 
-def _batches(table: pa.Table) -> Iterable[pa.RecordBatch]:
-    return table.to_batches(max_chunksize=1000)
+def _batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
+    yield from table.to_batches(max_chunksize=1000)
 
 
 def _expire(process: Process, clock: FakeClock) -> None:
