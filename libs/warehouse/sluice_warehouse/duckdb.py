@@ -31,7 +31,7 @@ log = structlog.get_logger()
 BATCH_ROW_COUNT: Final = 16_384
 """Rows that are in hand at once; larger batches read no faster and cost memory with every parallel reading."""
 
-_UNAVAILABLE: Final = (duckdb.IOException, duckdb.ConnectionException)
+_UNAVAILABLE: Final = (duckdb.IOException, duckdb.ConnectionException, duckdb.FatalException)
 _ORA_BY_FAULT: Final[tuple[tuple[type[duckdb.Error], int], ...]] = (
     (duckdb.CatalogException, 942),
     (duckdb.BinderException, 904),
@@ -40,6 +40,13 @@ _ORA_BY_FAULT: Final[tuple[tuple[type[duckdb.Error], int], ...]] = (
     (duckdb.OutOfMemoryException, 4030),
 )
 _OTHER_FAULT: Final = 600
+_FAULT_BY_WORD: Final[tuple[tuple[str, type[duckdb.Error]], ...]] = (
+    ("FATAL Error", duckdb.FatalException),
+    ("Conversion Error", duckdb.ConversionException),
+    ("Out of Memory Error", duckdb.OutOfMemoryException),
+    ("IO Error", duckdb.IOException),
+)
+"""How DuckDB's faults begin where only their text is left."""
 
 
 class DuckDBWarehouse:
@@ -96,6 +103,8 @@ class DuckDBWarehouse:
             fitting = Fitting(schema, relation.columns, statement.name)
         except duckdb.Error as error:
             cursor.close()
+            if isinstance(error, duckdb.FatalException):
+                self._forget()
             raise _translated(statement, error) from error
         except ServiceError:
             cursor.close()
@@ -150,7 +159,18 @@ class DuckDBWarehouse:
                 raise WarehouseUnavailable
             if self._connection is None:
                 self._connection = self._connect()
-            return self._connection.cursor()
+            try:
+                return self._connection.cursor()
+            except duckdb.Error:
+                self._connection = None
+                raise WarehouseUnavailable from None
+
+    def _forget(self) -> None:
+        """Connect anew next time: a fatal fault spoils the whole engine, not just the statement it happened in."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def _connect(self) -> Any:
         try:
@@ -296,8 +316,7 @@ class DuckDBReading:
         except (OSError, pa.ArrowException) as error:
             # Past the first row DuckDB's faults come through Arrow's C stream, which keeps the text only.
             run.check()
-            log.warning("statement broke off", statement=run.statement.name, fault=type(error).__name__)
-            raise WarehouseError(_OTHER_FAULT) from error
+            raise _translated(run.statement, _from_text(str(error))) from error
         return self._fitting.fit(batch)
 
     def _start(self) -> None:
@@ -318,6 +337,11 @@ def _outcome(error: ServiceError) -> Outcome:
     if isinstance(error, StatementTimeout):
         return "timeout"
     return "cancelled" if isinstance(error, StatementCancelled) else "failed"
+
+
+def _from_text(text: str) -> duckdb.Error:
+    """Return the fault that a text of DuckDB's is about; its words stay behind."""
+    return next((fault() for word, fault in _FAULT_BY_WORD if word in text), duckdb.Error())
 
 
 def _translated(statement: Statement, error: duckdb.Error) -> ServiceError:

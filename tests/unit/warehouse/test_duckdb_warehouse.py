@@ -385,3 +385,25 @@ def test_a_url_opens_the_file_it_names(plant: Path, slashes: str) -> None:
 def test_other_urls_are_refused(url: str) -> None:
     with pytest.raises(ValueError, match="no warehouse URL"):
         open_warehouse(url)
+
+
+def test_a_fault_past_the_first_row_keeps_its_number(warehouse: DuckDBWarehouse) -> None:
+    statement = parse(
+        "odd",
+        "select case when a.QTY * b.QTY = 89401 then cast('x' || c.QTY as integer) else 1 end as n"
+        " from DWH.DW_MES_CONTAINER a, DWH.DW_MES_CONTAINER b, DWH.DW_MES_CONTAINER c",
+    )
+    reading = warehouse.open(statement, {}, schema=MANY_SCHEMA, deadline_s=60, tag=TAG)
+    with pytest.raises(WarehouseError) as refused, reading:
+        list(reading)
+    assert (refused.value.ora, "x" in refused.value.message) == (1722, False)
+
+
+def test_a_connection_that_is_gone_is_made_anew(warehouse: DuckDBWarehouse) -> None:
+    with lots(warehouse) as reading:
+        assert next(reading).num_rows
+    warehouse._connection.close()
+    with pytest.raises(WarehouseUnavailable):
+        lots(warehouse)
+    with lots(warehouse) as reading:
+        assert next(reading).num_rows
