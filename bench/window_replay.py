@@ -37,6 +37,7 @@ from sluice_query_engine.catalog import load_catalog
 from sluice_query_engine.dataset import Dataset
 from sluice_query_engine.execution.chunk import ChunkLimits, ChunkReader
 from sluice_query_engine.execution.flights import Flights
+from sluice_query_engine.execution.interest import Patience
 from sluice_query_engine.execution.run import QueryRun
 from sluice_query_engine.execution.survey import Survey
 from sluice_query_engine.parameters import canonical, time_range
@@ -63,6 +64,7 @@ RELEASED_LATE = (
     "update DWH.DW_MES_HOLDRELEASEHISTORY set RELEASETXNDATE = timestamp '2025-12-25' where RELEASETXNDATE is null"
 )
 AS_IT_IS = ""
+_PATIENCE = Patience(after_look_s=3600.0, after_watch_s=3600.0)
 _TOLD_MINUTES = 14 * 24 * 60
 _START = datetime(2026, 1, 5, tzinfo=UTC)
 _TIMES = (
@@ -155,7 +157,7 @@ class _Engine:
         """Read what is missing for a request, and return its range."""
         dates = {"start_date": look.start_date.isoformat(), "end_date": look.end_date.isoformat()}
         parameters = canonical(self._dataset, dates)
-        run = QueryRun(f"user-{look.user}", self._dataset, parameters, self._clock, "replay")
+        run = QueryRun(f"user-{look.user}", self._dataset, parameters, self._clock, "replay", patience=_PATIENCE)
         departures = self._survey.depart(run, parameters, no_cache=False)
         run.set_plan(departures.plan)
         for flight in departures.flights.values():

@@ -116,6 +116,7 @@ def read(
     max_rows: int = 1000,
     max_bytes: int = 1 << 20,
     scope: CancelScope | None = None,
+    renewed_by: str = "",
 ) -> StoredChunk:
     job = ChunkJob(
         dataset="hold-history",
@@ -127,6 +128,7 @@ def read(
         max_row_count=max_rows,
         freshness=FreshnessRule(timedelta(seconds=900), timedelta(days=1), timedelta(days=2)),
         client_id="request-1",
+        renewed_by=renewed_by,
     )
     reader = ChunkReader(
         SlowLane(warehouse, LocalPermits(2)),
@@ -196,6 +198,24 @@ def test_one_open_row_makes_a_chunk_unsettled(cache: MemoryFrameCache, clock: Fa
     (frame,) = cache.list_frames({"part": "slice"})
     assert instant_of(frame.fresh_until_time) == NOW + timedelta(seconds=900)
     assert frame.keep_until_time.seconds > frame.fresh_until_time.seconds
+
+
+@pytest.mark.parametrize(
+    ("open_count", "fresh_for"), [(1, timedelta(days=1)), (2, timedelta(days=1)), (3, timedelta(seconds=900))]
+)
+def test_open_rows_that_are_renewed_leave_a_chunk_settled_unless_most_are_open(
+    cache: MemoryFrameCache, clock: FakeClock, open_count: int, fresh_for: timedelta
+) -> None:
+    read(cache, clock, FakeWarehouse([held(open_count, released=None), held(2)]), renewed_by="reason")
+    (frame,) = cache.list_frames({"part": "slice"})
+    assert instant_of(frame.fresh_until_time) == NOW + fresh_for
+    assert frame.labels.get("open", "") == (str(open_count) if fresh_for > timedelta(hours=1) else "")
+
+
+def test_an_open_row_without_an_id_makes_a_chunk_unsettled(cache: MemoryFrameCache, clock: FakeClock) -> None:
+    read(cache, clock, FakeWarehouse([held(1, released=None), held(5)]), renewed_by="release_time")
+    (frame,) = cache.list_frames({"part": "slice"})
+    assert instant_of(frame.fresh_until_time) == NOW + timedelta(seconds=900)
 
 
 def test_a_refused_statement_is_not_tried_again(cache: MemoryFrameCache, clock: FakeClock) -> None:
