@@ -93,6 +93,13 @@ class EnginePair:
         started = [line for line in self.started() if "start_time" in line["binds"]]
         return [(line["statement"], str(line["binds"]["start_time"])) for line in started]
 
+    def completed(self) -> list[tuple[str, str]]:
+        """Return part and start of each chunk statement that gave its last row."""
+        lines = [json.loads(line) for line in self.statements.path.read_text(encoding="utf-8").splitlines()]
+        ended = {line["id"] for line in lines if line.get("outcome") == "completed"}
+        started = [line for line in self.started() if "start_time" in line["binds"] and line["id"] in ended]
+        return [(line["statement"], str(line["binds"]["start_time"])) for line in started]
+
     def started(self) -> list[Json]:
         """Return all statements that started."""
         return self.statements.since(self.earlier_statement_count)
