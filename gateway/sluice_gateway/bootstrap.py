@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+import grpc.aio
 from prometheus_client import CollectorRegistry
 from sluice_rpc.client import open_aio_channel
 from sluice_rpc.ports import Clock, Ids, RandomIds, SystemClock
@@ -62,11 +64,7 @@ async def build(settings: Settings, *, clock: Clock | None = None, ids: Ids | No
     limit = settings.max_body_bytes
     routes = Routes(
         pages=PageRoutes(definitions, identity, settings.root_path),
-        health=HealthRoutes(
-            {name: Health(channel, settings) for name, channel in channels.items()},
-            CacheStats(channels["cache"], settings),
-            registry,
-        ),
+        health=_health(channels, settings, registry),
         datasets=DatasetRoutes(definitions, engine, identity, limit),
         queries=QueryRoutes(
             definitions=definitions,
@@ -91,3 +89,8 @@ async def build(settings: Settings, *, clock: Clock | None = None, ids: Ids | No
     )
     app = build_app(routes, HttpMetrics(registry), ids or RandomIds(), settings.root_path)
     return Gateway(app, patience, closing)
+
+
+def _health(channels: Mapping[str, grpc.aio.Channel], settings: Settings, registry: CollectorRegistry) -> HealthRoutes:
+    processes = {name: Health(channel, settings) for name, channel in channels.items()}
+    return HealthRoutes(processes, CacheStats(channels["cache"], settings), registry)
