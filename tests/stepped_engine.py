@@ -22,8 +22,8 @@ from sluice_query_engine.execution.composer import Composer
 from sluice_query_engine.execution.coordinator import Coordinator, CoordinatorLimits, Tools
 from sluice_query_engine.execution.flights import Flight, Flights
 from sluice_query_engine.execution.forecast import Forecast
-from sluice_query_engine.execution.inventory import Inventory
 from sluice_query_engine.execution.interest import Patience
+from sluice_query_engine.execution.inventory import Inventory
 from sluice_query_engine.execution.ledger import Ledger
 from sluice_query_engine.execution.references import PinnedReference, References
 from sluice_query_engine.execution.run import QueryRun
