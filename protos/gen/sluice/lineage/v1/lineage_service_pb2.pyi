@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from sluice.table.v1 import table_pb2 as _table_pb2
 import builtins as _builtins
 import sys
@@ -18,6 +19,102 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _EdgeType:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EdgeTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EdgeType.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EDGE_TYPE_UNSPECIFIED: _EdgeType.ValueType  # 0
+    """Never sent."""
+    EDGE_TYPE_SPLIT_FROM: _EdgeType.ValueType  # 1
+    """It was split from it; `split_from` in tables."""
+    EDGE_TYPE_MERGE_SOURCE: _EdgeType.ValueType  # 2
+    """The other was merged into it; `merge_source` in tables."""
+    EDGE_TYPE_WAFER_ORIGIN: _EdgeType.ValueType  # 3
+    """The other has the name of its wafer lot; `wafer_origin` in tables."""
+    EDGE_TYPE_GD_REWORK_SOURCE: _EdgeType.ValueType  # 4
+    """It is the rework of the other; `gd_rework_source` in tables."""
+
+class EdgeType(_EdgeType, metaclass=_EdgeTypeEnumTypeWrapper):
+    """How a container came from another."""
+
+EDGE_TYPE_UNSPECIFIED: EdgeType.ValueType  # 0
+"""Never sent."""
+EDGE_TYPE_SPLIT_FROM: EdgeType.ValueType  # 1
+"""It was split from it; `split_from` in tables."""
+EDGE_TYPE_MERGE_SOURCE: EdgeType.ValueType  # 2
+"""The other was merged into it; `merge_source` in tables."""
+EDGE_TYPE_WAFER_ORIGIN: EdgeType.ValueType  # 3
+"""The other has the name of its wafer lot; `wafer_origin` in tables."""
+EDGE_TYPE_GD_REWORK_SOURCE: EdgeType.ValueType  # 4
+"""It is the rework of the other; `gd_rework_source` in tables."""
+Global___EdgeType: _TypeAlias = EdgeType  # noqa: Y015
+
+class _GenealogyKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _GenealogyKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GenealogyKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    GENEALOGY_KIND_UNSPECIFIED: _GenealogyKind.ValueType  # 0
+    """INVALID_PARAMETER."""
+    GENEALOGY_KIND_FULL: _GenealogyKind.ValueType  # 1
+    """As ResolveFullGenealogy."""
+    GENEALOGY_KIND_FORWARD: _GenealogyKind.ValueType  # 2
+    """As ResolveForwardTree."""
+
+class GenealogyKind(_GenealogyKind, metaclass=_GenealogyKindEnumTypeWrapper):
+    """Which genealogy."""
+
+GENEALOGY_KIND_UNSPECIFIED: GenealogyKind.ValueType  # 0
+"""INVALID_PARAMETER."""
+GENEALOGY_KIND_FULL: GenealogyKind.ValueType  # 1
+"""As ResolveFullGenealogy."""
+GENEALOGY_KIND_FORWARD: GenealogyKind.ValueType  # 2
+"""As ResolveForwardTree."""
+Global___GenealogyKind: _TypeAlias = GenealogyKind  # noqa: Y015
+
+class _GenealogyTable:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _GenealogyTableEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GenealogyTable.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    GENEALOGY_TABLE_UNSPECIFIED: _GenealogyTable.ValueType  # 0
+    """INVALID_PARAMETER."""
+    GENEALOGY_TABLE_EDGES: _GenealogyTable.ValueType  # 1
+    """`from_cid`, `to_cid`, `edge_type`: every edge once, by these columns."""
+    GENEALOGY_TABLE_NODES: _GenealogyTable.ValueType  # 2
+    """`container_id`, `container_name`, `mfgorder_name`, `wafer_lot`, `node_type`: every container once, by id."""
+    GENEALOGY_TABLE_ANCESTORS: _GenealogyTable.ValueType  # 3
+    """`seed_id`, `ancestor_id`: by seed as asked, then id; without the pair of a seed and itself. Only of a full genealogy."""
+    GENEALOGY_TABLE_SEEDS: _GenealogyTable.ValueType  # 4
+    """`seed_id`, `found`, `root_id`, `root_name`: every seed once, as asked. The roots only of a full genealogy."""
+    GENEALOGY_TABLE_SERIALS: _GenealogyTable.ValueType  # 5
+    """`container_id`, `serial_number`: the serials of leaves, by these columns. Only of a forward tree."""
+    GENEALOGY_TABLE_TRUNCATED: _GenealogyTable.ValueType  # 6
+    """`container_id`: containers at which a limit ended a walk, in id order."""
+
+class GenealogyTable(_GenealogyTable, metaclass=_GenealogyTableEnumTypeWrapper):
+    """A table of a genealogy."""
+
+GENEALOGY_TABLE_UNSPECIFIED: GenealogyTable.ValueType  # 0
+"""INVALID_PARAMETER."""
+GENEALOGY_TABLE_EDGES: GenealogyTable.ValueType  # 1
+"""`from_cid`, `to_cid`, `edge_type`: every edge once, by these columns."""
+GENEALOGY_TABLE_NODES: GenealogyTable.ValueType  # 2
+"""`container_id`, `container_name`, `mfgorder_name`, `wafer_lot`, `node_type`: every container once, by id."""
+GENEALOGY_TABLE_ANCESTORS: GenealogyTable.ValueType  # 3
+"""`seed_id`, `ancestor_id`: by seed as asked, then id; without the pair of a seed and itself. Only of a full genealogy."""
+GENEALOGY_TABLE_SEEDS: GenealogyTable.ValueType  # 4
+"""`seed_id`, `found`, `root_id`, `root_name`: every seed once, as asked. The roots only of a full genealogy."""
+GENEALOGY_TABLE_SERIALS: GenealogyTable.ValueType  # 5
+"""`container_id`, `serial_number`: the serials of leaves, by these columns. Only of a forward tree."""
+GENEALOGY_TABLE_TRUNCATED: GenealogyTable.ValueType  # 6
+"""`container_id`: containers at which a limit ended a walk, in id order."""
+Global___GenealogyTable: _TypeAlias = GenealogyTable  # noqa: Y015
 
 @_typing.final
 class ResolveSplitAncestorsRequest(_message.Message):
@@ -31,9 +128,7 @@ class ResolveSplitAncestorsRequest(_message.Message):
     """Rows of a walk, the container itself included, 1 to 20; 0 means 20."""
     @_builtins.property
     def container_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Container ids, at most 64 characters each and 200,000 in all unless the process is set otherwise; trimmed, blanks
-        and repetitions dropped. Empty answers empty without a statement.
-        """
+        """Container ids."""
 
     def __init__(
         self,
@@ -136,3 +231,1022 @@ class ResolveSplitAncestorsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResolveSplitAncestorsResponse: _TypeAlias = ResolveSplitAncestorsResponse  # noqa: Y015
+
+@_typing.final
+class ResolveSplitDescendantsRequest(_message.Message):
+    """Containers whose descendants are wanted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_IDS_FIELD_NUMBER: _builtins.int
+    MAX_DEPTH_FIELD_NUMBER: _builtins.int
+    MAX_NODE_COUNT_FIELD_NUMBER: _builtins.int
+    max_depth: _builtins.int
+    """Rows of a walk, the container itself included, 1 to 20; 0 means 20."""
+    max_node_count: _builtins.int
+    """Most containers in the answer; what lies beyond is cut. 0 means, and more is read as, the limit of the process."""
+    @_builtins.property
+    def container_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Container ids. One that descends from another costs nothing more."""
+
+    def __init__(
+        self,
+        *,
+        container_ids: _abc.Iterable[_builtins.str] | None = ...,
+        max_depth: _builtins.int = ...,
+        max_node_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_ids", b"container_ids", "max_depth", b"max_depth", "max_node_count", b"max_node_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveSplitDescendantsRequest: _TypeAlias = ResolveSplitDescendantsRequest  # noqa: Y015
+
+@_typing.final
+class ResolveSplitDescendantsResponse(_message.Message):
+    """The families found: strictly what lies below the containers asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ChildrenMapEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___ContainerIds: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___ContainerIds | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class ContainerNamesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    CHILDREN_MAP_FIELD_NUMBER: _builtins.int
+    CONTAINER_NAMES_FIELD_NUMBER: _builtins.int
+    NOT_FOUND_IDS_FIELD_NUMBER: _builtins.int
+    TRUNCATED_IDS_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def children_map(self) -> _containers.MessageMap[_builtins.str, Global___ContainerIds]:
+        """Container to the lots split from it, each once, in id order. Only containers that have any."""
+
+    @_builtins.property
+    def container_names(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Container to its name."""
+
+    @_builtins.property
+    def not_found_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Asked-for containers that the warehouse does not know, in the order asked."""
+
+    @_builtins.property
+    def truncated_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Containers at which a limit ended a walk: whether anything was split from them is not known. In id order."""
+
+    @_builtins.property
+    def receipt(self) -> _table_pb2.Receipt:
+        """What the answer says of itself."""
+
+    def __init__(
+        self,
+        *,
+        children_map: _abc.Mapping[_builtins.str, Global___ContainerIds] | None = ...,
+        container_names: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        not_found_ids: _abc.Iterable[_builtins.str] | None = ...,
+        truncated_ids: _abc.Iterable[_builtins.str] | None = ...,
+        receipt: _table_pb2.Receipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["children_map", b"children_map", "container_names", b"container_names", "not_found_ids", b"not_found_ids", "receipt", b"receipt", "truncated_ids", b"truncated_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveSplitDescendantsResponse: _TypeAlias = ResolveSplitDescendantsResponse  # noqa: Y015
+
+@_typing.final
+class ContainerIds(_message.Message):
+    """Container ids in one entry of a map."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def container_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The ids."""
+
+    def __init__(
+        self,
+        *,
+        container_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_ids", b"container_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContainerIds: _TypeAlias = ContainerIds  # noqa: Y015
+
+@_typing.final
+class ResolveMergeSourcesRequest(_message.Message):
+    """Containers whose merge sources are wanted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def container_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of combined lots."""
+
+    def __init__(
+        self,
+        *,
+        container_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_ids", b"container_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveMergeSourcesRequest: _TypeAlias = ResolveMergeSourcesRequest  # noqa: Y015
+
+@_typing.final
+class ResolveMergeSourcesResponse(_message.Message):
+    """The sources found."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MergeSourcesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___ContainerIds: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___ContainerIds | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    MERGE_SOURCES_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def merge_sources(self) -> _containers.MessageMap[_builtins.str, Global___ContainerIds]:
+        """Combined lot to the lots merged into it, each once, in id order, never itself. Only lots that have any."""
+
+    @_builtins.property
+    def receipt(self) -> _table_pb2.Receipt:
+        """What the answer says of itself."""
+
+    def __init__(
+        self,
+        *,
+        merge_sources: _abc.Mapping[_builtins.str, Global___ContainerIds] | None = ...,
+        receipt: _table_pb2.Receipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merge_sources", b"merge_sources", "receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveMergeSourcesResponse: _TypeAlias = ResolveMergeSourcesResponse  # noqa: Y015
+
+@_typing.final
+class ResolveMergeTargetsRequest(_message.Message):
+    """Containers whose merge targets are wanted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def container_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of lots that may have been merged into others."""
+
+    def __init__(
+        self,
+        *,
+        container_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_ids", b"container_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveMergeTargetsRequest: _TypeAlias = ResolveMergeTargetsRequest  # noqa: Y015
+
+@_typing.final
+class ResolveMergeTargetsResponse(_message.Message):
+    """The targets found."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MergeTargetsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___ContainerIds: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___ContainerIds | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    MERGE_TARGETS_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def merge_targets(self) -> _containers.MessageMap[_builtins.str, Global___ContainerIds]:
+        """Lot to the combined lots it was merged into, each once, in id order, never itself. Only lots that have any."""
+
+    @_builtins.property
+    def receipt(self) -> _table_pb2.Receipt:
+        """What the answer says of itself."""
+
+    def __init__(
+        self,
+        *,
+        merge_targets: _abc.Mapping[_builtins.str, Global___ContainerIds] | None = ...,
+        receipt: _table_pb2.Receipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merge_targets", b"merge_targets", "receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveMergeTargetsResponse: _TypeAlias = ResolveMergeTargetsResponse  # noqa: Y015
+
+@_typing.final
+class ResolveLeafSerialsRequest(_message.Message):
+    """Containers whose serials are wanted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def container_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Container ids."""
+
+    def __init__(
+        self,
+        *,
+        container_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_ids", b"container_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveLeafSerialsRequest: _TypeAlias = ResolveLeafSerialsRequest  # noqa: Y015
+
+@_typing.final
+class ResolveLeafSerialsResponse(_message.Message):
+    """The serials found."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LeafSerialsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___SerialNumbers: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___SerialNumbers | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    LEAF_SERIALS_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def leaf_serials(self) -> _containers.MessageMap[_builtins.str, Global___SerialNumbers]:
+        """Container to its serial numbers, each once, in text order. Only containers that have any. The warehouse holds the
+        literal `Unknown` for some.
+        """
+
+    @_builtins.property
+    def receipt(self) -> _table_pb2.Receipt:
+        """What the answer says of itself."""
+
+    def __init__(
+        self,
+        *,
+        leaf_serials: _abc.Mapping[_builtins.str, Global___SerialNumbers] | None = ...,
+        receipt: _table_pb2.Receipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["leaf_serials", b"leaf_serials", "receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveLeafSerialsResponse: _TypeAlias = ResolveLeafSerialsResponse  # noqa: Y015
+
+@_typing.final
+class SerialNumbers(_message.Message):
+    """Serial numbers in one entry of a map."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERIAL_NUMBERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def serial_numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The serials."""
+
+    def __init__(
+        self,
+        *,
+        serial_numbers: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["serial_numbers", b"serial_numbers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SerialNumbers: _TypeAlias = SerialNumbers  # noqa: Y015
+
+@_typing.final
+class ResolveFullGenealogyRequest(_message.Message):
+    """Containers whose genealogy is wanted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_IDS_FIELD_NUMBER: _builtins.int
+    MAX_DEPTH_FIELD_NUMBER: _builtins.int
+    MAX_MERGE_HOP_COUNT_FIELD_NUMBER: _builtins.int
+    MAX_NODE_COUNT_FIELD_NUMBER: _builtins.int
+    max_depth: _builtins.int
+    """Steps of each split walk, from a seed and again from each merge source, 1 to 20; 0 means 20."""
+    max_merge_hop_count: _builtins.int
+    """How many merges a way back may pass, 1 to 20; 0 means 1. A merge beyond it is not followed, and the source before it
+    is listed as cut.
+    """
+    max_node_count: _builtins.int
+    """Most containers in the answer; what lies beyond is cut. 0 means, and more is read as, the limit of the process."""
+    @_builtins.property
+    def container_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Container ids, the seeds."""
+
+    def __init__(
+        self,
+        *,
+        container_ids: _abc.Iterable[_builtins.str] | None = ...,
+        max_depth: _builtins.int = ...,
+        max_merge_hop_count: _builtins.int = ...,
+        max_node_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_ids", b"container_ids", "max_depth", b"max_depth", "max_merge_hop_count", b"max_merge_hop_count", "max_node_count", b"max_node_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveFullGenealogyRequest: _TypeAlias = ResolveFullGenealogyRequest  # noqa: Y015
+
+@_typing.final
+class ResolveFullGenealogyResponse(_message.Message):
+    """Everything the seeds came from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class AncestorsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___ContainerIds: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___ContainerIds | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class ContainerNamesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class ParentMapEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___ContainerIds: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___ContainerIds | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class MergeEdgesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___ContainerIds: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___ContainerIds | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class SeedRootsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class NodesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___Node: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___Node | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ANCESTORS_FIELD_NUMBER: _builtins.int
+    CONTAINER_NAMES_FIELD_NUMBER: _builtins.int
+    PARENT_MAP_FIELD_NUMBER: _builtins.int
+    MERGE_EDGES_FIELD_NUMBER: _builtins.int
+    SEED_ROOTS_FIELD_NUMBER: _builtins.int
+    NODES_FIELD_NUMBER: _builtins.int
+    EDGES_FIELD_NUMBER: _builtins.int
+    NOT_FOUND_IDS_FIELD_NUMBER: _builtins.int
+    TRUNCATED_IDS_FIELD_NUMBER: _builtins.int
+    MERGE_HOP_COUNT_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    merge_hop_count: _builtins.int
+    """Merges that a way back could pass at most."""
+    @_builtins.property
+    def ancestors(self) -> _containers.MessageMap[_builtins.str, Global___ContainerIds]:
+        """Seed to all its ancestors, in id order; an entry for each seed, never with itself."""
+
+    @_builtins.property
+    def container_names(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Container to its name."""
+
+    @_builtins.property
+    def parent_map(self) -> _containers.MessageMap[_builtins.str, Global___ContainerIds]:
+        """Container to its direct parents over edges of all types, each once, in id order. Only containers that have any."""
+
+    @_builtins.property
+    def merge_edges(self) -> _containers.MessageMap[_builtins.str, Global___ContainerIds]:
+        """Container to the lots merged into it, each once, in id order. Only containers that have any."""
+
+    @_builtins.property
+    def seed_roots(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Seed to the name of its root: of its ancestors without parents (or itself) the first by: wafer, most steps away,
+        name, id. The id where the root has no name; an entry for each seed.
+        """
+
+    @_builtins.property
+    def nodes(self) -> _containers.MessageMap[_builtins.str, Global___Node]:
+        """Every container of the answer, the seeds included, by id."""
+
+    @_builtins.property
+    def edges(self) -> _containers.RepeatedCompositeFieldContainer[Global___Edge]:
+        """Every edge once, by from, to, type."""
+
+    @_builtins.property
+    def not_found_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Seeds that the warehouse does not know, in the order asked."""
+
+    @_builtins.property
+    def truncated_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Containers at which a limit ended a walk that would go on, in id order."""
+
+    @_builtins.property
+    def receipt(self) -> _table_pb2.Receipt:
+        """What the answer says of itself."""
+
+    def __init__(
+        self,
+        *,
+        ancestors: _abc.Mapping[_builtins.str, Global___ContainerIds] | None = ...,
+        container_names: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        parent_map: _abc.Mapping[_builtins.str, Global___ContainerIds] | None = ...,
+        merge_edges: _abc.Mapping[_builtins.str, Global___ContainerIds] | None = ...,
+        seed_roots: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        nodes: _abc.Mapping[_builtins.str, Global___Node] | None = ...,
+        edges: _abc.Iterable[Global___Edge] | None = ...,
+        not_found_ids: _abc.Iterable[_builtins.str] | None = ...,
+        truncated_ids: _abc.Iterable[_builtins.str] | None = ...,
+        merge_hop_count: _builtins.int = ...,
+        receipt: _table_pb2.Receipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ancestors", b"ancestors", "container_names", b"container_names", "edges", b"edges", "merge_edges", b"merge_edges", "merge_hop_count", b"merge_hop_count", "nodes", b"nodes", "not_found_ids", b"not_found_ids", "parent_map", b"parent_map", "receipt", b"receipt", "seed_roots", b"seed_roots", "truncated_ids", b"truncated_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveFullGenealogyResponse: _TypeAlias = ResolveFullGenealogyResponse  # noqa: Y015
+
+@_typing.final
+class Node(_message.Message):
+    """A container of a genealogy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_ID_FIELD_NUMBER: _builtins.int
+    CONTAINER_NAME_FIELD_NUMBER: _builtins.int
+    MFGORDER_NAME_FIELD_NUMBER: _builtins.int
+    WAFER_LOT_FIELD_NUMBER: _builtins.int
+    NODE_TYPE_FIELD_NUMBER: _builtins.int
+    container_id: _builtins.str
+    """Id."""
+    container_name: _builtins.str
+    """Name; empty when the warehouse has none or does not know the container."""
+    mfgorder_name: _builtins.str
+    """Work order."""
+    wafer_lot: _builtins.str
+    """Name of its wafer lot."""
+    node_type: _builtins.str
+    """WAFER, GD, GC, GA, LOT or UNKNOWN, the first that holds."""
+    def __init__(
+        self,
+        *,
+        container_id: _builtins.str = ...,
+        container_name: _builtins.str = ...,
+        mfgorder_name: _builtins.str = ...,
+        wafer_lot: _builtins.str = ...,
+        node_type: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_id", b"container_id", "container_name", b"container_name", "mfgorder_name", b"mfgorder_name", "node_type", b"node_type", "wafer_lot", b"wafer_lot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Node: _TypeAlias = Node  # noqa: Y015
+
+@_typing.final
+class Edge(_message.Message):
+    """Two containers of which the newer came from the older."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_CID_FIELD_NUMBER: _builtins.int
+    TO_CID_FIELD_NUMBER: _builtins.int
+    EDGE_TYPE_FIELD_NUMBER: _builtins.int
+    from_cid: _builtins.str
+    """The older."""
+    to_cid: _builtins.str
+    """The newer."""
+    edge_type: Global___EdgeType.ValueType
+    """How: one pair may have edges of several types."""
+    def __init__(
+        self,
+        *,
+        from_cid: _builtins.str = ...,
+        to_cid: _builtins.str = ...,
+        edge_type: Global___EdgeType.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["edge_type", b"edge_type", "from_cid", b"from_cid", "to_cid", b"to_cid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Edge: _TypeAlias = Edge  # noqa: Y015
+
+@_typing.final
+class ResolveForwardTreeRequest(_message.Message):
+    """Containers whose families are wanted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTAINER_IDS_FIELD_NUMBER: _builtins.int
+    MAX_DEPTH_FIELD_NUMBER: _builtins.int
+    MAX_NODE_COUNT_FIELD_NUMBER: _builtins.int
+    max_depth: _builtins.int
+    """Steps of each split walk, up from the seeds and down from the roots, 1 to 20; 0 means 20."""
+    max_node_count: _builtins.int
+    """Most containers in the answer; what lies beyond is cut. 0 means, and more is read as, the limit of the process."""
+    @_builtins.property
+    def container_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Container ids, the seeds."""
+
+    def __init__(
+        self,
+        *,
+        container_ids: _abc.Iterable[_builtins.str] | None = ...,
+        max_depth: _builtins.int = ...,
+        max_node_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_ids", b"container_ids", "max_depth", b"max_depth", "max_node_count", b"max_node_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveForwardTreeRequest: _TypeAlias = ResolveForwardTreeRequest  # noqa: Y015
+
+@_typing.final
+class ResolveForwardTreeResponse(_message.Message):
+    """The families of the seeds. `children_map` holds whole families, not only what lies below the seeds, and no merges:
+    whoever follows a seed walks from it, over `edges` if through merges too.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ChildrenMapEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___ContainerIds: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___ContainerIds | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class LeafSerialsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___SerialNumbers: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___SerialNumbers | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class ContainerNamesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class NodesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___Node: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___Node | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ROOTS_FIELD_NUMBER: _builtins.int
+    CHILDREN_MAP_FIELD_NUMBER: _builtins.int
+    LEAF_SERIALS_FIELD_NUMBER: _builtins.int
+    CONTAINER_NAMES_FIELD_NUMBER: _builtins.int
+    TOTAL_NODES_FIELD_NUMBER: _builtins.int
+    NODES_FIELD_NUMBER: _builtins.int
+    EDGES_FIELD_NUMBER: _builtins.int
+    NOT_FOUND_IDS_FIELD_NUMBER: _builtins.int
+    TRUNCATED_IDS_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    total_nodes: _builtins.int
+    """Containers in the answer."""
+    @_builtins.property
+    def roots(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Containers without a parent in `children_map`, in id order."""
+
+    @_builtins.property
+    def children_map(self) -> _containers.MessageMap[_builtins.str, Global___ContainerIds]:
+        """Container to what was split, made as wafer or reworked from it, each once, in id order."""
+
+    @_builtins.property
+    def leaf_serials(self) -> _containers.MessageMap[_builtins.str, Global___SerialNumbers]:
+        """Serials of the containers from which nothing was split, in text order. Only those that have any."""
+
+    @_builtins.property
+    def container_names(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Container to its name."""
+
+    @_builtins.property
+    def nodes(self) -> _containers.MessageMap[_builtins.str, Global___Node]:
+        """Every container of the answer by id."""
+
+    @_builtins.property
+    def edges(self) -> _containers.RepeatedCompositeFieldContainer[Global___Edge]:
+        """Every edge once, by from, to, type; merges in both directions, one merge far from the families."""
+
+    @_builtins.property
+    def not_found_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Seeds that the warehouse does not know, in the order asked."""
+
+    @_builtins.property
+    def truncated_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Containers at which a limit ended a walk, in id order."""
+
+    @_builtins.property
+    def receipt(self) -> _table_pb2.Receipt:
+        """What the answer says of itself."""
+
+    def __init__(
+        self,
+        *,
+        roots: _abc.Iterable[_builtins.str] | None = ...,
+        children_map: _abc.Mapping[_builtins.str, Global___ContainerIds] | None = ...,
+        leaf_serials: _abc.Mapping[_builtins.str, Global___SerialNumbers] | None = ...,
+        container_names: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        total_nodes: _builtins.int = ...,
+        nodes: _abc.Mapping[_builtins.str, Global___Node] | None = ...,
+        edges: _abc.Iterable[Global___Edge] | None = ...,
+        not_found_ids: _abc.Iterable[_builtins.str] | None = ...,
+        truncated_ids: _abc.Iterable[_builtins.str] | None = ...,
+        receipt: _table_pb2.Receipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["children_map", b"children_map", "container_names", b"container_names", "edges", b"edges", "leaf_serials", b"leaf_serials", "nodes", b"nodes", "not_found_ids", b"not_found_ids", "receipt", b"receipt", "roots", b"roots", "total_nodes", b"total_nodes", "truncated_ids", b"truncated_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveForwardTreeResponse: _TypeAlias = ResolveForwardTreeResponse  # noqa: Y015
+
+@_typing.final
+class ReadGenealogyRequest(_message.Message):
+    """A genealogy wanted as tables."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    CONTAINER_IDS_FIELD_NUMBER: _builtins.int
+    IDS_FRAME_ID_FIELD_NUMBER: _builtins.int
+    MAX_DEPTH_FIELD_NUMBER: _builtins.int
+    MAX_MERGE_HOP_COUNT_FIELD_NUMBER: _builtins.int
+    MAX_NODE_COUNT_FIELD_NUMBER: _builtins.int
+    TABLES_FIELD_NUMBER: _builtins.int
+    kind: Global___GenealogyKind.ValueType
+    """Which one."""
+    ids_frame_id: _builtins.str
+    """Frame of the cache whose text column `container_id` holds the seeds, in place of `container_ids`. Raises
+    CACHE_EXPIRED.
+    """
+    max_depth: _builtins.int
+    """As in the request of the kind."""
+    max_merge_hop_count: _builtins.int
+    """As in the request of the kind; only of a full genealogy."""
+    max_node_count: _builtins.int
+    """As in the request of the kind."""
+    @_builtins.property
+    def container_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Container ids, the seeds. More than fit into a message: name a frame instead."""
+
+    @_builtins.property
+    def tables(self) -> _containers.RepeatedScalarFieldContainer[Global___GenealogyTable.ValueType]:
+        """Tables wanted, sent in this order. Empty means all of the kind."""
+
+    def __init__(
+        self,
+        *,
+        kind: Global___GenealogyKind.ValueType = ...,
+        container_ids: _abc.Iterable[_builtins.str] | None = ...,
+        ids_frame_id: _builtins.str = ...,
+        max_depth: _builtins.int = ...,
+        max_merge_hop_count: _builtins.int = ...,
+        max_node_count: _builtins.int = ...,
+        tables: _abc.Iterable[Global___GenealogyTable.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_ids", b"container_ids", "ids_frame_id", b"ids_frame_id", "kind", b"kind", "max_depth", b"max_depth", "max_merge_hop_count", b"max_merge_hop_count", "max_node_count", b"max_node_count", "tables", b"tables"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadGenealogyRequest: _TypeAlias = ReadGenealogyRequest  # noqa: Y015
+
+@_typing.final
+class ReadGenealogyResponse(_message.Message):
+    """A piece of a genealogy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    HEADER_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def receipt(self) -> _table_pb2.Receipt:
+        """Always first."""
+
+    @_builtins.property
+    def header(self) -> Global___GenealogyTableHeader:
+        """A table begins."""
+
+    @_builtins.property
+    def chunk(self) -> _table_pb2.TableChunk:
+        """A piece of the table."""
+
+    def __init__(
+        self,
+        *,
+        receipt: _table_pb2.Receipt | None = ...,
+        header: Global___GenealogyTableHeader | None = ...,
+        chunk: _table_pb2.TableChunk | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "header", b"header", "part", b"part", "receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "header", b"header", "part", b"part", "receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["receipt", "header", "chunk"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___ReadGenealogyResponse: _TypeAlias = ReadGenealogyResponse  # noqa: Y015
+
+@_typing.final
+class GenealogyTableHeader(_message.Message):
+    """What is known of a table before its rows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TABLE_FIELD_NUMBER: _builtins.int
+    ROW_COUNT_FIELD_NUMBER: _builtins.int
+    table: Global___GenealogyTable.ValueType
+    """Which one."""
+    row_count: _builtins.int
+    """Its rows."""
+    def __init__(
+        self,
+        *,
+        table: Global___GenealogyTable.ValueType = ...,
+        row_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["row_count", b"row_count", "table", b"table"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GenealogyTableHeader: _TypeAlias = GenealogyTableHeader  # noqa: Y015

@@ -26,7 +26,20 @@ if _version_not_supported:
 
 
 class LineageServiceStub:
-    """Lot genealogy.
+    """Lot genealogy: what a lot was split from and into, what was merged into what, which serials left the plant.
+
+    Edges point from the older container to the newer one. Ids are at most 64 characters each and 200,000 in all unless the
+    process is set otherwise; they are trimmed, blanks and repetitions dropped; none answers empty without a statement.
+    Edges once read are kept and reused by any request that needs them; `receipt.read_time` tells the age of the oldest,
+    and a request that finds all of them causes no statement.
+
+    Cycles end a walk, they never hang it, and no container is its own ancestor, descendant or source. What a limit cut is
+    listed, and `receipt.status` is truncated. Where the warehouse fails, a call fails, unless only names, merges, serials
+    or wafers are missing: then `receipt.status` is partial and `receipt.failed_ranges` names what.
+
+    Every call raises INVALID_PARAMETER, TOO_MANY_IDS, PERMITS_EXHAUSTED, CIRCUIT_OPEN, WAREHOUSE_UNAVAILABLE,
+    WAREHOUSE_ERROR, CONTRACT_BROKEN, QUERY_TIMEOUT; those that answer in one message also RESULT_TOO_LARGE where it would
+    pass 4 MiB: ask ReadGenealogy then.
     """
 
     def __init__(self, channel):
@@ -40,16 +53,114 @@ class LineageServiceStub:
                 request_serializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveSplitAncestorsRequest.SerializeToString,
                 response_deserializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveSplitAncestorsResponse.FromString,
                 _registered_method=True)
+        self.ResolveSplitDescendants = channel.unary_unary(
+                '/sluice.lineage.v1.LineageService/ResolveSplitDescendants',
+                request_serializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveSplitDescendantsRequest.SerializeToString,
+                response_deserializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveSplitDescendantsResponse.FromString,
+                _registered_method=True)
+        self.ResolveMergeSources = channel.unary_unary(
+                '/sluice.lineage.v1.LineageService/ResolveMergeSources',
+                request_serializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveMergeSourcesRequest.SerializeToString,
+                response_deserializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveMergeSourcesResponse.FromString,
+                _registered_method=True)
+        self.ResolveMergeTargets = channel.unary_unary(
+                '/sluice.lineage.v1.LineageService/ResolveMergeTargets',
+                request_serializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveMergeTargetsRequest.SerializeToString,
+                response_deserializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveMergeTargetsResponse.FromString,
+                _registered_method=True)
+        self.ResolveLeafSerials = channel.unary_unary(
+                '/sluice.lineage.v1.LineageService/ResolveLeafSerials',
+                request_serializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveLeafSerialsRequest.SerializeToString,
+                response_deserializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveLeafSerialsResponse.FromString,
+                _registered_method=True)
+        self.ResolveFullGenealogy = channel.unary_unary(
+                '/sluice.lineage.v1.LineageService/ResolveFullGenealogy',
+                request_serializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveFullGenealogyRequest.SerializeToString,
+                response_deserializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveFullGenealogyResponse.FromString,
+                _registered_method=True)
+        self.ResolveForwardTree = channel.unary_unary(
+                '/sluice.lineage.v1.LineageService/ResolveForwardTree',
+                request_serializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveForwardTreeRequest.SerializeToString,
+                response_deserializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveForwardTreeResponse.FromString,
+                _registered_method=True)
+        self.ReadGenealogy = channel.unary_stream(
+                '/sluice.lineage.v1.LineageService/ReadGenealogy',
+                request_serializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ReadGenealogyRequest.SerializeToString,
+                response_deserializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ReadGenealogyResponse.FromString,
+                _registered_method=True)
 
 
 class LineageServiceServicer:
-    """Lot genealogy.
+    """Lot genealogy: what a lot was split from and into, what was merged into what, which serials left the plant.
+
+    Edges point from the older container to the newer one. Ids are at most 64 characters each and 200,000 in all unless the
+    process is set otherwise; they are trimmed, blanks and repetitions dropped; none answers empty without a statement.
+    Edges once read are kept and reused by any request that needs them; `receipt.read_time` tells the age of the oldest,
+    and a request that finds all of them causes no statement.
+
+    Cycles end a walk, they never hang it, and no container is its own ancestor, descendant or source. What a limit cut is
+    listed, and `receipt.status` is truncated. Where the warehouse fails, a call fails, unless only names, merges, serials
+    or wafers are missing: then `receipt.status` is partial and `receipt.failed_ranges` names what.
+
+    Every call raises INVALID_PARAMETER, TOO_MANY_IDS, PERMITS_EXHAUSTED, CIRCUIT_OPEN, WAREHOUSE_UNAVAILABLE,
+    WAREHOUSE_ERROR, CONTRACT_BROKEN, QUERY_TIMEOUT; those that answer in one message also RESULT_TOO_LARGE where it would
+    pass 4 MiB: ask ReadGenealogy then.
     """
 
     def ResolveSplitAncestors(self, request, context):
-        """Walks from each container up through the lots it was split from. Cycles end a walk, they never hang it. Raises
-        INVALID_PARAMETER, TOO_MANY_IDS, RESULT_TOO_LARGE (the answer would pass the size of a message), PERMITS_EXHAUSTED,
-        WAREHOUSE_UNAVAILABLE, WAREHOUSE_ERROR, CONTRACT_BROKEN, QUERY_TIMEOUT.
+        """Walks from each container up through the lots it was split from.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResolveSplitDescendants(self, request, context):
+        """Walks from each container down through the lots split from it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResolveMergeSources(self, request, context):
+        """Returns what was merged into each container, one merge far.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResolveMergeTargets(self, request, context):
+        """Returns into what each container was merged, one merge far.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResolveLeafSerials(self, request, context):
+        """Returns the serial numbers of finished goods that each container went into.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResolveFullGenealogy(self, request, context):
+        """Returns everything each container came from: split ancestors first, what was merged into any of them and the split
+        ancestors of that, and for all of these the wafer lot and the source of a rework.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResolveForwardTree(self, request, context):
+        """Climbs from each container to the lot it was first split from and returns the whole family below, with its merges,
+        wafers, reworks and the serials of its leaves.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadGenealogy(self, request, context):
+        """Streams the full genealogy or the forward tree as Arrow tables, for answers of any size: first the receipt, then for
+        each table a header and its pieces.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -63,6 +174,41 @@ def add_LineageServiceServicer_to_server(servicer, server):
                     request_deserializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveSplitAncestorsRequest.FromString,
                     response_serializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveSplitAncestorsResponse.SerializeToString,
             ),
+            'ResolveSplitDescendants': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveSplitDescendants,
+                    request_deserializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveSplitDescendantsRequest.FromString,
+                    response_serializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveSplitDescendantsResponse.SerializeToString,
+            ),
+            'ResolveMergeSources': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveMergeSources,
+                    request_deserializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveMergeSourcesRequest.FromString,
+                    response_serializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveMergeSourcesResponse.SerializeToString,
+            ),
+            'ResolveMergeTargets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveMergeTargets,
+                    request_deserializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveMergeTargetsRequest.FromString,
+                    response_serializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveMergeTargetsResponse.SerializeToString,
+            ),
+            'ResolveLeafSerials': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveLeafSerials,
+                    request_deserializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveLeafSerialsRequest.FromString,
+                    response_serializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveLeafSerialsResponse.SerializeToString,
+            ),
+            'ResolveFullGenealogy': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveFullGenealogy,
+                    request_deserializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveFullGenealogyRequest.FromString,
+                    response_serializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveFullGenealogyResponse.SerializeToString,
+            ),
+            'ResolveForwardTree': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveForwardTree,
+                    request_deserializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveForwardTreeRequest.FromString,
+                    response_serializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveForwardTreeResponse.SerializeToString,
+            ),
+            'ReadGenealogy': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadGenealogy,
+                    request_deserializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ReadGenealogyRequest.FromString,
+                    response_serializer=sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ReadGenealogyResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'sluice.lineage.v1.LineageService', rpc_method_handlers)
@@ -72,7 +218,20 @@ def add_LineageServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class LineageService:
-    """Lot genealogy.
+    """Lot genealogy: what a lot was split from and into, what was merged into what, which serials left the plant.
+
+    Edges point from the older container to the newer one. Ids are at most 64 characters each and 200,000 in all unless the
+    process is set otherwise; they are trimmed, blanks and repetitions dropped; none answers empty without a statement.
+    Edges once read are kept and reused by any request that needs them; `receipt.read_time` tells the age of the oldest,
+    and a request that finds all of them causes no statement.
+
+    Cycles end a walk, they never hang it, and no container is its own ancestor, descendant or source. What a limit cut is
+    listed, and `receipt.status` is truncated. Where the warehouse fails, a call fails, unless only names, merges, serials
+    or wafers are missing: then `receipt.status` is partial and `receipt.failed_ranges` names what.
+
+    Every call raises INVALID_PARAMETER, TOO_MANY_IDS, PERMITS_EXHAUSTED, CIRCUIT_OPEN, WAREHOUSE_UNAVAILABLE,
+    WAREHOUSE_ERROR, CONTRACT_BROKEN, QUERY_TIMEOUT; those that answer in one message also RESULT_TOO_LARGE where it would
+    pass 4 MiB: ask ReadGenealogy then.
     """
 
     @staticmethod
@@ -92,6 +251,195 @@ class LineageService:
             '/sluice.lineage.v1.LineageService/ResolveSplitAncestors',
             sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveSplitAncestorsRequest.SerializeToString,
             sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveSplitAncestorsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveSplitDescendants(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sluice.lineage.v1.LineageService/ResolveSplitDescendants',
+            sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveSplitDescendantsRequest.SerializeToString,
+            sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveSplitDescendantsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveMergeSources(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sluice.lineage.v1.LineageService/ResolveMergeSources',
+            sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveMergeSourcesRequest.SerializeToString,
+            sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveMergeSourcesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveMergeTargets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sluice.lineage.v1.LineageService/ResolveMergeTargets',
+            sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveMergeTargetsRequest.SerializeToString,
+            sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveMergeTargetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveLeafSerials(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sluice.lineage.v1.LineageService/ResolveLeafSerials',
+            sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveLeafSerialsRequest.SerializeToString,
+            sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveLeafSerialsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveFullGenealogy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sluice.lineage.v1.LineageService/ResolveFullGenealogy',
+            sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveFullGenealogyRequest.SerializeToString,
+            sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveFullGenealogyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveForwardTree(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sluice.lineage.v1.LineageService/ResolveForwardTree',
+            sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveForwardTreeRequest.SerializeToString,
+            sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ResolveForwardTreeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadGenealogy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/sluice.lineage.v1.LineageService/ReadGenealogy',
+            sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ReadGenealogyRequest.SerializeToString,
+            sluice_dot_lineage_dot_v1_dot_lineage__service__pb2.ReadGenealogyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,31 +27,107 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class LineageServiceStub:
-    """Lot genealogy."""
+    """Lot genealogy: what a lot was split from and into, what was merged into what, which serials left the plant.
+
+    Edges point from the older container to the newer one. Ids are at most 64 characters each and 200,000 in all unless the
+    process is set otherwise; they are trimmed, blanks and repetitions dropped; none answers empty without a statement.
+    Edges once read are kept and reused by any request that needs them; `receipt.read_time` tells the age of the oldest,
+    and a request that finds all of them causes no statement.
+
+    Cycles end a walk, they never hang it, and no container is its own ancestor, descendant or source. What a limit cut is
+    listed, and `receipt.status` is truncated. Where the warehouse fails, a call fails, unless only names, merges, serials
+    or wafers are missing: then `receipt.status` is partial and `receipt.failed_ranges` names what.
+
+    Every call raises INVALID_PARAMETER, TOO_MANY_IDS, PERMITS_EXHAUSTED, CIRCUIT_OPEN, WAREHOUSE_UNAVAILABLE,
+    WAREHOUSE_ERROR, CONTRACT_BROKEN, QUERY_TIMEOUT; those that answer in one message also RESULT_TOO_LARGE where it would
+    pass 4 MiB: ask ReadGenealogy then.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> LineageServiceAsyncStub: ...
     ResolveSplitAncestors: _grpc.UnaryUnaryMultiCallable[_lineage_service_pb2.ResolveSplitAncestorsRequest, _lineage_service_pb2.ResolveSplitAncestorsResponse]
-    """Walks from each container up through the lots it was split from. Cycles end a walk, they never hang it. Raises
-    INVALID_PARAMETER, TOO_MANY_IDS, RESULT_TOO_LARGE (the answer would pass the size of a message), PERMITS_EXHAUSTED,
-    WAREHOUSE_UNAVAILABLE, WAREHOUSE_ERROR, CONTRACT_BROKEN, QUERY_TIMEOUT.
+    """Walks from each container up through the lots it was split from."""
+    ResolveSplitDescendants: _grpc.UnaryUnaryMultiCallable[_lineage_service_pb2.ResolveSplitDescendantsRequest, _lineage_service_pb2.ResolveSplitDescendantsResponse]
+    """Walks from each container down through the lots split from it."""
+    ResolveMergeSources: _grpc.UnaryUnaryMultiCallable[_lineage_service_pb2.ResolveMergeSourcesRequest, _lineage_service_pb2.ResolveMergeSourcesResponse]
+    """Returns what was merged into each container, one merge far."""
+    ResolveMergeTargets: _grpc.UnaryUnaryMultiCallable[_lineage_service_pb2.ResolveMergeTargetsRequest, _lineage_service_pb2.ResolveMergeTargetsResponse]
+    """Returns into what each container was merged, one merge far."""
+    ResolveLeafSerials: _grpc.UnaryUnaryMultiCallable[_lineage_service_pb2.ResolveLeafSerialsRequest, _lineage_service_pb2.ResolveLeafSerialsResponse]
+    """Returns the serial numbers of finished goods that each container went into."""
+    ResolveFullGenealogy: _grpc.UnaryUnaryMultiCallable[_lineage_service_pb2.ResolveFullGenealogyRequest, _lineage_service_pb2.ResolveFullGenealogyResponse]
+    """Returns everything each container came from: split ancestors first, what was merged into any of them and the split
+    ancestors of that, and for all of these the wafer lot and the source of a rework.
+    """
+    ResolveForwardTree: _grpc.UnaryUnaryMultiCallable[_lineage_service_pb2.ResolveForwardTreeRequest, _lineage_service_pb2.ResolveForwardTreeResponse]
+    """Climbs from each container to the lot it was first split from and returns the whole family below, with its merges,
+    wafers, reworks and the serials of its leaves.
+    """
+    ReadGenealogy: _grpc.UnaryStreamMultiCallable[_lineage_service_pb2.ReadGenealogyRequest, _lineage_service_pb2.ReadGenealogyResponse]
+    """Streams the full genealogy or the forward tree as Arrow tables, for answers of any size: first the receipt, then for
+    each table a header and its pieces.
     """
 
 @_typing.type_check_only
 class LineageServiceAsyncStub(LineageServiceStub):
-    """Lot genealogy."""
+    """Lot genealogy: what a lot was split from and into, what was merged into what, which serials left the plant.
+
+    Edges point from the older container to the newer one. Ids are at most 64 characters each and 200,000 in all unless the
+    process is set otherwise; they are trimmed, blanks and repetitions dropped; none answers empty without a statement.
+    Edges once read are kept and reused by any request that needs them; `receipt.read_time` tells the age of the oldest,
+    and a request that finds all of them causes no statement.
+
+    Cycles end a walk, they never hang it, and no container is its own ancestor, descendant or source. What a limit cut is
+    listed, and `receipt.status` is truncated. Where the warehouse fails, a call fails, unless only names, merges, serials
+    or wafers are missing: then `receipt.status` is partial and `receipt.failed_ranges` names what.
+
+    Every call raises INVALID_PARAMETER, TOO_MANY_IDS, PERMITS_EXHAUSTED, CIRCUIT_OPEN, WAREHOUSE_UNAVAILABLE,
+    WAREHOUSE_ERROR, CONTRACT_BROKEN, QUERY_TIMEOUT; those that answer in one message also RESULT_TOO_LARGE where it would
+    pass 4 MiB: ask ReadGenealogy then.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ResolveSplitAncestors: _aio.UnaryUnaryMultiCallable[_lineage_service_pb2.ResolveSplitAncestorsRequest, _lineage_service_pb2.ResolveSplitAncestorsResponse]  # type: ignore[assignment]
-    """Walks from each container up through the lots it was split from. Cycles end a walk, they never hang it. Raises
-    INVALID_PARAMETER, TOO_MANY_IDS, RESULT_TOO_LARGE (the answer would pass the size of a message), PERMITS_EXHAUSTED,
-    WAREHOUSE_UNAVAILABLE, WAREHOUSE_ERROR, CONTRACT_BROKEN, QUERY_TIMEOUT.
+    """Walks from each container up through the lots it was split from."""
+    ResolveSplitDescendants: _aio.UnaryUnaryMultiCallable[_lineage_service_pb2.ResolveSplitDescendantsRequest, _lineage_service_pb2.ResolveSplitDescendantsResponse]  # type: ignore[assignment]
+    """Walks from each container down through the lots split from it."""
+    ResolveMergeSources: _aio.UnaryUnaryMultiCallable[_lineage_service_pb2.ResolveMergeSourcesRequest, _lineage_service_pb2.ResolveMergeSourcesResponse]  # type: ignore[assignment]
+    """Returns what was merged into each container, one merge far."""
+    ResolveMergeTargets: _aio.UnaryUnaryMultiCallable[_lineage_service_pb2.ResolveMergeTargetsRequest, _lineage_service_pb2.ResolveMergeTargetsResponse]  # type: ignore[assignment]
+    """Returns into what each container was merged, one merge far."""
+    ResolveLeafSerials: _aio.UnaryUnaryMultiCallable[_lineage_service_pb2.ResolveLeafSerialsRequest, _lineage_service_pb2.ResolveLeafSerialsResponse]  # type: ignore[assignment]
+    """Returns the serial numbers of finished goods that each container went into."""
+    ResolveFullGenealogy: _aio.UnaryUnaryMultiCallable[_lineage_service_pb2.ResolveFullGenealogyRequest, _lineage_service_pb2.ResolveFullGenealogyResponse]  # type: ignore[assignment]
+    """Returns everything each container came from: split ancestors first, what was merged into any of them and the split
+    ancestors of that, and for all of these the wafer lot and the source of a rework.
+    """
+    ResolveForwardTree: _aio.UnaryUnaryMultiCallable[_lineage_service_pb2.ResolveForwardTreeRequest, _lineage_service_pb2.ResolveForwardTreeResponse]  # type: ignore[assignment]
+    """Climbs from each container to the lot it was first split from and returns the whole family below, with its merges,
+    wafers, reworks and the serials of its leaves.
+    """
+    ReadGenealogy: _aio.UnaryStreamMultiCallable[_lineage_service_pb2.ReadGenealogyRequest, _lineage_service_pb2.ReadGenealogyResponse]  # type: ignore[assignment]
+    """Streams the full genealogy or the forward tree as Arrow tables, for answers of any size: first the receipt, then for
+    each table a header and its pieces.
     """
 
 class LineageServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Lot genealogy."""
+    """Lot genealogy: what a lot was split from and into, what was merged into what, which serials left the plant.
+
+    Edges point from the older container to the newer one. Ids are at most 64 characters each and 200,000 in all unless the
+    process is set otherwise; they are trimmed, blanks and repetitions dropped; none answers empty without a statement.
+    Edges once read are kept and reused by any request that needs them; `receipt.read_time` tells the age of the oldest,
+    and a request that finds all of them causes no statement.
+
+    Cycles end a walk, they never hang it, and no container is its own ancestor, descendant or source. What a limit cut is
+    listed, and `receipt.status` is truncated. Where the warehouse fails, a call fails, unless only names, merges, serials
+    or wafers are missing: then `receipt.status` is partial and `receipt.failed_ranges` names what.
+
+    Every call raises INVALID_PARAMETER, TOO_MANY_IDS, PERMITS_EXHAUSTED, CIRCUIT_OPEN, WAREHOUSE_UNAVAILABLE,
+    WAREHOUSE_ERROR, CONTRACT_BROKEN, QUERY_TIMEOUT; those that answer in one message also RESULT_TOO_LARGE where it would
+    pass 4 MiB: ask ReadGenealogy then.
+    """
 
     @_abc_1.abstractmethod
     def ResolveSplitAncestors(
@@ -59,9 +135,68 @@ class LineageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lineage_service_pb2.ResolveSplitAncestorsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lineage_service_pb2.ResolveSplitAncestorsResponse, _abc.Awaitable[_lineage_service_pb2.ResolveSplitAncestorsResponse]]:
-        """Walks from each container up through the lots it was split from. Cycles end a walk, they never hang it. Raises
-        INVALID_PARAMETER, TOO_MANY_IDS, RESULT_TOO_LARGE (the answer would pass the size of a message), PERMITS_EXHAUSTED,
-        WAREHOUSE_UNAVAILABLE, WAREHOUSE_ERROR, CONTRACT_BROKEN, QUERY_TIMEOUT.
+        """Walks from each container up through the lots it was split from."""
+
+    @_abc_1.abstractmethod
+    def ResolveSplitDescendants(
+        self,
+        request: _lineage_service_pb2.ResolveSplitDescendantsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lineage_service_pb2.ResolveSplitDescendantsResponse, _abc.Awaitable[_lineage_service_pb2.ResolveSplitDescendantsResponse]]:
+        """Walks from each container down through the lots split from it."""
+
+    @_abc_1.abstractmethod
+    def ResolveMergeSources(
+        self,
+        request: _lineage_service_pb2.ResolveMergeSourcesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lineage_service_pb2.ResolveMergeSourcesResponse, _abc.Awaitable[_lineage_service_pb2.ResolveMergeSourcesResponse]]:
+        """Returns what was merged into each container, one merge far."""
+
+    @_abc_1.abstractmethod
+    def ResolveMergeTargets(
+        self,
+        request: _lineage_service_pb2.ResolveMergeTargetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lineage_service_pb2.ResolveMergeTargetsResponse, _abc.Awaitable[_lineage_service_pb2.ResolveMergeTargetsResponse]]:
+        """Returns into what each container was merged, one merge far."""
+
+    @_abc_1.abstractmethod
+    def ResolveLeafSerials(
+        self,
+        request: _lineage_service_pb2.ResolveLeafSerialsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lineage_service_pb2.ResolveLeafSerialsResponse, _abc.Awaitable[_lineage_service_pb2.ResolveLeafSerialsResponse]]:
+        """Returns the serial numbers of finished goods that each container went into."""
+
+    @_abc_1.abstractmethod
+    def ResolveFullGenealogy(
+        self,
+        request: _lineage_service_pb2.ResolveFullGenealogyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lineage_service_pb2.ResolveFullGenealogyResponse, _abc.Awaitable[_lineage_service_pb2.ResolveFullGenealogyResponse]]:
+        """Returns everything each container came from: split ancestors first, what was merged into any of them and the split
+        ancestors of that, and for all of these the wafer lot and the source of a rework.
+        """
+
+    @_abc_1.abstractmethod
+    def ResolveForwardTree(
+        self,
+        request: _lineage_service_pb2.ResolveForwardTreeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lineage_service_pb2.ResolveForwardTreeResponse, _abc.Awaitable[_lineage_service_pb2.ResolveForwardTreeResponse]]:
+        """Climbs from each container to the lot it was first split from and returns the whole family below, with its merges,
+        wafers, reworks and the serials of its leaves.
+        """
+
+    @_abc_1.abstractmethod
+    def ReadGenealogy(
+        self,
+        request: _lineage_service_pb2.ReadGenealogyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_lineage_service_pb2.ReadGenealogyResponse], _abc.AsyncIterator[_lineage_service_pb2.ReadGenealogyResponse]]:
+        """Streams the full genealogy or the forward tree as Arrow tables, for answers of any size: first the receipt, then for
+        each table a header and its pieces.
         """
 
 def add_LineageServiceServicer_to_server(servicer: LineageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

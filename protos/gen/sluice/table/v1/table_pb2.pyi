@@ -119,6 +119,7 @@ class Receipt(_message.Message):
     TRUNCATED_RANGES_FIELD_NUMBER: _builtins.int
     PLAN_FIELD_NUMBER: _builtins.int
     AS_OF_TIME_FIELD_NUMBER: _builtins.int
+    STALE_FIELD_NUMBER: _builtins.int
     query_id: _builtins.str
     """The query it belongs to; 16 lower-case hexadecimal characters. Empty for answers that belong to none (lineage)."""
     status: Global___Completeness.ValueType
@@ -135,6 +136,10 @@ class Receipt(_message.Message):
     """One sentence for people: what was there and what was read."""
     as_of_time: _builtins.str
     """Plant-local instant to which the hours of open rows are counted, ISO 8601 without a zone. Empty for lineage."""
+    stale: _builtins.bool
+    """True when the warehouse did not answer and rows were used past the time until which they may be reused;
+    `read_time` says how old they are.
+    """
     @_builtins.property
     def read_time(self) -> _timestamp_pb2.Timestamp:
         """When the oldest row used was read from the warehouse."""
@@ -145,7 +150,7 @@ class Receipt(_message.Message):
 
     @_builtins.property
     def chunks(self) -> Global___ChunkCounts:
-        """How the chunks of the query came about. Of lineage: its statements."""
+        """How the chunks of the query came about. Of lineage: its statements, and as `reused` the kept sets of edges read."""
 
     @_builtins.property
     def failed_ranges(self) -> _containers.RepeatedCompositeFieldContainer[Global___Gap]:
@@ -153,7 +158,7 @@ class Receipt(_message.Message):
 
     @_builtins.property
     def truncated_ranges(self) -> _containers.RepeatedCompositeFieldContainer[Global___Gap]:
-        """What was cut at the row limit, in plan order; of lineage, at the depth limit."""
+        """What was cut at the row limit, in plan order; of lineage, at the depth, hop or node limit."""
 
     def __init__(
         self,
@@ -171,10 +176,11 @@ class Receipt(_message.Message):
         truncated_ranges: _abc.Iterable[Global___Gap] | None = ...,
         plan: _builtins.str = ...,
         as_of_time: _builtins.str = ...,
+        stale: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "expires_time", b"expires_time", "read_time", b"read_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "chunks", b"chunks", "expires_time", b"expires_time", "failed_ranges", b"failed_ranges", "plan", b"plan", "query_id", b"query_id", "read_time", b"read_time", "row_count", b"row_count", "status", b"status", "tier", b"tier", "truncated_ranges", b"truncated_ranges", "warehouse_row_count", b"warehouse_row_count", "warehouse_statement_count", b"warehouse_statement_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "chunks", b"chunks", "expires_time", b"expires_time", "failed_ranges", b"failed_ranges", "plan", b"plan", "query_id", b"query_id", "read_time", b"read_time", "row_count", b"row_count", "stale", b"stale", "status", b"status", "tier", b"tier", "truncated_ranges", b"truncated_ranges", "warehouse_row_count", b"warehouse_row_count", "warehouse_statement_count", b"warehouse_statement_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
