@@ -49,7 +49,6 @@ class Line:
             if made is not None:
                 shut(made)
 
-
     def close(self) -> None:
         """Free what was connected, which the driver does not do when it fails; only once it uses nothing any more."""
         for known in self._sockets:
