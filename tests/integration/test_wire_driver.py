@@ -147,6 +147,12 @@ def test_wire_refused_statement_has_its_number_and_leaves_the_session(
     assert rows_of(connection, "select 1 from dual") == [(1,)]
 
 
+def test_wire_comment_before_a_statement_is_passed_over(connection: oracledb.Connection) -> None:
+    assert rows_of(connection, "/* query-1 */ -- slice\n select /*+ parallel(2) */ 1 from dual") == [(1,)]
+    with connection.cursor() as cursor:
+        cursor.execute("/* query-1 */ alter session set nls_sort = 'BINARY'")
+
+
 def test_wire_calls_without_rows_are_answered(connection: oracledb.Connection) -> None:
     connection.ping()
     connection.commit()

@@ -19,8 +19,9 @@ from sluice_twin.oracle_wire.pages import Page, PageCursor, encode_page
 from sluice_twin.oracle_wire.requests import BindType
 from sluice_twin.oracle_wire.result_faults import changed_batches, changed_columns
 from sluice_twin.oracle_wire.sessions import SessionTable
+from sluice_twin.oracle_wire.translation import first_words
 
-_QUERY_WORDS: Final = ("SELECT", "WITH", "(")
+_QUERY_WORDS: Final = (["SELECT"], ["WITH"], ["("])
 
 PageKey: TypeAlias = tuple[str, tuple[Value, ...]]
 
@@ -138,8 +139,9 @@ class Statements:
         Raises:
             OraError: the statement is refused.
         """
-        if not cursor.sql.lstrip().upper().startswith(_QUERY_WORDS):
-            raise refusal(cursor.sql)
+        words = first_words(cursor.sql, 1)
+        if words not in _QUERY_WORDS:
+            raise refusal(words)
         cursor.columns = self._database.columns(cursor.sql, clock)
 
     def run(self, cursor: Cursor, values: Sequence[Value], clock: datetime, change: FaultRule | None = None) -> None:
@@ -154,16 +156,18 @@ class Statements:
         Raises:
             OraError: the statement is refused.
         """
-        if is_session_command(cursor.sql):
-            cursor.columns = ()
-            return
         stored = self._pages.get(cursor.sql, values)
         if stored is not None and change is None:
             cursor.columns = stored.columns
             cursor.rows = PageCursor(stored.pages, len(stored.columns))
             return
-        if not cursor.sql.lstrip().upper().startswith(_QUERY_WORDS):
-            raise refusal(cursor.sql)
+        words = first_words(cursor.sql, 2)
+        if words == ["ALTER", "SESSION"]:
+            # Accepted, and changes nothing.
+            cursor.columns = ()
+            return
+        if words[:1] not in _QUERY_WORDS:
+            raise refusal(words)
         query = self._database.open(cursor.sql, values, clock)
         cursor.query, cursor.columns = query, query.columns
         batches = query.batches()
@@ -220,16 +224,13 @@ def encode_result(database: TwinDatabase, sql: str, values: Sequence[Value], *, 
         query.close()
 
 
-def is_session_command(sql: str) -> bool:
-    """Say whether a statement sets something of its session; those are accepted and change nothing."""
-    words = sql.upper().split(None, 2)[:2]
-    return words == ["ALTER", "SESSION"]
+def refusal(words: Sequence[str]) -> OraError:
+    """Return why a statement that is no query is refused.
 
-
-def refusal(sql: str) -> OraError:
-    """Return why a statement that is no query is refused."""
-    words = sql.split(None, 1)
-    first = words[0].upper() if words else ""
+    Args:
+        words: its first ones, upper case.
+    """
+    first = words[0] if words else ""
     if first in ("BEGIN", "DECLARE", "CALL"):
         return OraError(3001, "unimplemented feature: PL/SQL")
     known = ("INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "DROP", "ALTER", "TRUNCATE", "GRANT", "REVOKE")

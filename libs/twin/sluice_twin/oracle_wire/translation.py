@@ -13,7 +13,7 @@ from typing import Final
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel, SqlglotError, UnsupportedError
-from sqlglot.tokenizer_core import TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from sluice_twin.oracle_wire.connect_by import expand_hierarchies
 from sluice_twin.oracle_wire.errors import OraError
@@ -47,10 +47,7 @@ def number_binds(sql: str) -> NumberedBinds:
     Raises:
         OraError: the text cannot be cut into words.
     """
-    try:
-        tokens = sqlglot.tokenize(sql, read="oracle")
-    except SqlglotError:
-        raise OraError(900) from None
+    tokens = _tokens(sql)
     parts: list[str] = []
     names: list[str] = []
     done = 0
@@ -60,6 +57,23 @@ def number_binds(sql: str) -> NumberedBinds:
             parts += (sql[done : colon.start], f":{names[-1]}")
             done = word.end + 1
     return NumberedBinds("".join((*parts, sql[done:])), tuple(names))
+
+
+def first_words(sql: str, count: int) -> list[str]:
+    """Return the first words of a statement, upper case, comments and hints left out.
+
+    Raises:
+        OraError: the text cannot be cut into words.
+    """
+    words = (token for token in _tokens(sql) if token.token_type is not TokenType.HINT)
+    return [token.text.upper() for token in itertools.islice(words, count)]
+
+
+def _tokens(sql: str) -> list[Token]:
+    try:
+        return sqlglot.tokenize(sql, read="oracle")
+    except SqlglotError:
+        raise OraError(900) from None
 
 
 def translate(sql: str, schema: ServedSchema, clock: datetime) -> Translated:
@@ -80,6 +94,9 @@ def translate(sql: str, schema: ServedSchema, clock: datetime) -> Translated:
     if not isinstance(tree, exp.Query):
         raise OraError(1031)
     query = tree.copy()
+    for select in tree.find_all(exp.Select):
+        # Hints speak to an optimiser that is not here.
+        select.set("hint", None)
     _check_lists(tree)
     _apply_empty_text(tree)
     _apply_clock(tree, clock)
