@@ -96,7 +96,7 @@ def build(
         closing.callback(pressure.stop)
         kept.store.admit_by(pressure.admit)
         registry = CollectorRegistry()
-        CacheMetrics(kept.tiers, kept.native, pressure, registry)
+        CacheMetrics(kept.tiers, kept.native, kept.results, pressure, registry)
         frames = FrameServicer(kept.store, kept.manifests, kept.tiers, memory or SystemMemory(), pressure)
         shelf = Shelf(kept.database, kept.store, kept.native, folders["hot"])
         narrow = _database(settings, folders["spool"], folders["narrow"], settings.statement_memory_bytes, closing)

@@ -9,17 +9,24 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from sluice_cache.pressure_watch import PressureWatch
 from sluice_cache.sql.native import NativeTables
+from sluice_cache.sql.results import Results
 from sluice_cache.tiers import Counted
 
 
 class CacheMetrics(Collector):
-    """Counts of all tiers and of DuckDB's own tables, and where the ladder of memory pressure stands."""
+    """Counts of all tiers, DuckDB's own tables and kept results, and where the ladder of memory pressure stands."""
 
     def __init__(
-        self, tiers: Sequence[Counted], native: NativeTables, pressure: PressureWatch, registry: CollectorRegistry
+        self,
+        tiers: Sequence[Counted],
+        native: NativeTables,
+        results: Results,
+        pressure: PressureWatch,
+        registry: CollectorRegistry,
     ) -> None:
         self._tiers = tiers
         self._native = native
+        self._results = results
         self._pressure = pressure
         registry.register(self)
 
@@ -28,7 +35,17 @@ class CacheMetrics(Collector):
         yield GaugeMetricFamily(
             "sluice_cache_native_bytes", "Decoded bytes of frames held as DuckDB tables.", value=self._native.bytes
         )
+        yield from self._of_results()
         yield from self._of_memory()
+
+    def _of_results(self) -> Iterator[Metric]:
+        counts = self._results.counts()
+        yield GaugeMetricFamily("sluice_cache_results_bytes", "Bytes of kept tables of statements.", value=counts.bytes)
+        yield CounterMetricFamily("sluice_cache_result_hits", "Statements answered from them.", value=counts.hit_count)
+        yield CounterMetricFamily("sluice_cache_result_misses", "Statements that ran.", value=counts.miss_count)
+        yield CounterMetricFamily(
+            "sluice_cache_result_evictions", "Kept tables dropped for room.", value=counts.eviction_count
+        )
 
     def _of_memory(self) -> Iterator[Metric]:
         stands = self._pressure.pressure()

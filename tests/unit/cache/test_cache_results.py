@@ -48,6 +48,15 @@ def test_the_same_statement_is_answered_from_what_is_kept(rows: Cache) -> None:
     assert [ask(rows), ask(rows)] == [(499_500, False), (499_500, True)]
 
 
+def test_hits_misses_and_bytes_are_counted(rows: Cache) -> None:
+    assert rows.process is not None
+    values = rows.process.registry.get_sample_value
+    ask(rows)
+    ask(rows)
+    assert (values("sluice_cache_result_hits_total"), values("sluice_cache_result_misses_total")) == (1.0, 1.0)
+    assert (values("sluice_cache_results_bytes") or 0.0) > 0.0
+
+
 def test_blanks_comments_and_case_of_keywords_do_not_matter(rows: Cache) -> None:
     ask(rows)
     assert ask(rows, "SELECT  sum(n) AS s -- all\nFROM rows") == (499_500, True)
