@@ -16,7 +16,14 @@ from sluice_query_engine.cache import FrameCache
 from sluice_query_engine.dataset import BindPython, Dataset
 from sluice_query_engine.execution import id_lists
 from sluice_query_engine.execution.chunk import stored_schema
-from sluice_query_engine.execution.manifest import MAX_LABEL_LENGTH, Composition, Outcome, compose, same_tables
+from sluice_query_engine.execution.manifest import (
+    EMPTY_FRAME,
+    MAX_LABEL_LENGTH,
+    Composition,
+    Outcome,
+    compose,
+    same_tables,
+)
 from sluice_query_engine.execution.run import QueryRun
 from sluice_query_engine.execution.small_frames import instant_of, milliseconds, put_table, timestamp
 from sluice_query_engine.parameters import JSON, date_range, time_range
@@ -118,7 +125,7 @@ class Composer:
         empty = {}
         for part in dataset.tables:
             if part.name not in there:
-                frame_id = f"empty-{self._ids.new()}"
+                frame_id = f"{EMPTY_FRAME}{self._ids.new()}"
                 life = timedelta(seconds=dataset.limits.ttl_s)
                 table = stored_schema(part).empty_table()
                 put_table(self._cache, frame_id, table, {"empty": part.name}, now=self._clock.now(), fresh_for=life)
