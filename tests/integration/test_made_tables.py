@@ -82,8 +82,17 @@ def test_a_made_dataframe_comes_back_as_it_was_stored(store: FrameStore, table: 
     assert store.store_df("made", df)
     read = store.load_df("made")
     assert read is not None
-    # The spool keeps a column's values and not the order of its categories (docs/grpc.md).
-    pd.testing.assert_frame_equal(read, df, check_categorical=False)
+    pd.testing.assert_frame_equal(read, df)
+
+
+def test_an_ordered_categorical_compares_as_it_did_with_categories_that_no_row_has(store: FrameStore) -> None:
+    grade = pd.CategoricalDtype(["low", "never", "middle", "high"], ordered=True)
+    df = pd.DataFrame({"grade": pd.Series(["high", None, "low", "middle", "low"], dtype=grade)})
+    assert store.store_df("graded", df)
+    read = store.load_df("graded")
+    assert read is not None
+    pd.testing.assert_frame_equal(read, df)
+    assert (read["grade"] < "middle").tolist() == [False, False, True, False, True]
 
 
 def test_columns_come_in_the_order_asked_for(store: FrameStore) -> None:

@@ -5,8 +5,7 @@ How the columns travel: as Arrow with pandas metadata, so that what comes back e
 - Index: a RangeIndex costs nothing; any other, a MultiIndex included, is stored with its names. A DatetimeIndex comes
   back without its `freq`.
 - Types: integers, floats, booleans, strings, bytes, dates, `Decimal`, timedeltas and the nullable pandas types keep
-  their type. Decimals of one column come back with the scale of the widest. Categoricals keep categories and order, but
-  for what came from the spool: there only the categories that occur, in the order they occur.
+  their type. Decimals of one column come back with the scale of the widest. Categoricals keep categories and order.
 - Time: `datetime64` keeps its unit; a zone is kept by name; zone-less stays zone-less and is never shifted.
 - NULL: a column that is all NULL comes back all NULL, with its type if it had one and as objects if not. In object
   columns NaN and NaT come back as None.

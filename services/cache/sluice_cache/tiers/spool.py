@@ -15,7 +15,8 @@ from sluice_rpc import arrow
 
 from sluice_cache import codec
 from sluice_cache.frames import Frame, TierKind, from_json, to_json
-from sluice_cache.tiers import CopyBroken, TierAway, TierCounts, TierFull
+from sluice_cache.tiers import CopyBroken, TierAway, TierCounts, TierFull, categories
+from sluice_cache.tiers.categories import Categories
 from sluice_cache.tiers.holdings import Holdings
 from sluice_cache.tiers.spool_folder import POINTER_SUFFIX, SpoolFile, SpoolFolder, data_of
 
@@ -27,6 +28,7 @@ ROW_GROUP_ROW_COUNT = 2 * arrow.BATCH_ROW_COUNT
 _ROW_COUNT_KEY = b"sluice.row_count"
 _SCHEMA_KEY = b"sluice.schema"
 _HASH_KEY = b"sluice.schema_hash"
+_CATEGORIES_KEY = b"sluice.categories"
 
 
 class SpoolCopy:
@@ -55,8 +57,11 @@ class SpoolCopy:
     def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
         schema = self.schema if columns is None else pa.schema([self.schema.field(name) for name in columns])
         try:
+            known = categories.by_column(self._file.metadata.metadata or {}, _CATEGORIES_KEY)
             for batch in self._file.iter_batches(batch_size=arrow.BATCH_ROW_COUNT, columns=columns):
-                arrays = [_restored(batch.column(field.name), field.type) for field in schema]
+                arrays = [
+                    categories.restored(batch.column(field.name), field.type, known.get(field.name)) for field in schema
+                ]
                 yield pa.RecordBatch.from_arrays(arrays, schema=schema)
         except (pa.ArrowException, OSError) as error:
             raise CopyBroken(f"{self.token}: {error}") from error
@@ -213,20 +218,6 @@ class SpoolTier:
             log.warning("spool file not removed", file=token, reason=str(error))
 
 
-def _restored(column: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Return the column in the type it was written with; Parquet has no seconds and no dictionaries of its own."""
-    if column.type.equals(kind):
-        return column
-    if pa.types.is_dictionary(kind) and not pa.types.is_dictionary(column.type):
-        encoded = column.cast(kind.value_type).dictionary_encode()
-        indices, values = encoded.indices.cast(kind.index_type), encoded.dictionary
-        if pa.types.is_null(kind.value_type):
-            # Arrow codes a NULL that has no type as a value, which pandas refuses as a category.
-            indices, values = pa.nulls(len(column), kind.index_type), values.slice(0, 0)
-        return pa.DictionaryArray.from_arrays(indices, values, ordered=kind.ordered)
-    return column.cast(kind)
-
-
 def _verified(opened: pq.ParquetFile, frame: Frame, token: str) -> pa.Schema:
     """Return the schema that the file was written with, after checking that the file still fits it and its frame."""
     said = opened.metadata.metadata or {}
@@ -248,12 +239,14 @@ class SpoolWriter:
         self._row_count = 0
         self._schema = schema
         self._plain = schema.remove_metadata()
+        self._categories = Categories(schema)
         self._pending: list[pa.RecordBatch] = []
         self._writer = pq.ParquetWriter(
             file.sink, self._plain, compression="zstd", compression_level=1, write_page_checksum=True
         )
 
     def write(self, batch: pa.RecordBatch) -> None:
+        self._categories.add(batch)
         self._pending.append(batch.replace_schema_metadata(None))
         self._row_count += batch.num_rows
         if sum(item.num_rows for item in self._pending) >= ROW_GROUP_ROW_COUNT:
@@ -266,6 +259,7 @@ class SpoolWriter:
                 _ROW_COUNT_KEY: str(self._row_count),
                 _SCHEMA_KEY: codec.schema_to_text(self._schema),
                 _HASH_KEY: codec.schema_hash(self._plain),
+                _CATEGORIES_KEY: self._categories.to_text(),
             }
         )
         self._writer.close()
