@@ -393,3 +393,11 @@ def test_wire_script_file_is_watched(numbered: dict[str, pa.Table], tmp_path: Pa
 def test_script_with_a_rule_that_makes_no_sense_is_refused(rule: dict[str, Any]) -> None:
     with pytest.raises(FaultScriptError):
         read_script(json.dumps([rule]))
+
+
+def test_wire_a_describe_has_faults_of_its_own(server: OracleWireServer) -> None:
+    faulty(server, phase="describe", do="rename_column", column="LABEL", to="TITLE", times=1)
+    with connected(server) as connection, connection.cursor() as cursor:
+        cursor.parse(ROWS)
+        described = [column.name for column in cursor.description or ()]
+        assert (described, len(rows_of(connection, ROWS))) == (["ID", "TITLE", "MOMENT"], ROW_COUNT)

@@ -16,9 +16,10 @@ from typing import Final, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-Phase: TypeAlias = Literal["listen", "logon", "execute", "fetch", "ping", "commit", "break"]
-"""Where a rule applies: the connect packet, the password, before a statement runs, a reply with rows (the first comes
-with the describe), the answer to a ping, to a commit or rollback, and the answer to a break."""
+Phase: TypeAlias = Literal["listen", "logon", "describe", "execute", "fetch", "ping", "commit", "break"]
+"""Where a rule applies: the connect packet, the password, a describe that runs nothing, before a statement runs, a reply
+with rows (the first comes with the execution), the answer to a ping, to a commit or rollback, and the answer to a
+break."""
 
 Effect: TypeAlias = Literal[
     "error",
@@ -55,7 +56,7 @@ _ONLY_IN: Final[dict[str, tuple[str, ...]]] = {
     "silent": ("listen",),
     "deaf": ("execute",),
     "clock_skew": ("execute",),
-    **dict.fromkeys(RESULT_EFFECTS, ("execute",)),
+    **dict.fromkeys(RESULT_EFFECTS, ("describe", "execute")),
 }
 
 
@@ -77,7 +78,7 @@ class FaultRule(BaseModel):
     statement: str | None = None
     """Part of the statement's text, letter case aside."""
     batch: int | Literal["last"] | None = None
-    """Which reply with rows of a statement; 0 comes with the describe, `last` has the end of the rows."""
+    """Which reply with rows of a statement; 0 comes with the execution, `last` has the end of the rows."""
     ordinal: int | None = Field(default=None, ge=1)
     """Only this match of the rule, 1 being the first."""
     times: int | None = Field(default=None, ge=1)

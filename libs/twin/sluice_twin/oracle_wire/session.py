@@ -172,7 +172,7 @@ class Session:
             if call.options & ExecuteOption.EXECUTE:
                 self._run(cursor, call.rows[0] if call.rows else ())
             else:
-                self._statements.describe(cursor, self._clock())
+                self._describe(cursor)
         except OraError:
             if new:
                 self._statements.drop(cursor_id)
@@ -186,6 +186,13 @@ class Session:
         rows = read_rows(reader, cursor.bind_types, 1) if cursor.bind_types else ((),)
         self._run(cursor, rows[0])
         self._answer(cursor_id, cursor, row_count if fetch else 0)
+
+    def _describe(self, cursor: Cursor) -> None:
+        moment = self._moment("describe", statement=cursor.sql)
+        rule = self._faults.pick(moment, effects=_AT_ONCE)
+        if rule is not None:
+            self._begin_fault(rule)
+        self._statements.describe(cursor, self._clock(), self._faults.pick(moment, effects=RESULT_EFFECTS))
 
     def _run(self, cursor: Cursor, values: tuple[Value, ...]) -> None:
         self._statements.begin(cursor)

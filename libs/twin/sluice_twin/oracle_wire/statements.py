@@ -133,8 +133,13 @@ class Statements:
         cursor.running = True
         cursor.sent_row_count = cursor.batch_count = 0
 
-    def describe(self, cursor: Cursor, clock: datetime) -> None:
+    def describe(self, cursor: Cursor, clock: datetime, change: FaultRule | None = None) -> None:
         """Find out a cursor's columns; nothing runs, so nothing is in flight.
+
+        Args:
+            cursor: has the statement.
+            clock: what SYSDATE shows.
+            change: what a fault makes of the columns.
 
         Raises:
             OraError: the statement is refused.
@@ -142,7 +147,8 @@ class Statements:
         words = first_words(cursor.sql, 1)
         if words not in _QUERY_WORDS:
             raise refusal(words)
-        cursor.columns = self._database.columns(cursor.sql, clock)
+        columns = self._database.columns(cursor.sql, clock)
+        cursor.columns = columns if change is None else changed_columns(change, columns)
 
     def run(self, cursor: Cursor, values: Sequence[Value], clock: datetime, change: FaultRule | None = None) -> None:
         """Bind a cursor's statement and make its rows ready to be read.
