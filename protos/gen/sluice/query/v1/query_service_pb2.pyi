@@ -590,6 +590,83 @@ class RetryQueryResponse(_message.Message):
 Global___RetryQueryResponse: _TypeAlias = RetryQueryResponse  # noqa: Y015
 
 @_typing.final
+class ListRunningQueriesRequest(_message.Message):
+    """Empty."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRunningQueriesRequest: _TypeAlias = ListRunningQueriesRequest  # noqa: Y015
+
+@_typing.final
+class ListRunningQueriesResponse(_message.Message):
+    """The queries that run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def queries(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunningQuery]:
+        """Oldest first."""
+
+    def __init__(
+        self,
+        *,
+        queries: _abc.Iterable[Global___RunningQuery] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["queries", b"queries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRunningQueriesResponse: _TypeAlias = ListRunningQueriesResponse  # noqa: Y015
+
+@_typing.final
+class RunningQuery(_message.Message):
+    """A query that runs, and for whom."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ELAPSED_S_FIELD_NUMBER: _builtins.int
+    user: _builtins.str
+    """Who started it: the user's name, where one was given; else empty."""
+    request_id: _builtins.str
+    """Id of the request that started it."""
+    elapsed_s: _builtins.float
+    """Seconds since it was started."""
+    @_builtins.property
+    def query(self) -> Global___Query:
+        """The query as it stands; `progress.chunks` is empty."""
+
+    def __init__(
+        self,
+        *,
+        query: Global___Query | None = ...,
+        user: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        elapsed_s: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["query", b"query"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["elapsed_s", b"elapsed_s", "query", b"query", "request_id", b"request_id", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunningQuery: _TypeAlias = RunningQuery  # noqa: Y015
+
+@_typing.final
 class ReadViewRequest(_message.Message):
     """Views to read."""
 

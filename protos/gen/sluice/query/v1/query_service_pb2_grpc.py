@@ -79,6 +79,11 @@ class QueryServiceStub:
                 request_serializer=sluice_dot_query_dot_v1_dot_query__service__pb2.RetryQueryRequest.SerializeToString,
                 response_deserializer=sluice_dot_query_dot_v1_dot_query__service__pb2.RetryQueryResponse.FromString,
                 _registered_method=True)
+        self.ListRunningQueries = channel.unary_unary(
+                '/sluice.query.v1.QueryService/ListRunningQueries',
+                request_serializer=sluice_dot_query_dot_v1_dot_query__service__pb2.ListRunningQueriesRequest.SerializeToString,
+                response_deserializer=sluice_dot_query_dot_v1_dot_query__service__pb2.ListRunningQueriesResponse.FromString,
+                _registered_method=True)
         self.ReadView = channel.unary_stream(
                 '/sluice.query.v1.QueryService/ReadView',
                 request_serializer=sluice_dot_query_dot_v1_dot_query__service__pb2.ReadViewRequest.SerializeToString,
@@ -169,6 +174,14 @@ class QueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListRunningQueries(self, request, context):
+        """Lists the queries that run in this process, oldest first, without their chunks; for operators. Looking keeps none of
+        them alive.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReadView(self, request, context):
         """Answers views of a finished query from the cache: first one `receipt`, then for each view, in the order asked, a
         `header` and its table. Raises INVALID_PARAMETER, VIEW_NOT_FOUND, CACHE_EXPIRED, QUERY_NOT_READY, RESULT_TOO_LARGE
@@ -243,6 +256,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.RetryQuery,
                     request_deserializer=sluice_dot_query_dot_v1_dot_query__service__pb2.RetryQueryRequest.FromString,
                     response_serializer=sluice_dot_query_dot_v1_dot_query__service__pb2.RetryQueryResponse.SerializeToString,
+            ),
+            'ListRunningQueries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRunningQueries,
+                    request_deserializer=sluice_dot_query_dot_v1_dot_query__service__pb2.ListRunningQueriesRequest.FromString,
+                    response_serializer=sluice_dot_query_dot_v1_dot_query__service__pb2.ListRunningQueriesResponse.SerializeToString,
             ),
             'ReadView': grpc.unary_stream_rpc_method_handler(
                     servicer.ReadView,
@@ -486,6 +504,33 @@ class QueryService:
             '/sluice.query.v1.QueryService/RetryQuery',
             sluice_dot_query_dot_v1_dot_query__service__pb2.RetryQueryRequest.SerializeToString,
             sluice_dot_query_dot_v1_dot_query__service__pb2.RetryQueryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRunningQueries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sluice.query.v1.QueryService/ListRunningQueries',
+            sluice_dot_query_dot_v1_dot_query__service__pb2.ListRunningQueriesRequest.SerializeToString,
+            sluice_dot_query_dot_v1_dot_query__service__pb2.ListRunningQueriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -61,6 +61,10 @@ class QueryServiceStub:
     """
     RetryQuery: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.RetryQueryRequest, _query_service_pb2.RetryQueryResponse]
     """Runs the chunks that are missing from a finished query. Raises CACHE_EXPIRED, and as StartQuery does."""
+    ListRunningQueries: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.ListRunningQueriesRequest, _query_service_pb2.ListRunningQueriesResponse]
+    """Lists the queries that run in this process, oldest first, without their chunks; for operators. Looking keeps none of
+    them alive.
+    """
     ReadView: _grpc.UnaryStreamMultiCallable[_query_service_pb2.ReadViewRequest, _query_service_pb2.ReadViewResponse]
     """Answers views of a finished query from the cache: first one `receipt`, then for each view, in the order asked, a
     `header` and its table. Raises INVALID_PARAMETER, VIEW_NOT_FOUND, CACHE_EXPIRED, QUERY_NOT_READY, RESULT_TOO_LARGE
@@ -110,6 +114,10 @@ class QueryServiceAsyncStub(QueryServiceStub):
     """
     RetryQuery: _aio.UnaryUnaryMultiCallable[_query_service_pb2.RetryQueryRequest, _query_service_pb2.RetryQueryResponse]  # type: ignore[assignment]
     """Runs the chunks that are missing from a finished query. Raises CACHE_EXPIRED, and as StartQuery does."""
+    ListRunningQueries: _aio.UnaryUnaryMultiCallable[_query_service_pb2.ListRunningQueriesRequest, _query_service_pb2.ListRunningQueriesResponse]  # type: ignore[assignment]
+    """Lists the queries that run in this process, oldest first, without their chunks; for operators. Looking keeps none of
+    them alive.
+    """
     ReadView: _aio.UnaryStreamMultiCallable[_query_service_pb2.ReadViewRequest, _query_service_pb2.ReadViewResponse]  # type: ignore[assignment]
     """Answers views of a finished query from the cache: first one `receipt`, then for each view, in the order asked, a
     `header` and its table. Raises INVALID_PARAMETER, VIEW_NOT_FOUND, CACHE_EXPIRED, QUERY_NOT_READY, RESULT_TOO_LARGE
@@ -204,6 +212,16 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_query_service_pb2.RetryQueryResponse, _abc.Awaitable[_query_service_pb2.RetryQueryResponse]]:
         """Runs the chunks that are missing from a finished query. Raises CACHE_EXPIRED, and as StartQuery does."""
+
+    @_abc_1.abstractmethod
+    def ListRunningQueries(
+        self,
+        request: _query_service_pb2.ListRunningQueriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_service_pb2.ListRunningQueriesResponse, _abc.Awaitable[_query_service_pb2.ListRunningQueriesResponse]]:
+        """Lists the queries that run in this process, oldest first, without their chunks; for operators. Looking keeps none of
+        them alive.
+        """
 
     @_abc_1.abstractmethod
     def ReadView(
