@@ -17,9 +17,9 @@ from typing import Final, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 Phase: TypeAlias = Literal["listen", "logon", "describe", "execute", "fetch", "ping", "commit", "break"]
-"""Where a rule applies: the connect packet, the password, a describe that runs nothing, before a statement runs, a reply
-with rows (the first comes with the execution), the answer to a ping, to a commit or rollback, and the answer to a
-break."""
+"""Where a rule applies: the connect packet, the password, a describe that runs nothing, before a statement runs, a
+reply with rows (the first comes with the execution), the answer to a ping, to a commit or rollback, and the answer to
+a break."""
 
 Effect: TypeAlias = Literal[
     "error",
