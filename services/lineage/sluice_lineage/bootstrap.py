@@ -16,6 +16,7 @@ from sluice_warehouse.lanes import SlowLane
 from sluice_warehouse.permit_metrics import PermitMetrics
 from sluice_warehouse.permit_settings import PermitSettings, open_permits
 
+from sluice_lineage.containers.wiring import container_service
 from sluice_lineage.genealogy import Genealogy, load_split_ancestors
 from sluice_lineage.servicer import LineageServicer
 from sluice_lineage.settings import Settings
@@ -55,8 +56,9 @@ def build(settings: Settings) -> Process:
     permits = open_permits(PermitSettings.load(), "lineage", settings.slow_max_concurrent, SystemClock(), RandomIds())
     closing.callback(permits.close)
     PermitMetrics(permits, registry)
+    lane = SlowLane(warehouse, permits, permit_wait_s=settings.permit_wait_s)
     genealogy = Genealogy(
-        SlowLane(warehouse, permits, permit_wait_s=settings.permit_wait_s),
+        lane,
         load_split_ancestors(settings.ancestor_alternative),
         max_size_bytes=settings.max_response_bytes,
     )
@@ -66,5 +68,8 @@ def build(settings: Settings) -> Process:
         max_id_count=settings.max_id_count,
         statement_timeout_s=settings.statement_timeout_s,
     )
-    service = Service(SERVICE_NAME, lambda server: pb_grpc.add_LineageServiceServicer_to_server(servicer, server))
-    return Process(RpcServer("lineage", settings, [service], registry), closing)
+    services = [
+        Service(SERVICE_NAME, lambda server: pb_grpc.add_LineageServiceServicer_to_server(servicer, server)),
+        container_service(settings, lane),
+    ]
+    return Process(RpcServer("lineage", settings, services, registry), closing)

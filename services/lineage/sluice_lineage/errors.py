@@ -2,6 +2,8 @@
 
 OutOfRange
 ├── TooManyIds
+├── TooManyPatterns
+├── TooManyContainers
 └── AncestryTooLarge
 """
 
@@ -29,4 +31,28 @@ class AncestryTooLarge(OutOfRange):
             f"the ancestry needs more than {limit_bytes:,} bytes; ask for fewer containers at once",
             limit=limit_bytes,
             observed=observed_bytes,
+        )
+
+
+class TooManyPatterns(OutOfRange):
+    """One request holds more wildcards than it may."""
+
+    reason = "TOO_MANY_IDS"
+
+    def __init__(self, limit: int, observed: int) -> None:
+        super().__init__(
+            f"{observed:,} values with a wildcard in one request, at most {limit:,}", limit=limit, observed=observed
+        )
+
+
+class TooManyContainers(OutOfRange):
+    """The values of one request mean more containers than one answer holds."""
+
+    reason = "RESULT_TOO_LARGE"
+
+    def __init__(self, limit: int, observed: int, fix: str) -> None:
+        super().__init__(
+            f"the values mean {observed:,} containers or more, one answer holds {limit:,}; {fix}",
+            limit=limit,
+            observed=observed,
         )

@@ -5,17 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 from pydantic_settings import SettingsConfigDict
 from sluice_rpc.settings import RpcServerSettings
 
 _MIB = 1 << 20
+_PREFIX = "SLUICE_LINEAGE_"
 
 
 class Settings(RpcServerSettings):
     """Settings of the lineage process."""
 
-    model_config = SettingsConfigDict(env_prefix="SLUICE_LINEAGE_", extra="forbid", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True, populate_by_name=True)
 
     listen: str = "127.0.0.1:7102"
     """Address of the gRPC server, `host:port`."""
@@ -35,6 +36,32 @@ class Settings(RpcServerSettings):
     """Most container ids in one request."""
     max_response_bytes: int = Field(default=4 * _MIB - 64 * 1024, ge=1024)
     """Largest answer. gRPC clients refuse messages above 4 MiB; a larger answer is refused here with its reason."""
+    max_pattern_count: int = Field(default=100, ge=1)
+    """Most values with a wildcard in one request that resolves containers; exact ones have `MAX_ID_COUNT`."""
+    resolve_prefix_length: int = Field(
+        default=2,
+        ge=2,
+        validation_alias=AliasChoices(f"{_PREFIX}RESOLVE_PREFIX_LENGTH", "CONTAINER_RESOLVE_PATTERN_MIN_PREFIX_LEN"),
+    )
+    """Characters that a value has before its wildcard, at least."""
+    resolve_rail_per_value: int = Field(
+        default=2000,
+        ge=1,
+        validation_alias=AliasChoices(f"{_PREFIX}RESOLVE_RAIL_PER_VALUE", "CONTAINER_RESOLVE_MAX_EXPANSION_PER_TOKEN"),
+    )
+    """Containers of one value above which an answer is flagged; nothing is refused."""
+    resolve_rail_containers: int = Field(
+        default=30_000,
+        ge=1,
+        validation_alias=AliasChoices(f"{_PREFIX}RESOLVE_RAIL_CONTAINERS", "CONTAINER_RESOLVE_MAX_CONTAINER_IDS"),
+    )
+    """Containers of an answer above which it is flagged; nothing is refused."""
+    resolve_max_row_count: int = Field(default=1_000_000, ge=1000)
+    """Most rows of values and their containers in one answer; they take some eighty bytes each while they are put
+    together."""
+    resolve_any_case_max_count: int = Field(default=1000, ge=0)
+    """Most orders and rework lots not found that are looked for once more whatever the case of the names, by reading a
+    whole table; 0 never does."""
     warehouse_memory_limit_bytes: int = Field(default=256 * _MIB, ge=64 * _MIB)
     """Buffers of an embedded warehouse."""
     warehouse_thread_count: int = Field(default=2, ge=1, le=64)

@@ -1,0 +1,1 @@
+"""What people type, resolved to containers: kinds of values, their grammar, statements, guard rails, answers."""
