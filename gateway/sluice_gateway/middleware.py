@@ -61,14 +61,16 @@ class RequestScope:
         path = scope["path"]
         if not path.startswith(f"{self._root_path}/"):
             path = self._root_path + path
-        return {**scope, "root_path": self._root_path, "path": path}
+        return {**scope, "root_path": self._root_path, "path": path, "state": {**scope.get("state", {})}}
 
     def _report(self, scope: Scope, status: int, elapsed_s: float) -> None:
         # The template, never the path: a label and a log field from a closed set.
         path = getattr(scope.get("route"), "path", "")
         self._metrics.observe(scope["method"], path, status, elapsed_s)
         write = log.debug if path.startswith(_QUIET_PREFIXES) else log.info
-        write("http", method=scope["method"], path=path, status=status, elapsed_ms=round(elapsed_s * 1000, 1))
+        reason = scope["state"].get("reason", "")
+        elapsed_ms = round(elapsed_s * 1000, 1)
+        write("http", method=scope["method"], path=path, status=status, reason=reason, elapsed_ms=elapsed_ms)
 
 
 def _set_headers(headers: MutableHeaders, request_id: str) -> None:

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problems: one table from code to HTTP status, one shape for every origin."""
+"""Errors as RFC 9457 problems: one shape for every origin. What a code means stands in `sluice_rpc.codes`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import html
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
 import grpc
+from sluice_rpc.codes import CODES
 from sluice_rpc.errors import ServiceError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,44 +23,6 @@ _INSTANCE_CHARS = 256
 _RETRY_STATUSES = (429, 503)
 _DEFAULT_RETRY_S = 2.0
 
-
-@dataclass(frozen=True)
-class ProblemType:
-    """How one code looks over HTTP."""
-
-    http_status: int
-    title: str
-
-
-# Every member of ErrorCode that is ever sent stands here; a test compares the two.
-PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = {
-    "INVALID_PARAMETER": ProblemType(400, "A parameter is missing, malformed or out of range"),
-    "UNAUTHENTICATED": ProblemType(401, "An identity is required"),
-    "FORBIDDEN": ProblemType(403, "The caller may not do this"),
-    "DATASET_NOT_FOUND": ProblemType(404, "No such dataset"),
-    "VIEW_NOT_FOUND": ProblemType(404, "No such view"),
-    "JOB_NOT_FOUND": ProblemType(404, "No such job"),
-    "CACHE_EXPIRED": ProblemType(410, "The result is no longer there"),
-    "QUERY_NOT_READY": ProblemType(409, "The query still runs"),
-    "QUERY_FINISHED": ProblemType(409, "The query has already ended"),
-    "RESULT_TOO_LARGE": ProblemType(413, "The answer is too large"),
-    "TOO_MANY_IDS": ProblemType(413, "Too many ids in one request"),
-    "RATE_LIMITED": ProblemType(429, "Too many requests"),
-    "POOL_EXHAUSTED": ProblemType(503, "No warehouse connection came free"),
-    "PERMITS_EXHAUSTED": ProblemType(503, "No warehouse permit came free"),
-    "CIRCUIT_OPEN": ProblemType(503, "The warehouse is given a rest"),
-    "WAREHOUSE_UNAVAILABLE": ProblemType(503, "The warehouse cannot be reached"),
-    "MEMORY_PRESSURE": ProblemType(503, "Short of memory"),
-    "SERVICE_UNAVAILABLE": ProblemType(503, "A part of Sluice is down or starting"),
-    "INTERRUPTED": ProblemType(503, "The query was interrupted"),
-    "QUERY_TIMEOUT": ProblemType(504, "Time ran out"),
-    "CONTRACT_BROKEN": ProblemType(500, "The warehouse's answer does not fit its declaration"),
-    "WAREHOUSE_ERROR": ProblemType(502, "The warehouse refused the statement"),
-    "INTERNAL": ProblemType(500, "Internal error"),
-    # No registered status says "the client's own doing, earlier"; a conflict with the query's state comes closest.
-    "CANCELLED": ProblemType(409, "The query was cancelled"),
-    "CHUNK_TOO_LARGE": ProblemType(413, "A piece of the query is too large"),
-}
 
 # Only for errors whose reason is not ours.
 _BY_GRPC_STATUS: Final[Mapping[grpc.StatusCode, int]] = {
@@ -81,7 +43,7 @@ def http_status(error: ServiceError) -> int:
     """Return the HTTP status of an error: by its code, else by its gRPC status."""
     if isinstance(error, RequestRefused):
         return error.http_status
-    known = PROBLEM_TYPES.get(error.reason)
+    known = CODES.get(error.reason)
     return known.http_status if known else _BY_GRPC_STATUS.get(error.status, 500)
 
 
@@ -94,7 +56,7 @@ def retry_after_s(error: ServiceError) -> float | None:
 
 def to_json(error: ServiceError, path: str) -> dict[str, object]:
     """Return the members of the problem; `path` is that of the request."""
-    known = PROBLEM_TYPES.get(error.reason)
+    known = CODES.get(error.reason)
     body: dict[str, object] = {
         "type": f"/problems/{error.reason}",
         "title": known.title if known else "Unknown problem",
@@ -111,7 +73,10 @@ def to_json(error: ServiceError, path: str) -> dict[str, object]:
 
 
 def to_response(error: ServiceError, request: Request) -> Response:
-    """Return the problem in the form the client asked for: a small page for browsers, JSON for everybody else."""
+    """Return the problem in the form the client asked for: a small page for browsers, JSON for everybody else.
+
+    The code is left in the request's state, for the one line of the log.
+    """
     body = to_json(error, request.url.path)
     headers = {"Cache-Control": "no-store", "Vary": "Accept"}
     wait_s = retry_after_s(error)
@@ -120,6 +85,7 @@ def to_response(error: ServiceError, request: Request) -> Response:
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = error.allowed
     status = http_status(error)
+    request.state.reason = error.reason
     if wants_html(request):
         return Response(_page(body), status, headers, media_type="text/html")
     text = json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace")
@@ -134,7 +100,7 @@ def wants_html(request: Request) -> bool:
 
 def type_page(reason: str) -> str | None:
     """Return the page behind `/problems/<reason>`; None for an unknown reason."""
-    known = PROBLEM_TYPES.get(reason)
+    known = CODES.get(reason)
     if known is None:
         return None
     return _page({"title": known.title, "status": known.http_status, "code": reason})

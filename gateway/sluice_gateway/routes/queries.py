@@ -6,7 +6,7 @@ import asyncio
 
 import structlog
 from sluice.query.v1 import query_service_pb2 as pb
-from sluice_rpc.errors import InvalidParameter, ServiceError
+from sluice_rpc.errors import InvalidParameter, ServiceError, of_reason
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -192,7 +192,7 @@ def failure(query: pb.Query) -> ServiceError:
     """Return the error of a query that ended without a result."""
     reason = query.error_code or ("CANCELLED" if query.state == pb.QUERY_STATE_CANCELLED else "INTERNAL")
     message = query.error_message or "the query ended without a result"
-    return ServiceError(message, reason=reason, query_id=query.query_id)
+    return of_reason(reason, message, query_id=query.query_id)
 
 
 def _state(query: pb.Query) -> Response:

@@ -14,7 +14,8 @@
     └── Internal ── InternalFault
 
 A leaf is named for the fact and lives in the `errors.py` of the package that raises it; it sets `reason` to a name of
-`sluice.error.v1.ErrorCode` without its prefix. Bases are what a caller gets back from a remote process.
+`sluice.error.v1.ErrorCode` without its prefix. Bases are what a caller gets back from a remote process. What a code
+means over gRPC and HTTP, and when to try again, is said once, in `codes`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
+
+from sluice_rpc.codes import CODES
 
 DOMAIN = "sluice"
 
@@ -45,7 +48,7 @@ class ServiceError(Exception):
     Args:
         message: for people; no SQL, no row values, no addresses of machines.
         reason: only for errors rebuilt from the wire; leaves carry their own.
-        retry_after_s: when trying again makes sense, in seconds.
+        retry_after_s: when trying again makes sense, in seconds; None is what the class, else the table, says.
         violations: fields at fault.
         metadata: each variable of the message again, as text.
     """
@@ -69,6 +72,8 @@ class ServiceError(Exception):
             self.reason = reason
         if retry_after_s is not None:
             self.retry_after_s = retry_after_s
+        elif self.retry_after_s is None and self.reason in CODES:
+            self.retry_after_s = CODES[self.reason].retry_after_s
         self.violations = tuple(violations)
         self.metadata = {key: str(value) for key, value in metadata.items()}
 
@@ -103,7 +108,6 @@ class ResourceExhausted(ServiceError):
 
     status = grpc.StatusCode.RESOURCE_EXHAUSTED
     reason = "RATE_LIMITED"
-    retry_after_s = 1.0
 
 
 class Unavailable(ServiceError):
@@ -111,7 +115,6 @@ class Unavailable(ServiceError):
 
     status = grpc.StatusCode.UNAVAILABLE
     reason = "SERVICE_UNAVAILABLE"
-    retry_after_s = 2.0
 
 
 class DeadlineExceeded(ServiceError):
@@ -204,6 +207,13 @@ _BASES: tuple[type[ServiceError], ...] = (
     Internal,
 )
 _BASE_BY_STATUS = {base.status: base for base in _BASES}
+
+
+def of_reason(reason: str, message: str, **metadata: object) -> ServiceError:
+    """Return an error that is known by its code alone, as a query keeps it; an unknown code is one of ours too."""
+    known = CODES.get(reason)
+    base = _BASE_BY_STATUS[known.status] if known else Internal
+    return base(message, reason=reason, **metadata)
 
 
 def to_status(error: ServiceError) -> status_pb2.Status:

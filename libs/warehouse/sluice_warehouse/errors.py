@@ -21,7 +21,6 @@ class PermitsExhausted(Unavailable):
     """No permit to run a statement came free in time."""
 
     reason = "PERMITS_EXHAUSTED"
-    retry_after_s = 5.0
 
     def __init__(self, total_count: int, waited_s: float) -> None:
         super().__init__(
@@ -33,7 +32,6 @@ class PoolExhausted(Unavailable):
     """No connection for a short look-up came free in time."""
 
     reason = "POOL_EXHAUSTED"
-    retry_after_s = 5.0
 
     def __init__(self, total_count: int, waited_s: float) -> None:
         super().__init__(
@@ -45,7 +43,6 @@ class CircuitOpen(Unavailable):
     """The warehouse failed so often that nobody is let through for now."""
 
     reason = "CIRCUIT_OPEN"
-    retry_after_s = 30.0
 
     def __init__(self) -> None:
         super().__init__("the warehouse failed repeatedly and rests")
@@ -55,7 +52,6 @@ class WarehouseUnavailable(Unavailable):
     """The warehouse cannot be reached, or dropped the session."""
 
     reason = "WAREHOUSE_UNAVAILABLE"
-    retry_after_s = 5.0
 
     def __init__(self) -> None:
         super().__init__("the warehouse cannot be reached")

@@ -47,7 +47,6 @@ class MemoryPressure(Unavailable):
     """The statement needs more memory than the process may use."""
 
     reason = "MEMORY_PRESSURE"
-    retry_after_s = 5.0
 
     def __init__(self) -> None:
         super().__init__("the cache is short of memory for this")

@@ -13,7 +13,9 @@ ResourceExhausted
 ├── TooManyQueries
 └── TooManyWatchers
 Unavailable ── Interrupted
-Internal ── ReferenceEmpty
+Internal
+├── ReferenceEmpty
+└── RowsMoved
 """
 
 from __future__ import annotations
@@ -98,7 +100,6 @@ class TooManyQueries(ResourceExhausted):
     """As many queries run as this process takes on."""
 
     reason = "RATE_LIMITED"
-    retry_after_s = 5.0
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"{limit} queries run already", limit=limit)
@@ -118,7 +119,6 @@ class Interrupted(Unavailable):
     """The process that ran the query went away; starting it again reads what is missing."""
 
     reason = "INTERRUPTED"
-    retry_after_s = 1.0
 
     def __init__(self, query_id: str) -> None:
         super().__init__(f"the process that ran query {query_id} went away; start it again", query_id=query_id)
@@ -131,3 +131,14 @@ class ReferenceEmpty(Internal):
 
     def __init__(self, reference: str) -> None:
         super().__init__(f"reference {reference!r} has no rows", part=reference)
+
+
+class RowsMoved(Internal):
+    """Rows came or went while the pages of a chunk were read, so some may be lost or doubled; none of it is kept."""
+
+    reason = "CONTRACT_BROKEN"
+
+    def __init__(self, part: str, counted: int) -> None:
+        super().__init__(
+            f"the rows of {part!r} changed while their pages were read; {counted} had been counted", part=part
+        )

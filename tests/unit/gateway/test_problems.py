@@ -10,13 +10,14 @@ import httpx
 import pyarrow as pa
 import pytest
 from sluice.error.v1 import error_code_pb2
+from sluice.query.v1 import query_service_pb2 as pb
 from sluice_gateway import problems
 from sluice_gateway.bootstrap import build
-from sluice_rpc import errors
+from sluice_rpc import codes, errors
 from sluice_rpc.errors import InvalidParameter, NotFound, ServiceError, Unavailable
 
 from tests.unit.gateway.conftest import Behind, opened
-from tests.unit.gateway.stand_ins import QUERY_ID, FakeQueryService
+from tests.unit.gateway.stand_ins import QUERY_ID, FakeQueryService, query
 
 pytestmark = pytest.mark.anyio
 
@@ -41,7 +42,7 @@ def assert_problem(response: httpx.Response, status: int, code: str) -> None:
 
 
 def test_the_table_holds_every_code_and_no_other() -> None:
-    assert sorted(problems.PROBLEM_TYPES) == sorted(CODES)
+    assert sorted(codes.CODES) == sorted(CODES)
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -52,7 +53,7 @@ async def test_every_code_crosses_the_wire_into_its_problem(
 
     response = await http.get(VIEW)
 
-    assert_problem(response, problems.PROBLEM_TYPES[code].http_status, code)
+    assert_problem(response, codes.CODES[code].http_status, code)
     assert response.json()["detail"] == "what happened"
 
 
@@ -77,7 +78,19 @@ async def test_429_carries_retry_after_even_if_its_error_does_not(
 ) -> None:
     engine.failures["ReadView"] = WithoutDelay("slow down", reason="RATE_LIMITED")
 
-    assert (await http.get(VIEW)).headers["retry-after"] == "1"
+    assert (await http.get(VIEW)).headers["retry-after"] == "5"
+
+
+@pytest.mark.parametrize("code", ["CIRCUIT_OPEN", "INTERRUPTED", "PERMITS_EXHAUSTED"])
+async def test_a_query_that_failed_says_when_to_try_again_as_its_code_does(
+    http: httpx.AsyncClient, engine: FakeQueryService, code: str
+) -> None:
+    engine.started = query(pb.QUERY_STATE_FAILED, error_code=code, error_message="what happened")
+
+    response = await http.post("/api/hold-history/query", json=DATES)
+
+    assert_problem(response, 503, code)
+    assert response.json()["retry_after_s"] == codes.CODES[code].retry_after_s
 
 
 class WithoutDelay(ServiceError):
