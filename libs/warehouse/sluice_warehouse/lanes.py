@@ -56,6 +56,7 @@ class SlowLane:
         deadline_s: float,
         tag: Tag,
         withdrawn: threading.Event | None = None,
+        statement_s: float = SLOW_DEADLINE_S,
     ) -> Iterator[Reading]:
         """Wait for a permit, run the statement, and give the permit back once the statement has ended.
 
@@ -69,6 +70,7 @@ class SlowLane:
             tag: what the DBA reads beside the session.
             withdrawn: set from elsewhere to end the wait for a permit; a running statement is ended by
                 `Reading.cancel`.
+            statement_s: longest the statement may run once it has its permit, by the wall clock.
 
         Raises:
             PermitsExhausted: no permit within 60 s or the deadline.
@@ -77,9 +79,9 @@ class SlowLane:
         """
         until = time.monotonic() + deadline_s
         who = f"{tag.module} {tag.action} for {tag.client_id}"
-        hold_s = min(SLOW_DEADLINE_S, deadline_s)
+        hold_s = min(SLOW_DEADLINE_S, statement_s, deadline_s)
         with self._permits.acquire(min(self._permit_wait_s, deadline_s), who, withdrawn, hold_s=hold_s) as permit:
-            left_s = min(time.monotonic() + SLOW_DEADLINE_S, until, permit.until) - time.monotonic()
+            left_s = min(time.monotonic() + statement_s, until, permit.until) - time.monotonic()
             if left_s <= 0:
                 raise StatementTimeout(statement.name, deadline_s)
             reading = self._warehouse.open(statement, binds, schema=schema, deadline_s=left_s, tag=tag)

@@ -1,12 +1,19 @@
-"""When the caller of an RPC goes away: its statement ends, and so does its wait for a permit."""
+"""When the caller of an RPC goes away: its statements end, and so do its waits for a permit."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
-from sluice_warehouse import Reading
+
+class Cancellable(Protocol):
+    """Something that can be told to end, a reading for one."""
+
+    def cancel(self) -> None:
+        """End it; from any thread, as often as one likes."""
+        ...
 
 
 class Withdrawal:
@@ -14,26 +21,26 @@ class Withdrawal:
 
     def __init__(self) -> None:
         self.event = threading.Event()
-        # Protects the reading, so that one opened while the caller leaves is cancelled as well.
+        # Protects the readings, so that one opened while the caller leaves is cancelled as well.
         self._lock = threading.Lock()
-        self._reading: Reading | None = None
+        self._readings: list[Cancellable] = []
 
     def withdraw(self) -> None:
         """End what runs and let nothing else start."""
         with self._lock:
             self.event.set()
-            if self._reading is not None:
-                self._reading.cancel()
+            for reading in self._readings:
+                reading.cancel()
 
     @contextmanager
-    def cancels(self, reading: Reading) -> Iterator[None]:
+    def cancels(self, reading: Cancellable) -> Iterator[None]:
         """Tie a reading to this withdrawal for as long as the block runs."""
         with self._lock:
-            self._reading = reading
+            self._readings.append(reading)
             if self.event.is_set():
                 reading.cancel()
         try:
             yield
         finally:
             with self._lock:
-                self._reading = None
+                self._readings.remove(reading)
