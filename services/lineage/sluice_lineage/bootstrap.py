@@ -12,6 +12,7 @@ from sluice_rpc.server import RpcServer, Service
 from sluice_rpc.settings import SettingsError
 from sluice_warehouse import open_warehouse
 from sluice_warehouse.breaker_metrics import register_breaker
+from sluice_warehouse.details import details_service
 from sluice_warehouse.lanes import SlowLane
 from sluice_warehouse.permit_metrics import PermitMetrics
 from sluice_warehouse.permit_settings import PermitSettings, open_permits
@@ -71,5 +72,6 @@ def build(settings: Settings) -> Process:
     services = [
         Service(SERVICE_NAME, lambda server: pb_grpc.add_LineageServiceServicer_to_server(servicer, server)),
         container_service(settings, lane),
+        details_service(warehouse, permits, SystemClock(), closing),
     ]
     return Process(RpcServer("lineage", settings, services, registry), closing)

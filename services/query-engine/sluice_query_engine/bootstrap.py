@@ -12,6 +12,7 @@ from sluice_rpc.server import RpcServer, Service
 from sluice_rpc.settings import SettingsError
 from sluice_warehouse import Warehouse, open_warehouse
 from sluice_warehouse.breaker_metrics import register_breaker
+from sluice_warehouse.details import details_service
 from sluice_warehouse.lanes import PoolLane, SlowLane
 from sluice_warehouse.permit_metrics import PermitMetrics
 from sluice_warehouse.permit_settings import PermitSettings, open_permits
@@ -114,7 +115,12 @@ def build(settings: Settings, world: World | None = None) -> Process:
         PermitMetrics(permits, registry)
         coordinator = Coordinator(tools, _coordinator_limits(settings))
         closing.callback(coordinator.close)
-        server = RpcServer(PROCESS, settings, [_service(settings, tools, coordinator, plant_clock)], registry)
+        links = {"state": link.answers} if link is not None else {}
+        services = [
+            _service(settings, tools, coordinator, plant_clock),
+            details_service(warehouse, permits, clock, closing, links),
+        ]
+        server = RpcServer(PROCESS, settings, services, registry)
         return Process(server, coordinator, permits, closing.pop_all())
 
 

@@ -84,6 +84,14 @@ class RedisLink:
         self._note(degraded=False, cause="")
         return answer
 
+    def answers(self) -> bool:
+        """Return whether Redis answers now."""
+        try:
+            self.ask(self.redis.ping)
+        except RedisAway:
+            return False
+        return True
+
     def close(self) -> None:
         """Free connections."""
         self.redis.close()

@@ -23,6 +23,7 @@ from sluice_query_engine.catalog import Catalog
 from sluice_query_engine.errors import TooManyWatchers
 from sluice_query_engine.execution.coordinator import Coordinator
 from sluice_query_engine.execution.forecast import Forecast
+from sluice_query_engine.execution.run import QueryRun
 from sluice_query_engine.execution.scope import CancelScope
 from sluice_query_engine.execution.survey import Survey
 from sluice_query_engine.parameters import canonical
@@ -135,6 +136,11 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
     def RetryQuery(self, request: pb.RetryQueryRequest, context: grpc.ServicerContext) -> pb.RetryQueryResponse:
         return pb.RetryQueryResponse(query=self._coordinator.retry(_checked(request.query_id), _client_id(context)))
 
+    def ListRunningQueries(
+        self, request: pb.ListRunningQueriesRequest, context: grpc.ServicerContext
+    ) -> pb.ListRunningQueriesResponse:
+        return pb.ListRunningQueriesResponse(queries=map(_running, self._coordinator.running()))
+
     def ReadView(self, request: pb.ReadViewRequest, context: grpc.ServicerContext) -> Iterator[pb.ReadViewResponse]:
         receipt, answers = self._reader.views(
             _checked(request.query_id),
@@ -231,6 +237,13 @@ def _client_id(context: grpc.ServicerContext) -> str:
     named = {key: value for key, value in context.invocation_metadata() or () if key == USER_KEY}
     user = unquote(str(named.get(USER_KEY, ""))).replace(" ", "_").encode()[:_USER_BYTES].decode(errors="ignore")
     return f"{user} {request_id}" if user else request_id
+
+
+def _running(run: QueryRun) -> pb.RunningQuery:
+    query = run.snapshot()
+    query.progress.ClearField("chunks")
+    user = run.client_id.rpartition(" ")[0]
+    return pb.RunningQuery(query=query, user=user, request_id=run.request_id, elapsed_s=round(run.elapsed_s, 3))
 
 
 def _scope(context: grpc.ServicerContext) -> CancelScope:
