@@ -143,7 +143,10 @@ class _CallDetails(NamedTuple):
 
 
 class ClientInterceptor(
-    grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor, grpc.StreamUnaryClientInterceptor
+    grpc.UnaryUnaryClientInterceptor,
+    grpc.UnaryStreamClientInterceptor,
+    grpc.StreamUnaryClientInterceptor,
+    grpc.StreamStreamClientInterceptor,
 ):
     """Gives calls a deadline and a request id; raises what the remote process raised."""
 
@@ -159,6 +162,10 @@ class ClientInterceptor(
 
     def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
         call = continuation(_details(client_call_details, self._timeout_s), request)
+        return ResponseStream(call, self._service)
+
+    def intercept_stream_stream(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
+        call = continuation(_details(client_call_details, self._timeout_s), request_iterator)
         return ResponseStream(call, self._service)
 
     def _finished(self, call: Any) -> Any:
@@ -216,16 +223,19 @@ class _AioStream(grpc.aio.UnaryStreamClientInterceptor):
 
     async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
         call = await continuation(_aio_details(client_call_details, self._timeout_s), request)
-        return self._translated(call)
+        return _translated(call, self._service)
 
-    async def _translated(self, call: Any) -> AsyncIterator[Any]:
-        try:
-            async for message in call:
-                yield message
-        except grpc.RpcError as error:
-            raise from_rpc_error(error, self._service) from None
-        finally:
-            call.cancel()
+
+class _AioBothWays(grpc.aio.StreamStreamClientInterceptor):
+    def __init__(self, service: str, timeout_s: float) -> None:
+        self._service = service
+        self._timeout_s = timeout_s
+
+    async def intercept_stream_stream(
+        self, continuation: Any, client_call_details: Any, request_iterator: Any
+    ) -> AsyncIterator[Any]:
+        call = await continuation(_aio_details(client_call_details, self._timeout_s), request_iterator)
+        return _translated(call, self._service)
 
 
 class AioClientInterceptor:
@@ -234,7 +244,17 @@ class AioClientInterceptor:
     @staticmethod
     def both(service: str, timeout_s: float) -> Sequence[grpc.aio.ClientInterceptor]:
         """Return the interceptors of a channel."""
-        return [_AioUnary(service, timeout_s), _AioStream(service, timeout_s)]
+        return [_AioUnary(service, timeout_s), _AioStream(service, timeout_s), _AioBothWays(service, timeout_s)]
+
+
+async def _translated(call: Any, service: str) -> AsyncIterator[Any]:
+    try:
+        async for message in call:
+            yield message
+    except grpc.RpcError as error:
+        raise from_rpc_error(error, service) from None
+    finally:
+        call.cancel()
 
 
 def _details(details: Any, timeout_s: float) -> _CallDetails:

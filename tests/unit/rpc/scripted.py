@@ -14,7 +14,7 @@ from sluice_rpc.server import RpcServer, Service
 from sluice_rpc.settings import RpcServerSettings
 
 SERVICE = "test.Scripted"
-UNARY, STREAM, UPLOAD = (f"/{SERVICE}/{method}" for method in ("Unary", "Stream", "Upload"))
+UNARY, STREAM, UPLOAD, EXCHANGE = (f"/{SERVICE}/{method}" for method in ("Unary", "Stream", "Upload", "Exchange"))
 
 Act = Callable[[grpc.ServicerContext], bytes]
 
@@ -29,11 +29,12 @@ class Scripted:
     ended: threading.Event = field(default_factory=threading.Event)
 
     def add_to(self, server: grpc.Server) -> None:
-        """Register the three kinds of call."""
+        """Register the four kinds of call."""
         handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
             "Unary": grpc.unary_unary_rpc_method_handler(self._unary),
             "Stream": grpc.unary_stream_rpc_method_handler(self._stream),
             "Upload": grpc.stream_unary_rpc_method_handler(self._upload),
+            "Exchange": grpc.stream_stream_rpc_method_handler(self._exchange),
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
 
@@ -55,6 +56,11 @@ class Scripted:
         self._note(context)
         received = b"".join(requests)
         return self.act(context) or received
+
+    def _exchange(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+        self._note(context)
+        yield from requests
+        yield self.act(context)
 
 
 @dataclass

@@ -11,7 +11,7 @@ from sluice_rpc import errors
 from sluice_rpc.deadline import remaining_s
 from sluice_rpc.log import REQUEST_ID_KEY
 
-from tests.unit.rpc.scripted import STREAM, UNARY, UPLOAD, Act, Suite
+from tests.unit.rpc.scripted import EXCHANGE, STREAM, UNARY, UPLOAD, Act, Suite
 
 
 def test_a_call_that_names_no_deadline_gets_the_channels(suite: Suite) -> None:
@@ -107,6 +107,38 @@ def test_a_call_without_a_request_id_is_given_one(suite: Suite) -> None:
 def test_an_upload_arrives_whole(suite: Suite) -> None:
     with suite.channel() as channel:
         assert channel.stream_unary(UPLOAD)(iter([b"a", b"b"])) == b"ab"
+
+
+def test_an_exchange_goes_both_ways(suite: Suite) -> None:
+    with suite.channel() as channel, channel.stream_stream(EXCHANGE)(iter([b"a", b"b"])) as responses:
+        assert list(responses) == [b"a", b"b", b""]
+
+
+def test_an_exchange_raises_what_the_server_raised(suite: Suite) -> None:
+    suite.raises(errors.InvalidParameter("field", "is wrong"))
+    with suite.channel() as channel, pytest.raises(errors.InvalidArgument, match="is wrong"):
+        list(channel.stream_stream(EXCHANGE)(iter([b"a"])))
+
+
+def test_an_asyncio_exchange_goes_both_ways_and_has_the_channels_deadline(suite: Suite) -> None:
+    async def call() -> list[bytes]:
+        async with suite.aio_channel(timeout_s=7) as channel:
+            return [message async for message in channel.stream_stream(EXCHANGE)(iter([b"a", b"b"]))]
+
+    assert asyncio.run(call()) == [b"a", b"b", b""]
+    assert 5 < suite.scripted.deadlines[0] < 8
+
+
+def test_an_asyncio_exchange_raises_what_the_server_raised(suite: Suite) -> None:
+    suite.raises(errors.InvalidParameter("field", "is wrong"))
+
+    async def call() -> None:
+        async with suite.aio_channel() as channel:
+            async for _ in channel.stream_stream(EXCHANGE)(iter([b"a"])):
+                pass
+
+    with pytest.raises(errors.InvalidArgument, match="is wrong"):
+        asyncio.run(call())
 
 
 def test_each_call_is_counted_by_its_outcome(suite: Suite) -> None:

@@ -58,7 +58,8 @@ class Answer:
         return pb.Guardrail(
             max_expansion_per_token=self.rails.per_value_count,
             expansion_offenders=[
-                pb.ExpansionOffender(token=self.typed[position], count=int(counts[position])) for position in most
+                pb.ExpansionOffender(token=self.typed[position], count=int(counts[position]))
+                for position in most.tolist()
             ],
             expansion_offender_count=len(above),
             max_container_ids=self.rails.container_count,
@@ -91,8 +92,10 @@ class Answer:
             data=_data(self._containers()),
             total=self.resolution.rows.num_rows,
             input_count=len(self.typed),
-            not_found=[self.typed[position] for position in np.flatnonzero(counts == 0)],
-            expansion_info={self.typed[position]: int(counts[position]) for position in np.flatnonzero(counts)},
+            not_found=[self.typed[position] for position in np.flatnonzero(counts == 0).tolist()],
+            expansion_info={
+                self.typed[position]: int(counts[position]) for position in np.flatnonzero(counts).tolist()
+            },
             guardrail=self.guardrail(),
             receipt=self.receipt(),
         )
