@@ -747,6 +747,7 @@ class TierStats(_message.Message):
     NEWEST_TIME_FIELD_NUMBER: _builtins.int
     BESIDE_BYTES_FIELD_NUMBER: _builtins.int
     DISK_REASON_FIELD_NUMBER: _builtins.int
+    SWITCHED_OFF_FIELD_NUMBER: _builtins.int
     tier: _table_pb2.Tier.ValueType
     """The tier."""
     available: _builtins.bool
@@ -769,6 +770,8 @@ class TierStats(_message.Message):
     """Bytes of other things on the same budget: DuckDB's own tables and kept results, for TIER_MEMORY."""
     disk_reason: _builtins.str
     """Why the disk of the tier takes nothing new, for people: full, read-only. Empty while it does, and for TIER_REDIS."""
+    switched_off: _builtins.bool
+    """The settings leave the tier out, so that nobody misses it."""
     @_builtins.property
     def oldest_time(self) -> _timestamp_pb2.Timestamp:
         """When the oldest of these frames came into the tier; unset when there is none."""
@@ -793,10 +796,11 @@ class TierStats(_message.Message):
         newest_time: _timestamp_pb2.Timestamp | None = ...,
         beside_bytes: _builtins.int = ...,
         disk_reason: _builtins.str = ...,
+        switched_off: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["newest_time", b"newest_time", "oldest_time", b"oldest_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "beside_bytes", b"beside_bytes", "bytes", b"bytes", "disk_reason", b"disk_reason", "eviction_count", b"eviction_count", "frame_count", b"frame_count", "hit_count", b"hit_count", "max_bytes", b"max_bytes", "miss_count", b"miss_count", "newest_time", b"newest_time", "oldest_time", b"oldest_time", "reason", b"reason", "tier", b"tier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "beside_bytes", b"beside_bytes", "bytes", b"bytes", "disk_reason", b"disk_reason", "eviction_count", b"eviction_count", "frame_count", b"frame_count", "hit_count", b"hit_count", "max_bytes", b"max_bytes", "miss_count", b"miss_count", "newest_time", b"newest_time", "oldest_time", b"oldest_time", "reason", b"reason", "switched_off", b"switched_off", "tier", b"tier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
