@@ -6,9 +6,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
-from sluice.lineage.v1 import lineage_service_pb2_grpc as pb_grpc
 from sluice_rpc.ports import RandomIds, SystemClock
-from sluice_rpc.server import RpcServer, Service
+from sluice_rpc.server import RpcServer
 from sluice_rpc.settings import SettingsError
 from sluice_warehouse import open_warehouse
 from sluice_warehouse.breaker_metrics import register_breaker
@@ -18,11 +17,9 @@ from sluice_warehouse.permit_metrics import PermitMetrics
 from sluice_warehouse.permit_settings import PermitSettings, open_permits
 
 from sluice_lineage.containers.wiring import container_service
-from sluice_lineage.genealogy import Genealogy, load_split_ancestors
-from sluice_lineage.servicer import LineageServicer
+from sluice_lineage.events.wiring import event_service
+from sluice_lineage.lineage_wiring import lineage_service
 from sluice_lineage.settings import Settings
-
-SERVICE_NAME = "sluice.lineage.v1.LineageService"
 
 
 @dataclass(frozen=True)
@@ -58,20 +55,10 @@ def build(settings: Settings) -> Process:
     closing.callback(permits.close)
     PermitMetrics(permits, registry)
     lane = SlowLane(warehouse, permits, permit_wait_s=settings.permit_wait_s)
-    genealogy = Genealogy(
-        lane,
-        load_split_ancestors(settings.ancestor_alternative),
-        max_size_bytes=settings.max_response_bytes,
-    )
-    servicer = LineageServicer(
-        genealogy,
-        SystemClock(),
-        max_id_count=settings.max_id_count,
-        statement_timeout_s=settings.statement_timeout_s,
-    )
     services = [
-        Service(SERVICE_NAME, lambda server: pb_grpc.add_LineageServiceServicer_to_server(servicer, server)),
+        lineage_service(settings, lane, closing),
         container_service(settings, lane),
+        event_service(settings, lane, warehouse, SystemClock(), closing),
         details_service(warehouse, permits, SystemClock(), closing),
     ]
     return Process(RpcServer("lineage", settings, services, registry), closing)

@@ -22,13 +22,13 @@ class TooManyIds(OutOfRange):
 
 
 class AncestryTooLarge(OutOfRange):
-    """The ancestry found does not fit into one answer; fewer ids in a request do."""
+    """What was found does not fit into one message; fewer ids in a request do, and tables of any size."""
 
     reason = "RESULT_TOO_LARGE"
 
     def __init__(self, limit_bytes: int, observed_bytes: int) -> None:
         super().__init__(
-            f"the ancestry needs more than {limit_bytes:,} bytes; ask for fewer containers at once",
+            f"the answer needs more than {limit_bytes:,} bytes; ask for fewer containers at once, or for tables",
             limit=limit_bytes,
             observed=observed_bytes,
         )

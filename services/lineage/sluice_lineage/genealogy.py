@@ -1,178 +1,192 @@
-"""Where lots come from: split ancestors, read from the warehouse in batches of a thousand ids.
+"""Where lots come from and where they went: which edges an answer needs, and what the answer is.
 
-Each batch is one statement under one permit of the slow lane. Walks themselves are `graph`'s.
+Edges are read by `edge_reader`, walked by `graph`. Nodes of an answer are positions in id order, so the same question
+has the same answer whatever was read before.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import structlog
-from sluice_warehouse import Bind, Reading, Tag
-from sluice_warehouse.lanes import SlowLane
-from sluice_warehouse.schema import parse_schema
-from sluice_warehouse.statements import MAX_ID_COUNT, Statement, expand_ids, id_binds, load
 
 from sluice_lineage import graph
-from sluice_lineage.errors import AncestryTooLarge
-from sluice_lineage.withdrawal import Withdrawal
-
-log = structlog.get_logger()
-
-MAX_DEPTH: Final = 20
-"""Longest walk, in rows; the warehouse's own people never saw a longer true chain."""
-
-_ID_WIDTH: Final = 16
-"""Ids are CHAR(16): Oracle compares a bind without padding it, so a shorter id is padded here."""
-
-SPLIT_SCHEMA: Final = parse_schema({"container_id": "string", "parent_id": "string", "container_name": "string"})
-_PROGRESS_EVERY: Final = 5
-_ENTRY_OVERHEAD_BYTES: Final = 12
-"""What one map entry of the answer needs on the wire beside its key and value, at most."""
+from sluice_lineage.edge_reader import Caller, Cost, EdgeReader, Sources
+from sluice_lineage.edges import EdgeStore, Relation
+from sluice_lineage.families import Admission, Family
+from sluice_lineage.graph import NO_NODE, Arcs, Flags, Nodes, Pairs
 
 
-@dataclass
-class SplitAncestors:
-    """The ancestry of the containers asked for."""
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for."""
 
-    child_to_parent: dict[str, str] = field(default_factory=dict)
-    """Each container found to the lot it was split from; none is its own parent."""
-    container_names: dict[str, str] = field(default_factory=dict)
-    """Each container found that has a name."""
-    found_ids: set[str] = field(default_factory=set)
-    """Each container that has a row."""
-    not_found_ids: list[str] = field(default_factory=list)
-    """Asked for and without a row, in the order asked."""
-    truncated_ids: list[str] = field(default_factory=list)
-    """Where the depth limit ended a walk that names a further parent, in id order."""
-    statement_count: int = 0
-    """Statements it took."""
-    row_count: int = 0
-    """Rows they yielded."""
-    size_bytes: int = 0
-    """Upper bound of what the answer needs on the wire."""
+    container_ids: Sequence[str]
+    """The seeds, trimmed, none twice."""
+    max_depth: int
+    """Most splits of a walk; of plain split walks most rows, which is one more than splits."""
+    node_limit: int
+    """Most containers, the seeds not counted against it."""
+    hop_count: int = 1
+    """Most merges on a way back."""
 
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Take in rows; the first row of a container counts."""
-        self.row_count += batch.num_rows
-        columns = (batch.column(name).to_pylist() for name in SPLIT_SCHEMA.names)
-        for container_id, parent_id, name in zip(*columns, strict=True):
-            if container_id is None or container_id in self.found_ids:
-                continue
-            self.found_ids.add(container_id)
-            if parent_id is not None and parent_id != container_id:
-                self.child_to_parent[container_id] = parent_id
-                self.size_bytes += len(container_id) + len(parent_id) + _ENTRY_OVERHEAD_BYTES
-            if name is not None:
-                self.container_names[container_id] = name
-                self.size_bytes += len(container_id) + len(name.encode()) + _ENTRY_OVERHEAD_BYTES
+
+@dataclass(frozen=True)
+class Found:
+    """What every answer has."""
+
+    family: Family
+    """Its containers."""
+    seeds: Nodes
+    """Those asked for, in the order asked, as positions."""
+    missing: Flags
+    """Which seeds the warehouse does not know."""
+    cost: Cost
+    """What it took."""
+
+
+@dataclass(frozen=True)
+class SplitAncestors(Found):
+    """Split ancestry."""
+
+    parents: Nodes
+    """Of each container whose row was read the one it was split from, -1 for none."""
+    read: Flags
+    """Of which containers the row was read."""
+    cut: Nodes
+    """Where the depth limit ended a walk that would go on."""
+
+
+@dataclass(frozen=True)
+class SplitDescendants(Found):
+    """Split families."""
+
+    children: Arcs
+    """What was split from each container."""
+    cut: Nodes
+    """Where a limit ended a walk."""
+
+
+@dataclass(frozen=True)
+class Neighbours(Found):
+    """One relation of each seed."""
+
+    pairs: Pairs
+    """Positions in the seeds, and containers or serial numbers, in text order, each once."""
 
 
 class Genealogy:
-    """Resolves ancestry over the slow lane.
+    """Resolves genealogy for one request after the other.
 
     Args:
-        lane: where statements run.
-        split_ancestors: the statement, in the alternative that the warehouse understands.
-        max_size_bytes: most that one answer may need on the wire.
+        sources: where edges come from.
+        max_node_count: most containers in one answer, besides those asked for.
     """
 
-    def __init__(self, lane: SlowLane, split_ancestors: Statement, *, max_size_bytes: int) -> None:
-        self._lane = lane
-        self._split_ancestors = split_ancestors
-        self._max_size_bytes = max_size_bytes
+    def __init__(self, sources: Sources, *, max_node_count: int) -> None:
+        self._sources = sources
+        self._max_node_count = max_node_count
 
-    def resolve_split_ancestors(
-        self,
-        container_ids: Sequence[str],
-        *,
-        max_depth: int,
-        deadline_s: float,
-        client_id: str,
-        withdrawal: Withdrawal,
-    ) -> SplitAncestors:
+    def node_limit(self, asked: int) -> int:
+        """Return how many containers an answer may have where a caller asks for this limit; 0 asks for none."""
+        return min(asked or self._max_node_count, self._max_node_count)
+
+    def reader(self, caller: Caller) -> EdgeReader:
+        """Return what reads edges for one request."""
+        return EdgeReader(self._sources, caller)
+
+    def split_ancestors(self, container_ids: Sequence[str], max_depth: int, caller: Caller) -> SplitAncestors:
         """Return the containers and all lots they were split from, at most `max_depth` rows up.
 
         Args:
             container_ids: wanted, trimmed, none twice; empty answers empty without a statement.
-            max_depth: rows of a walk, the container itself included, 1 to 20.
-            deadline_s: seconds from now for all statements and waits together.
-            client_id: for whom, as the DBA sees it.
-            withdrawal: ends the wait for a permit and the running statement.
+            max_depth: rows of a walk, the container itself included.
+            caller: for whom.
 
         Raises:
-            AncestryTooLarge: the answer would be larger than a message may be.
             Everything that `SlowLane.read` and its readings raise.
         """
-        until = time.monotonic() + deadline_s
-        found = SplitAncestors()
-        batches = _batches(container_ids)
-        for number, ids in enumerate(batches, start=1):
-            tag = Tag("lineage", f"split_ancestors {number}/{len(batches)}", client_id)
-            with self._reading(ids, max_depth, max(0.0, until - time.monotonic()), tag, withdrawal) as reading:
-                self._take(reading, found)
-            found.statement_count += 1
-            if len(batches) > _PROGRESS_EVERY and number % _PROGRESS_EVERY == 0:
-                log.info("split ancestors", batch=number, batch_count=len(batches), row_count=found.row_count)
-        found.not_found_ids = [container_id for container_id in container_ids if container_id not in found.found_ids]
-        found.truncated_ids = _truncated(found.child_to_parent, container_ids, max_depth)
-        listed = (*found.not_found_ids, *found.truncated_ids)
-        found.size_bytes += sum(len(listed_id.encode()) + _ENTRY_OVERHEAD_BYTES for listed_id in listed)
-        self._check_size(found)
-        return found
+        reader = self.reader(caller)
+        store = reader.store
+        numbers = store.number(pa.array(container_ids, pa.string()))
+        family = Family(store, reader.climb(numbers, max_depth, _everything))
+        seeds = family.positions(numbers)
+        parents = family.positions(store.parents(family.numbers))
+        climbed, cut = graph.climb(parents, seeds, max_depth - 1)
+        read = np.zeros(len(family), np.bool_)
+        read[seeds] = True
+        read[climbed.nodes] = True
+        read &= store.exists(family.numbers)
+        parents[~read | (parents == np.arange(len(family)))] = NO_NODE
+        return SplitAncestors(family, seeds, ~store.exists(numbers), reader.cost, parents, read, cut)
 
-    @contextmanager
-    def _reading(
-        self, ids: Sequence[str], max_depth: int, deadline_s: float, tag: Tag, withdrawal: Withdrawal
-    ) -> Iterator[Reading]:
-        statement = expand_ids(self._split_ancestors, "ids", len(ids))
-        binds = split_binds(ids, max_depth)
-        with (
-            self._lane.read(
-                statement, binds, schema=SPLIT_SCHEMA, deadline_s=deadline_s, tag=tag, withdrawn=withdrawal.event
-            ) as reading,
-            withdrawal.cancels(reading),
-        ):
-            yield reading
+    def split_descendants(self, wanted: Wanted, caller: Caller) -> SplitDescendants:
+        """Return the containers and all lots split from them.
 
-    def _take(self, batches: Iterable[pa.RecordBatch], found: SplitAncestors) -> None:
-        for batch in batches:
-            found.add(batch)
-            self._check_size(found)
+        Raises:
+            Everything that `SlowLane.read` and its readings raise.
+        """
+        reader = self.reader(caller)
+        numbers = reader.store.number(pa.array(wanted.container_ids, pa.string()))
+        admission = Admission(reader.store, wanted.node_limit, numbers)
+        met, last = reader.descend(numbers, wanted.max_depth, admission.admit)
+        with reader.optional("containers", len(met)):
+            reader.know(met)
+        family = Family(reader.store, met)
+        children, outside = children_of(family, np.setdiff1d(met, last))
+        cut = np.union1d(family.positions(last), outside)
+        missing = ~reader.store.exists(numbers)
+        cut = np.setdiff1d(cut, family.positions(numbers[missing]))
+        return SplitDescendants(family, family.positions(numbers), missing, reader.cost, children, cut)
 
-    def _check_size(self, found: SplitAncestors) -> None:
-        if found.size_bytes > self._max_size_bytes:
-            raise AncestryTooLarge(self._max_size_bytes, found.size_bytes)
+    def merges(self, relation: Relation, container_ids: Sequence[str], caller: Caller) -> Neighbours:
+        """Return the merge sources or targets of each container, without itself."""
+        reader = self.reader(caller)
+        store = reader.store
+        numbers = store.number(pa.array(container_ids, pa.string()))
+        reader.know_merges(relation, numbers)
+        found = store.neighbours(relation, numbers)
+        family = Family(store, np.union1d(numbers, found.nodes))
+        seeds = family.positions(numbers)
+        nodes = family.positions(found.nodes)
+        kept = nodes != seeds[found.owners]
+        keys = np.unique(Pairs(found.owners[kept], nodes[kept]).keys(len(family)))
+        missing = np.zeros(len(numbers), np.bool_)
+        return Neighbours(family, seeds, missing, reader.cost, Pairs.of_keys(keys, len(family)))
+
+    def leaf_serials(self, container_ids: Sequence[str], caller: Caller) -> Neighbours:
+        """Return the serials of each container."""
+        reader = self.reader(caller)
+        numbers = reader.store.number(pa.array(container_ids, pa.string()))
+        reader.know_merges(Relation.TARGETS, numbers)
+        family = Family(reader.store, numbers)
+        pairs = serials_of(reader.store, numbers)
+        return Neighbours(family, family.positions(numbers), np.zeros(len(numbers), np.bool_), reader.cost, pairs)
 
 
-def load_split_ancestors(alternative: str) -> Statement:
-    """Return the statement of split ancestors in one of its texts, `connect_by` or `recursive_with`."""
-    return load(Path(__file__).parent / "sql" / "split_ancestors.sql", alternative=alternative)
+def serials_of(store: EdgeStore, numbers: Nodes) -> Pairs:
+    """Return the serials of containers, by position, then text, each once."""
+    pairs = store.serials_of(numbers)
+    distinct, codes = np.unique(pairs.nodes, return_inverse=True)
+    texts: Any = store.serials(distinct.astype(np.int32))
+    order = np.argsort(np.array(texts.to_pylist(), dtype=object)) if len(distinct) else np.empty(0, np.int64)
+    ranks = np.empty(len(distinct), np.int64)
+    ranks[order] = np.arange(len(distinct))
+    keys = np.unique(pairs.owners * max(len(distinct), 1) + ranks[codes])
+    owners, rank = np.divmod(keys, max(len(distinct), 1))
+    return Pairs(owners, distinct[order[rank]].astype(np.int32))
 
 
-def _batches(ids: Sequence[str]) -> list[Sequence[str]]:
-    return [ids[start : start + MAX_ID_COUNT] for start in range(0, len(ids), MAX_ID_COUNT)]
+def children_of(family: Family, covered: Nodes) -> tuple[Arcs, Nodes]:
+    """Return what was split from the covered containers, as arcs over the family, and who has children outside."""
+    found = family.store.neighbours(Relation.CHILDREN, covered)
+    tails = family.positions(covered)[found.owners]
+    heads = family.positions(found.nodes)
+    return graph.arcs_of(tails, heads, len(family)), np.unique(tails[heads == NO_NODE])
 
 
-def split_binds(ids: Sequence[str], max_depth: int) -> Mapping[str, Bind]:
-    """Return the values of the statement that `expand_ids` made of split ancestors."""
-    return {**id_binds("ids", [container_id.ljust(_ID_WIDTH) for container_id in ids]), "max_depth": max_depth}
-
-
-def _truncated(child_to_parent: Mapping[str, str], seeds: Sequence[str], max_depth: int) -> list[str]:
-    nodes = sorted({*child_to_parent, *child_to_parent.values()})
-    number_of = {node: number for number, node in enumerate(nodes)}
-    parents = np.full(len(nodes), graph.NO_PARENT, dtype=np.int32)
-    children = np.fromiter((number_of[child] for child in child_to_parent), np.int32, len(child_to_parent))
-    parents[children] = np.fromiter(
-        (number_of[parent] for parent in child_to_parent.values()), np.int32, len(child_to_parent)
-    )
-    starts = np.array([number_of[seed] for seed in seeds if seed in number_of], dtype=np.int32)
-    return [nodes[number] for number in graph.cut_ends(parents, graph.walk_up(parents, starts, max_depth))]
+def _everything(candidates: Nodes) -> Nodes:
+    return candidates

@@ -1,61 +1,201 @@
-"""Pure walks over a forest that may have cycles, as arrays: each node has at most one parent.
+"""Pure walks over arrays of nodes: where ids come from and go to is not their business.
 
-Nodes are numbers; no Python object per edge is made here. Where ids come from and go to is not its business.
+Nodes are numbers; no Python object per edge is made here. A split graph is an array of parents, since a lot is split
+from one lot at most; other relations are `Arcs`. What a walk finds is `Pairs`. Cycles are legal everywhere.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 Nodes: TypeAlias = npt.NDArray[np.int32]
+Ints: TypeAlias = npt.NDArray[np.int64]
+Flags: TypeAlias = npt.NDArray[np.bool_]
 
-NO_PARENT: Final = -1
+NO_NODE: Final = -1
 
 
-def walk_up(parents: Nodes, seeds: Nodes, max_depth: int) -> npt.NDArray[np.int32]:
-    """Return the walks from each seed towards its root, one row per depth, one column per seed.
+@dataclass(frozen=True)
+class Arcs:
+    """Edges grouped by the node they leave: those of node n are `heads[offsets[n]:offsets[n + 1]]`."""
 
-    Row 0 is the seeds. A walk ends, and -1 follows, at a node without a parent and before a node it has seen.
+    offsets: Ints
+    heads: Nodes
+
+    @property
+    def node_count(self) -> int:
+        """Nodes that may have arcs."""
+        return len(self.offsets) - 1
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """What was found from where: the walk, by the position of its start, and the node it met."""
+
+    owners: Ints
+    nodes: Nodes
+
+    def __len__(self) -> int:
+        return len(self.owners)
+
+    def keys(self, node_count: int) -> Ints:
+        """One number per pair; their order is that of owners, then nodes."""
+        keys: Ints = self.owners * node_count + self.nodes
+        return keys
+
+    @staticmethod
+    def of_keys(keys: Ints, node_count: int) -> Pairs:
+        """The pairs that these numbers stand for."""
+        owners, nodes = np.divmod(keys, max(node_count, 1))
+        return Pairs(owners, nodes.astype(np.int32))
+
+
+def arcs_of(tails: Nodes, heads: Nodes, node_count: int, head_count: int | None = None) -> Arcs:
+    """Return the arcs from `tails` to `heads`, each once, heads in order. A tail or head below 0 is none.
+
+    Args:
+        tails: where they start.
+        heads: where they lead, as long as `tails`.
+        node_count: tails are below it.
+        head_count: heads are below it. None where heads are nodes too: an arc to the node itself is then left out.
+    """
+    size = node_count if head_count is None else head_count
+    kept = (tails >= 0) & (heads >= 0)
+    if head_count is None:
+        kept &= tails != heads
+    keys = np.unique(tails[kept].astype(np.int64) * size + heads[kept])
+    owners, nodes = np.divmod(keys, max(size, 1))
+    offsets = np.zeros(node_count + 1, dtype=np.int64)
+    np.cumsum(np.bincount(owners, minlength=node_count), out=offsets[1:])
+    return Arcs(offsets, nodes.astype(np.int32))
+
+
+def step(arcs: Arcs, pairs: Pairs) -> Pairs:
+    """Return each pair's neighbours under the same owner; a neighbour of two nodes comes twice."""
+    starts = arcs.offsets[pairs.nodes]
+    counts = arcs.offsets[pairs.nodes + 1] - starts
+    total = int(counts.sum())
+    # The position of each neighbour: its node's first arc, and how many came before it within the node.
+    within = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
+    return Pairs(np.repeat(pairs.owners, counts), arcs.heads[np.repeat(starts, counts) + within])
+
+
+def climb(parents: Nodes, starts: Nodes, step_count: int) -> tuple[Pairs, Nodes]:
+    """Walk up from each start and return what the walks met beyond it, and the nodes at which the limit ended one.
+
+    A walk ends at a node without a parent and before a node that it has met. Owners are positions in `starts`; a walk
+    meets no node twice.
 
     Args:
         parents: the parent of each node, -1 for none; a node may be its own.
-        seeds: where walks start.
-        max_depth: rows of the longest walk, at least 1.
+        starts: where walks begin.
+        step_count: most steps of a walk, at least 1.
     """
-    walks = np.full((max_depth, len(seeds)), NO_PARENT, dtype=np.int32)
-    walks[0] = seeds
-    for depth in range(1, max_depth):
-        following = _parents_of(parents, walks[depth - 1])
-        following[_seen(walks[:depth], following)] = NO_PARENT
-        if not (following >= 0).any():
+    owners: list[Ints] = []
+    nodes: list[Nodes] = []
+    owner = np.arange(len(starts))
+    path = [starts]
+    while True:
+        following = parents[path[-1]]
+        onward = following >= 0
+        for met in path:
+            onward &= met != following
+        kept = np.flatnonzero(onward)
+        if len(path) > step_count or not len(kept):
             break
-        walks[depth] = following
-    return walks
+        if len(kept) < len(owner):
+            owner, following = owner[kept], following[kept]
+            path = [met[kept] for met in path]
+        owners.append(owner)
+        nodes.append(following)
+        path.append(following)
+    if not owners:
+        return Pairs(np.empty(0, np.int64), np.empty(0, np.int32)), np.empty(0, np.int32)
+    return Pairs(np.concatenate(owners), np.concatenate(nodes)), np.unique(path[-1][kept])
 
 
-def cut_ends(parents: Nodes, walks: npt.NDArray[np.int32]) -> Nodes:
-    """Return the last nodes of those walks that only their length ended, each once, in node order.
+def reach(arcs: Arcs, starts: Nodes, step_count: int) -> tuple[Nodes, Nodes]:
+    """Return all nodes within so many steps of any start, those included, and how many steps the nearest is away.
+
+    Both in the order in which they are met: by distance, then by node.
+    """
+    distance = np.full(arcs.node_count, NO_NODE, dtype=np.int32)
+    layer = np.unique(starts)
+    layers = []
+    steps = 0
+    while len(layer):
+        distance[layer] = steps
+        layers.append(layer)
+        if steps == step_count:
+            break
+        heads = step(arcs, Pairs(np.zeros(len(layer), np.int64), layer)).nodes
+        layer = np.unique(heads[distance[heads] == NO_NODE])
+        steps += 1
+    met = np.concatenate(layers) if layers else np.empty(0, np.int32)
+    return met, distance[met]
+
+
+@dataclass(frozen=True)
+class Ancestry:
+    """What the seeds came from over splits and merges."""
+
+    pairs: Pairs
+    """Seed positions and ancestors, by seed, then node; no seed is its own ancestor."""
+    cut: Nodes
+    """Nodes at which a limit ended a walk that would go on, in node order."""
+
+
+def ancestry(parents: Nodes, sources: Arcs, seeds: Nodes, step_count: int, hop_count: int) -> Ancestry:
+    """Return everything that each seed came from, over at most `hop_count` merges.
+
+    From a seed, and from each merge source on the way again, at most `step_count` splits are climbed. What one seed
+    came from never depends on which others are asked for.
 
     Args:
-        parents: as given to `walk_up`.
-        walks: as returned by it.
+        parents: the split parent of each node, -1 for none.
+        sources: what was merged into each node.
+        seeds: where walks begin.
+        step_count: most splits from a seed or a merge source.
+        hop_count: most merges.
     """
-    last = walks[-1]
-    following = _parents_of(parents, last)
-    following[_seen(walks, following)] = NO_PARENT
-    return np.unique(last[following >= 0])
+    size = sources.node_count
+    own = np.arange(len(seeds)) * size + seeds
+    climbed, cut = climb(parents, seeds, step_count)
+    cuts = [cut]
+    known = np.sort(np.concatenate([own, climbed.keys(size)]))
+    fresh = known
+    for _ in range(hop_count):
+        merged = np.unique(step(sources, Pairs.of_keys(fresh, size)).keys(size))
+        if not len(merged):
+            break
+        starts = Pairs.of_keys(merged, size)
+        climbed, cut = climb(parents, starts.nodes, step_count)
+        cuts.append(cut)
+        found = np.unique(np.concatenate([merged, starts.owners[climbed.owners] * size + climbed.nodes]))
+        fresh = found[~_contains(known, found)]
+        # Both are in order; sorting all of them again for each merge would be most of the work.
+        known = np.insert(known, np.searchsorted(known, fresh), fresh)
+    else:
+        cuts.append(_unfollowed(sources, Pairs.of_keys(fresh, size), known))
+    pairs = Pairs.of_keys(known[~_contains(np.sort(own), known)], size)
+    return Ancestry(pairs, np.unique(np.concatenate(cuts)))
 
 
-def _parents_of(parents: Nodes, nodes: Nodes) -> Nodes:
-    # -1 reads the last entry, which `where` then throws away; an empty forest has no entry to read.
-    if not len(parents):
-        return np.full_like(nodes, NO_PARENT)
-    return np.where(nodes >= 0, parents[nodes], np.int32(NO_PARENT)).astype(np.int32)
+def _contains(values: Ints, wanted: Ints) -> Flags:
+    """Whether each of `wanted` is among `values`, which are in order."""
+    if not len(values):
+        return np.zeros(len(wanted), dtype=np.bool_)
+    at = np.minimum(np.searchsorted(values, wanted), len(values) - 1)
+    found: Flags = values[at] == wanted
+    return found
 
 
-def _seen(walks: npt.NDArray[np.int32], nodes: Nodes) -> npt.NDArray[np.bool_]:
-    seen: npt.NDArray[np.bool_] = (walks == nodes).any(axis=0)
-    return seen
+def _unfollowed(sources: Arcs, last: Pairs, known: Ints) -> Nodes:
+    """The nodes of the last hop whose merge sources were not followed though they are new to their seed."""
+    counts = sources.offsets[last.nodes + 1] - sources.offsets[last.nodes]
+    fresh = ~_contains(known, step(sources, last).keys(sources.node_count))
+    return np.unique(np.repeat(last.nodes, counts)[fresh])

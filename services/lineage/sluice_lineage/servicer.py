@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Final
 
 import grpc
 import structlog
 from sluice.lineage.v1 import lineage_service_pb2 as pb
 from sluice.lineage.v1 import lineage_service_pb2_grpc as pb_grpc
 from sluice.table.v1 import table_pb2
+from sluice_rpc import arrow
 from sluice_rpc.deadline import remaining_s
 from sluice_rpc.errors import FieldViolation, InvalidParameter
 from sluice_rpc.ports import Clock
 
+from sluice_lineage.answers import Answers
+from sluice_lineage.edge_reader import MAX_DEPTH, Caller
+from sluice_lineage.edges import Relation
 from sluice_lineage.errors import TooManyIds
-from sluice_lineage.genealogy import MAX_DEPTH, Genealogy, SplitAncestors
+from sluice_lineage.genealogy import Found, Genealogy, Wanted
+from sluice_lineage.id_frames import IdFrames
+from sluice_lineage.kinship import Kin, forward_tree, full_genealogy
+from sluice_lineage.tables import TABLES, table_of
 from sluice_lineage.withdrawal import Withdrawal
 
-_MAX_ID_LENGTH = 64
+_MAX_ID_LENGTH: Final = 64
 """Ids of the warehouse have 16 characters; what is longer than this was never meant as one."""
-_MAX_VIOLATION_COUNT = 20
+_MAX_VIOLATION_COUNT: Final = 20
 """Error details ride in trailers, which must stay small."""
+_MAX_HOP_COUNT: Final = 20
+_Cuts = Sequence[tuple[str, int]]
 
 
 class LineageServicer(pb_grpc.LineageServiceServicer):
@@ -28,13 +40,26 @@ class LineageServicer(pb_grpc.LineageServiceServicer):
 
     Args:
         genealogy: what resolves.
+        answers: what makes messages of what was found.
+        id_frames: where seeds are that come as a frame.
         clock: stamps receipts.
         max_id_count: most ids in one request.
         statement_timeout_s: deadline of calls that bring none.
     """
 
-    def __init__(self, genealogy: Genealogy, clock: Clock, *, max_id_count: int, statement_timeout_s: float) -> None:
+    def __init__(
+        self,
+        genealogy: Genealogy,
+        answers: Answers,
+        id_frames: IdFrames,
+        clock: Clock,
+        *,
+        max_id_count: int,
+        statement_timeout_s: float,
+    ) -> None:
         self._genealogy = genealogy
+        self._answers = answers
+        self._id_frames = id_frames
         self._clock = clock
         self._max_id_count = max_id_count
         self._statement_timeout_s = statement_timeout_s
@@ -42,23 +67,83 @@ class LineageServicer(pb_grpc.LineageServiceServicer):
     def ResolveSplitAncestors(
         self, request: pb.ResolveSplitAncestorsRequest, context: grpc.ServicerContext
     ) -> pb.ResolveSplitAncestorsResponse:
+        ids, depth = self._ids(request.container_ids), _depth(request.max_depth)
+        found = self._genealogy.split_ancestors(ids, depth, self._caller(context))
+        receipt = self._receipt(found, int(found.read.sum()), [("split_ancestors", len(found.cut))])
+        return self._answers.split_ancestors(found, receipt)
+
+    def ResolveSplitDescendants(
+        self, request: pb.ResolveSplitDescendantsRequest, context: grpc.ServicerContext
+    ) -> pb.ResolveSplitDescendantsResponse:
+        wanted = self._wanted(self._ids(request.container_ids), request.max_depth, request.max_node_count)
+        found = self._genealogy.split_descendants(wanted, self._caller(context))
+        row_count = len(found.family) - int(found.missing.sum())
+        receipt = self._receipt(found, row_count, [("split_descendants", len(found.cut))])
+        return self._answers.split_descendants(found, receipt)
+
+    def ResolveMergeSources(
+        self, request: pb.ResolveMergeSourcesRequest, context: grpc.ServicerContext
+    ) -> pb.ResolveMergeSourcesResponse:
+        found = self._genealogy.merges(Relation.SOURCES, self._ids(request.container_ids), self._caller(context))
+        return self._answers.merge_sources(found, self._receipt(found, len(found.pairs)))
+
+    def ResolveMergeTargets(
+        self, request: pb.ResolveMergeTargetsRequest, context: grpc.ServicerContext
+    ) -> pb.ResolveMergeTargetsResponse:
+        found = self._genealogy.merges(Relation.TARGETS, self._ids(request.container_ids), self._caller(context))
+        return self._answers.merge_targets(found, self._receipt(found, len(found.pairs)))
+
+    def ResolveLeafSerials(
+        self, request: pb.ResolveLeafSerialsRequest, context: grpc.ServicerContext
+    ) -> pb.ResolveLeafSerialsResponse:
+        found = self._genealogy.leaf_serials(self._ids(request.container_ids), self._caller(context))
+        return self._answers.leaf_serials(found, self._receipt(found, len(found.pairs)))
+
+    def ResolveFullGenealogy(
+        self, request: pb.ResolveFullGenealogyRequest, context: grpc.ServicerContext
+    ) -> pb.ResolveFullGenealogyResponse:
+        ids = self._ids(request.container_ids)
+        wanted = self._wanted(ids, request.max_depth, request.max_node_count, request.max_merge_hop_count)
+        found = full_genealogy(self._genealogy, wanted, self._caller(context))
+        return self._answers.full_genealogy(found, self._kin_receipt(found))
+
+    def ResolveForwardTree(
+        self, request: pb.ResolveForwardTreeRequest, context: grpc.ServicerContext
+    ) -> pb.ResolveForwardTreeResponse:
+        wanted = self._wanted(self._ids(request.container_ids), request.max_depth, request.max_node_count)
+        found = forward_tree(self._genealogy, wanted, self._caller(context))
+        return self._answers.forward_tree(found, self._kin_receipt(found))
+
+    def ReadGenealogy(
+        self, request: pb.ReadGenealogyRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.ReadGenealogyResponse]:
+        tables = _tables(request)
+        ids = self._ids(self._id_frames.read(request.ids_frame_id) if request.ids_frame_id else request.container_ids)
+        wanted = self._wanted(ids, request.max_depth, request.max_node_count, request.max_merge_hop_count)
+        caller = self._caller(context)
+        resolve = full_genealogy if request.kind == pb.GENEALOGY_KIND_FULL else forward_tree
+        found: Kin = resolve(self._genealogy, wanted, caller)
+        yield pb.ReadGenealogyResponse(receipt=self._kin_receipt(found))
+        for name in tables:
+            table = table_of(found, name)
+            yield pb.ReadGenealogyResponse(header=pb.GenealogyTableHeader(table=name, row_count=table.num_rows))
+            for piece in arrow.encode(table.schema, table.to_batches()):
+                yield pb.ReadGenealogyResponse(chunk=table_pb2.TableChunk(ipc=piece))
+
+    def _caller(self, context: grpc.ServicerContext) -> Caller:
         withdrawal = Withdrawal()
         if not context.add_callback(withdrawal.withdraw):
             withdrawal.withdraw()
-        found = self._genealogy.resolve_split_ancestors(
-            self._ids(request.container_ids),
-            max_depth=_depth(request.max_depth),
-            deadline_s=remaining_s(context, self._statement_timeout_s),
-            client_id=str(structlog.contextvars.get_contextvars().get("request_id", "")),
-            withdrawal=withdrawal,
-        )
-        return pb.ResolveSplitAncestorsResponse(
-            child_to_parent=found.child_to_parent,
-            container_names=found.container_names,
-            not_found_ids=found.not_found_ids,
-            truncated_ids=found.truncated_ids,
-            receipt=self._receipt(found),
-        )
+        until = time.monotonic() + remaining_s(context, self._statement_timeout_s)
+        request_id = structlog.contextvars.get_contextvars().get("request_id", "")
+        return Caller(until, str(request_id), withdrawal)
+
+    def _wanted(self, ids: list[str], max_depth: int, max_node_count: int, max_hop_count: int = 0) -> Wanted:
+        if max_node_count < 0:
+            raise InvalidParameter("max_node_count", f"{max_node_count} is negative")
+        if not 0 <= max_hop_count <= _MAX_HOP_COUNT:
+            raise InvalidParameter("max_merge_hop_count", f"{max_hop_count} is not 1 to {_MAX_HOP_COUNT}, nor 0 for 1")
+        return Wanted(ids, _depth(max_depth), self._genealogy.node_limit(max_node_count), max_hop_count or 1)
 
     def _ids(self, given: Sequence[str]) -> list[str]:
         if len(given) > self._max_id_count:
@@ -73,21 +158,37 @@ class LineageServicer(pb_grpc.LineageServiceServicer):
             raise InvalidParameter.of(violations[:_MAX_VIOLATION_COUNT])
         return ids
 
-    def _receipt(self, found: SplitAncestors) -> table_pb2.Receipt:
+    def _kin_receipt(self, found: Kin) -> table_pb2.Receipt:
+        row_count = len(found.family) - int(found.missing.sum())
+        return self._receipt(found, row_count, [("genealogy", len(found.cut))])
+
+    def _receipt(self, found: Found, row_count: int, cuts: _Cuts = ()) -> table_pb2.Receipt:
+        cost = found.cost
         receipt = table_pb2.Receipt(
             status=table_pb2.COMPLETENESS_COMPLETE,
-            row_count=len(found.found_ids),
-            chunks=table_pb2.ChunkCounts(total=found.statement_count, run=found.statement_count),
-            warehouse_statement_count=found.statement_count,
-            warehouse_row_count=found.row_count,
+            row_count=row_count,
+            chunks=table_pb2.ChunkCounts(
+                total=cost.statement_count + cost.reused_count + len(cost.gaps),
+                reused=cost.reused_count,
+                run=cost.statement_count,
+                failed=len(cost.gaps),
+            ),
+            warehouse_statement_count=cost.statement_count,
+            warehouse_row_count=cost.row_count,
+            stale=cost.stale,
             plan=_plan(found),
         )
-        receipt.read_time.FromDatetime(self._clock.now())
-        if found.truncated_ids:
-            receipt.status = table_pb2.COMPLETENESS_TRUNCATED
-            receipt.truncated_ranges.add(
-                part="split_ancestors", id_count=len(found.truncated_ids), code="RESULT_TOO_LARGE"
-            )
+        read = self._clock.now()
+        if cost.oldest_s < read.timestamp():
+            read = datetime.fromtimestamp(cost.oldest_s, UTC)
+        receipt.read_time.FromDatetime(read)
+        for part, id_count in cuts:
+            if id_count:
+                receipt.status = table_pb2.COMPLETENESS_TRUNCATED
+                receipt.truncated_ranges.add(part=part, id_count=id_count, code="RESULT_TOO_LARGE")
+        for gap in cost.gaps:
+            receipt.status = table_pb2.COMPLETENESS_PARTIAL
+            receipt.failed_ranges.add(part=gap.part, id_count=gap.id_count, code=gap.code)
         return receipt
 
 
@@ -97,8 +198,21 @@ def _depth(given: int) -> int:
     return given or MAX_DEPTH
 
 
-def _plan(found: SplitAncestors) -> str:
-    if found.statement_count == 0:
-        return "nothing was asked for, nothing was read"
-    statements = "1 statement" if found.statement_count == 1 else f"{found.statement_count:,} statements"
-    return f"{statements} read {found.row_count:,} rows"
+def _tables(request: pb.ReadGenealogyRequest) -> Sequence[pb.GenealogyTable.ValueType]:
+    if request.kind not in TABLES:
+        raise InvalidParameter("kind", "is neither GENEALOGY_KIND_FULL nor GENEALOGY_KIND_FORWARD")
+    known = TABLES[request.kind]
+    for position, table in enumerate(request.tables):
+        if table not in known:
+            raise InvalidParameter(f"tables[{position}]", "is no table of this kind of genealogy")
+    if request.ids_frame_id and request.container_ids:
+        raise InvalidParameter("ids_frame_id", "stands in place of container_ids, not beside them")
+    return list(dict.fromkeys(request.tables)) or known
+
+
+def _plan(found: Found) -> str:
+    cost = found.cost
+    if cost.statement_count == 0:
+        return "kept edges answered, nothing was read" if cost.reused_count else "nothing was asked for or read"
+    statements = "1 statement" if cost.statement_count == 1 else f"{cost.statement_count:,} statements"
+    return f"{statements} read {cost.row_count:,} rows"

@@ -7,13 +7,14 @@ from typing import Literal
 
 from pydantic import AliasChoices, Field
 from pydantic_settings import SettingsConfigDict
-from sluice_rpc.settings import RpcServerSettings
+
+from sluice_lineage.event_settings import EventSettings
 
 _MIB = 1 << 20
 _PREFIX = "SLUICE_LINEAGE_"
 
 
-class Settings(RpcServerSettings):
+class Settings(EventSettings):
     """Settings of the lineage process."""
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True, populate_by_name=True)
@@ -62,6 +63,16 @@ class Settings(RpcServerSettings):
     resolve_any_case_max_count: int = Field(default=1000, ge=0)
     """Most orders and rework lots not found that are looked for once more whatever the case of the names, by reading a
     whole table; 0 never does."""
+    max_node_count: int = Field(default=1_000_000, ge=1)
+    """Most containers in one genealogy besides those asked for; what lies beyond is cut and listed."""
+    edge_settled_ttl_s: float = Field(default=86_400.0, gt=0)
+    """How long a container and the lot it was split from may be reused, in seconds; neither changes later."""
+    edge_ttl_s: float = Field(default=900.0, gt=0)
+    """How long other edges may be reused, in seconds: what was split from a lot or merged, and that there is no lot."""
+    edge_memory_bytes: int = Field(default=512 * _MIB, ge=_MIB)
+    """Edges kept in the memory of this process; past it they are dropped before the next request."""
+    edge_shared_batch_count: int = Field(default=3, ge=0)
+    """Batches of 1000 ids above which splits downwards and merges, without an index, are read whole once and kept."""
     warehouse_memory_limit_bytes: int = Field(default=256 * _MIB, ge=64 * _MIB)
     """Buffers of an embedded warehouse."""
     warehouse_thread_count: int = Field(default=2, ge=1, le=64)

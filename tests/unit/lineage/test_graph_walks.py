@@ -7,41 +7,68 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sluice_lineage.graph import NO_PARENT, cut_ends, walk_up
+from sluice_lineage.graph import NO_NODE, Nodes, Pairs, ancestry, arcs_of, climb, reach
+
+Graph = tuple[list[int], list[tuple[int, int]]]
 
 
 def forests() -> st.SearchStrategy[list[int]]:
     """Parents of up to 30 nodes, -1 for none; cycles and self-parents included."""
     return st.integers(1, 30).flatmap(
-        lambda count: st.lists(st.integers(NO_PARENT, count - 1), min_size=count, max_size=count)
+        lambda count: st.lists(st.integers(NO_NODE, count - 1), min_size=count, max_size=count)
+    )
+
+
+def families() -> st.SearchStrategy[Graph]:
+    """A forest and merges `(source, target)` between any of its nodes."""
+    return forests().flatmap(
+        lambda parents: st.tuples(
+            st.just(parents),
+            st.lists(st.tuples(*[st.integers(0, len(parents) - 1)] * 2), max_size=30),
+        )
     )
 
 
 def graph_of(parents: list[int]) -> nx.DiGraph[int]:
     graph: nx.DiGraph[int] = nx.DiGraph()
     graph.add_nodes_from(range(len(parents)))
-    graph.add_edges_from((child, parent) for child, parent in enumerate(parents) if parent != NO_PARENT)
+    graph.add_edges_from((child, parent) for child, parent in enumerate(parents) if parent != NO_NODE)
     return graph
 
 
-def array(numbers: list[int]) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+def array(numbers: list[int]) -> Nodes:
     return np.array(numbers, dtype=np.int32)
 
 
-@given(forests(), st.integers(1, 20))
-def test_a_walk_meets_exactly_what_networkx_reaches(parents: list[int], max_depth: int) -> None:
-    walks = walk_up(array(parents), array(list(range(len(parents)))), max_depth)
-    met = [set(walk[walk >= 0].tolist()) for walk in walks.T]
-    graph = graph_of(parents)
-    assert met == [set(nx.single_source_shortest_path_length(graph, seed, max_depth - 1)) for seed in graph]
+def grouped(pairs: Pairs, count: int) -> list[set[int]]:
+    return [set(pairs.nodes[pairs.owners == owner].tolist()) for owner in range(count)]
+
+
+def back(parents: list[int], merges: list[tuple[int, int]], seed: int, steps: int, hops: int) -> set[int]:
+    """What a seed came from, as slowly as the rule says it: splits, and again from what was merged on the way."""
+    splits = graph_of(parents)
+    reached = set(nx.single_source_shortest_path_length(splits, seed, steps))
+    for _ in range(hops):
+        sources = {source for source, target in merges if target in reached and source != target}
+        for source in sources:
+            reached |= set(nx.single_source_shortest_path_length(splits, source, steps))
+    return reached - {seed}
 
 
 @given(forests(), st.integers(1, 20))
-def test_a_walk_is_cut_where_networkx_reaches_further(parents: list[int], max_depth: int) -> None:
-    seeds = array(list(range(len(parents))))
-    cut = cut_ends(array(parents), walk_up(array(parents), seeds, max_depth))
+def test_a_climb_meets_exactly_what_networkx_reaches(parents: list[int], steps: int) -> None:
+    pairs, _ = climb(array(parents), array(list(range(len(parents)))), steps)
     graph = graph_of(parents)
-    assert cut.tolist() == sorted({last for seed in graph for last in last_before_depth(graph, seed, max_depth)})
+    assert grouped(pairs, len(parents)) == [
+        set(nx.single_source_shortest_path_length(graph, seed, steps)) - {seed} for seed in graph
+    ]
+
+
+@given(forests(), st.integers(1, 20))
+def test_a_climb_is_cut_where_networkx_reaches_further(parents: list[int], steps: int) -> None:
+    _, cut = climb(array(parents), array(list(range(len(parents)))), steps)
+    graph = graph_of(parents)
+    assert cut.tolist() == sorted({last for seed in graph for last in last_before_depth(graph, seed, steps + 1)})
 
 
 def last_before_depth(graph: nx.DiGraph[int], seed: int, max_depth: int) -> list[int]:
@@ -51,17 +78,68 @@ def last_before_depth(graph: nx.DiGraph[int], seed: int, max_depth: int) -> list
 
 
 @given(forests())
-def test_no_walk_meets_a_node_twice(parents: list[int]) -> None:
-    walks = walk_up(array(parents), array(list(range(len(parents)))), 40)
-    lengths = [(len(walk[walk >= 0]), len(set(walk[walk >= 0].tolist()))) for walk in walks.T]
-    assert all(length == distinct for length, distinct in lengths)
+def test_no_climb_meets_a_node_twice(parents: list[int]) -> None:
+    pairs, _ = climb(array(parents), array(list(range(len(parents)))), 40)
+    assert len(pairs) == len(set(zip(pairs.owners.tolist(), pairs.nodes.tolist(), strict=True)))
+
+
+@given(families(), st.integers(1, 6), st.integers(1, 4))
+def test_ancestry_is_what_the_rule_reaches(family: Graph, steps: int, hops: int) -> None:
+    parents, merges = family
+    count = len(parents)
+    sources = arcs_of(array([target for _, target in merges]), array([source for source, _ in merges]), count)
+    found = ancestry(array(parents), sources, array(list(range(count))), steps, hops)
+    assert grouped(found.pairs, count) == [back(parents, merges, seed, steps, hops) for seed in range(count)]
+
+
+@given(families())
+def test_ancestry_without_limits_is_every_ancestor_that_networkx_finds(family: Graph) -> None:
+    parents, merges = family
+    count = len(parents)
+    sources = arcs_of(array([target for _, target in merges]), array([source for source, _ in merges]), count)
+    found = ancestry(array(parents), sources, array(list(range(count))), count, count)
+    graph = graph_of(parents)
+    graph.add_edges_from((target, source) for source, target in merges)
+    assert grouped(found.pairs, count) == [nx.descendants(graph, seed) for seed in range(count)]
+
+
+@given(families(), st.integers(1, 6), st.integers(1, 3))
+def test_what_is_not_cut_is_whole(family: Graph, steps: int, hops: int) -> None:
+    parents, merges = family
+    count = len(parents)
+    sources = arcs_of(array([target for _, target in merges]), array([source for source, _ in merges]), count)
+    everything = ancestry(array(parents), sources, array([0]), count, count)
+    found = ancestry(array(parents), sources, array([0]), steps, hops)
+    assert len(found.cut) > 0 or grouped(found.pairs, 1) == grouped(everything.pairs, 1)
+
+
+@given(families(), st.data())
+def test_what_a_seed_came_from_does_not_depend_on_the_others(family: Graph, data: st.DataObject) -> None:
+    parents, merges = family
+    count = len(parents)
+    seed = data.draw(st.integers(0, count - 1))
+    sources = arcs_of(array([target for _, target in merges]), array([source for source, _ in merges]), count)
+    alone = ancestry(array(parents), sources, array([seed]), 3, 1)
+    together = ancestry(array(parents), sources, array(list(range(count))), 3, 1)
+    assert grouped(alone.pairs, 1)[0] == grouped(together.pairs, count)[seed]
+
+
+@given(families(), st.integers(0, 5))
+def test_reach_meets_what_networkx_reaches_with_its_distance(family: Graph, steps: int) -> None:
+    parents, edges = family
+    arcs = arcs_of(array([tail for tail, _ in edges]), array([head for _, head in edges]), len(parents))
+    met, distance = reach(arcs, array([0]), steps)
+    graph: nx.DiGraph[int] = nx.DiGraph(edges)
+    graph.add_node(0)
+    judged = nx.single_source_shortest_path_length(graph, 0, steps)
+    assert dict(zip(met.tolist(), distance.tolist(), strict=True)) == judged
 
 
 @pytest.mark.parametrize("seeds", [[], [0, 0]])
 def test_no_seed_and_a_seed_asked_for_twice_are_no_trouble(seeds: list[int]) -> None:
-    walks = walk_up(array([1, NO_PARENT]), array(seeds), 3)
-    assert walks.T.tolist() == [[0, 1, NO_PARENT]] * len(seeds)
+    pairs, _ = climb(array([1, NO_NODE]), array(seeds), 3)
+    assert grouped(pairs, len(seeds)) == [{1}] * len(seeds)
 
 
 def test_an_empty_forest_has_no_walks() -> None:
-    assert cut_ends(array([]), walk_up(array([]), array([]), 5)).tolist() == []
+    assert climb(array([]), array([]), 5)[1].tolist() == []

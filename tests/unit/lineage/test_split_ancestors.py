@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sluice.lineage.v1 import lineage_service_pb2 as pb
 from sluice.table.v1 import table_pb2
-from sluice_lineage.genealogy import load_split_ancestors
+from sluice_lineage.edge_reader import load_statements
 from sluice_rpc import errors
 
 from tests.polling import poll_until
@@ -252,18 +252,19 @@ def test_what_the_warehouse_does_wrong_reaches_the_caller_by_code(
 
 
 def test_both_texts_of_the_statement_bind_the_same_names() -> None:
-    texts = [load_split_ancestors(alternative) for alternative in ("connect_by", "recursive_with")]
+    texts = [load_statements(alternative)["split_ancestors"] for alternative in ("connect_by", "recursive_with")]
     assert [set(text.bind_names) for text in texts] == [{"ids", "max_depth"}] * 2
 
 
 def test_oracles_text_walks_upwards_without_cycles() -> None:
-    text = load_split_ancestors("connect_by").text
+    text = load_statements("connect_by")["split_ancestors"].text
     assert "connect by nocycle c.CONTAINERID = prior c.SPLITFROMID and level <= :max_depth" in text
 
 
 def test_no_statement_reads_the_48_million_row_table() -> None:
     assert all(
-        "LOTMOVEOUT" not in load_split_ancestors(alternative).text for alternative in ("connect_by", "recursive_with")
+        "LOTMOVEOUT" not in load_statements(alternative)["split_ancestors"].text
+        for alternative in ("connect_by", "recursive_with")
     )
 
 

@@ -9,23 +9,33 @@
 select distinct
     c.CONTAINERID as container_id,
     c.SPLITFROMID as parent_id,
-    c.CONTAINERNAME as container_name
+    c.CONTAINERNAME as container_name,
+    c.MFGORDERNAME as mfgorder_name,
+    c.OBJECTTYPE as object_type,
+    c.FIRSTNAME as first_name,
+    c.ORIGINALCONTAINERID as original_id
 from DWH.DW_MES_CONTAINER c
 start with c.CONTAINERID in (:ids)
 connect by nocycle c.CONTAINERID = prior c.SPLITFROMID and level <= :max_depth
 order by container_id, parent_id
 
 -- alternative: recursive_with
-with walk (container_id, parent_id, container_name, depth) as (
-    select c.CONTAINERID, c.SPLITFROMID, c.CONTAINERNAME, 1
+with walk (
+    container_id, parent_id, container_name, mfgorder_name, object_type, first_name, original_id, depth
+) as (
+    select
+        c.CONTAINERID, c.SPLITFROMID, c.CONTAINERNAME, c.MFGORDERNAME, c.OBJECTTYPE, c.FIRSTNAME,
+        c.ORIGINALCONTAINERID, 1
     from DWH.DW_MES_CONTAINER c
     where c.CONTAINERID in (:ids)
     union all
-    select c.CONTAINERID, c.SPLITFROMID, c.CONTAINERNAME, w.depth + 1
+    select
+        c.CONTAINERID, c.SPLITFROMID, c.CONTAINERNAME, c.MFGORDERNAME, c.OBJECTTYPE, c.FIRSTNAME,
+        c.ORIGINALCONTAINERID, w.depth + 1
     from walk w
     join DWH.DW_MES_CONTAINER c on c.CONTAINERID = w.parent_id
     where w.depth < :max_depth
 )
-select distinct container_id, parent_id, container_name
+select distinct container_id, parent_id, container_name, mfgorder_name, object_type, first_name, original_id
 from walk
 order by container_id, parent_id

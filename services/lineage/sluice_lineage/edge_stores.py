@@ -1,0 +1,36 @@
+"""Which edge store requests use: one for all, replaced by an empty one when it has grown too large."""
+
+from __future__ import annotations
+
+import threading
+
+import structlog
+
+from sluice_lineage.edge_memory import Lifetimes, MemoryEdges
+from sluice_lineage.edges import EdgeStore
+
+log = structlog.get_logger()
+
+
+class EdgeStores:
+    """Hands out the store. A request keeps the one it began with.
+
+    Args:
+        lifetimes: when keys have to be read again.
+        max_bytes: a store larger than this is replaced before the next request.
+    """
+
+    def __init__(self, lifetimes: Lifetimes, *, max_bytes: int) -> None:
+        self._lifetimes = lifetimes
+        self._max_bytes = max_bytes
+        # Guards the present store, so that no two requests replace it at once.
+        self._lock = threading.Lock()
+        self._memory = MemoryEdges(lifetimes)
+
+    def current(self) -> EdgeStore:
+        """Return the store for a request that begins."""
+        with self._lock:
+            if self._memory.nbytes > self._max_bytes:
+                log.warning("kept edges are dropped, they grew too large", max_bytes=self._max_bytes)
+                self._memory = MemoryEdges(self._lifetimes)
+            return self._memory

@@ -1,0 +1,45 @@
+"""How LineageService is put together."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Final
+
+from sluice.lineage.v1 import lineage_service_pb2_grpc as pb_grpc
+from sluice_rpc.ports import SystemClock
+from sluice_rpc.server import Service
+from sluice_warehouse.lanes import SlowLane
+
+from sluice_lineage.answers import Answers
+from sluice_lineage.edge_memory import Lifetimes
+from sluice_lineage.edge_reader import Sources, load_statements
+from sluice_lineage.edge_stores import EdgeStores
+from sluice_lineage.genealogy import Genealogy
+from sluice_lineage.id_frames import IdFrames
+from sluice_lineage.servicer import LineageServicer
+from sluice_lineage.settings import Settings
+
+LINEAGE_SERVICE_NAME: Final = "sluice.lineage.v1.LineageService"
+
+
+def lineage_service(settings: Settings, lane: SlowLane, closing: ExitStack) -> Service:
+    """Return the service; its statements run on `lane`, what it opens is closed by `closing`."""
+    clock = SystemClock()
+    lifetimes = Lifetimes(settings.edge_settled_ttl_s, settings.edge_ttl_s)
+    stores = EdgeStores(lifetimes, max_bytes=settings.edge_memory_bytes)
+    sources = Sources(
+        lane,
+        load_statements(settings.ancestor_alternative),
+        stores.current,
+        clock,
+        shared_batch_count=settings.edge_shared_batch_count,
+    )
+    servicer = LineageServicer(
+        Genealogy(sources, max_node_count=settings.max_node_count),
+        Answers(max_size_bytes=settings.max_response_bytes),
+        IdFrames(None),
+        clock,
+        max_id_count=settings.max_id_count,
+        statement_timeout_s=settings.statement_timeout_s,
+    )
+    return Service(LINEAGE_SERVICE_NAME, lambda server: pb_grpc.add_LineageServiceServicer_to_server(servicer, server))
