@@ -37,7 +37,7 @@ class KeptEvents:
     """
 
     def __init__(self, frames: FrameStore, pointers: Pointers, clock: Clock, *, max_bytes: int, keeps: bool) -> None:
-        self._frames = frames
+        self.frames = frames
         self._pointers = pointers
         self._clock = clock
         self._max_bytes = max_bytes
@@ -69,7 +69,7 @@ class KeptEvents:
     def begin(self, lookup: Lookup, schema: pa.Schema) -> FrameUpload:
         """Begin to keep an answer."""
         version = int(self._clock.now().timestamp() * 1000)
-        return self._frames.begin(lookup.frame_id, schema, version=version, max_bytes=self._max_bytes)
+        return self.frames.begin(lookup.frame_id, schema, version=version, max_bytes=self._max_bytes)
 
     def keep(self, lookup: Lookup, upload: FrameUpload, row_count: int, facts: FrameFacts) -> bool:
         """End the upload, point to it, and return whether the answer will be found again."""
@@ -85,7 +85,7 @@ class KeptEvents:
 
     def _open(self, frame_id: str, lookup: Lookup, *, whole_only: bool) -> KeptFrame | None:
         try:
-            found = self._frames.open(frame_id)
+            found = self.frames.open(frame_id)
         except ServiceError as error:
             lookup.faults.append(f"the cache could not be asked ({error.reason})")
             return None

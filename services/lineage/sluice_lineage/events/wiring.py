@@ -35,24 +35,39 @@ def event_service(
     Raises:
         SettingsError: a domain folder is wrong, or the Redis URL is none.
     """
+    frames: FrameStore = CacheFrames(settings.cache_target) if settings.cache_target else NoFrames()
+    closing.callback(frames.close)
+    pointers = _pointers(settings, clock)
+    closing.callback(pointers.close)
+    servicer = event_servicer(
+        settings,
+        lane,
+        warehouse,
+        clock,
+        KeptEvents(frames, pointers, clock, max_bytes=settings.event_keep_max_bytes, keeps=bool(settings.cache_target)),
+    )
+
+    def add(server: grpc.Server) -> None:
+        pb_grpc.add_EventServiceServicer_to_server(servicer, server)
+
+    return Service(SERVICE_NAME, add)
+
+
+def event_servicer(
+    settings: Settings, lane: SlowLane, warehouse: Warehouse, clock: Clock, kept: KeptEvents
+) -> EventServicer:
+    """Return what answers, over places to keep answers that somebody else opened. Raises as `event_service` does."""
     try:
         domains = load_domains(settings.domains_dir)
         completion = Completion(load_groups(settings.domains_dir / "workcenter_groups.toml"))
     except DomainError as error:
         raise SettingsError(f"domains_dir: {error}") from error
-    frames: FrameStore = CacheFrames(settings.cache_target) if settings.cache_target else NoFrames()
-    closing.callback(frames.close)
-    pointers = _pointers(settings, clock)
-    closing.callback(pointers.close)
     reader = EventReader(
         lane,
         completion,
         max_worker_count=settings.event_max_workers,
         batch_timeout_s=settings.event_batch_timeout_s,
         permit_wait_s=settings.permit_wait_s,
-    )
-    kept = KeptEvents(
-        frames, pointers, clock, max_bytes=settings.event_keep_max_bytes, keeps=bool(settings.cache_target)
     )
     answers = EventAnswers(reader, kept, warehouse, clock, skip_id_count=settings.event_cache_skip_id_count)
     limits = EventLimits(
@@ -61,12 +76,7 @@ def event_service(
         allow_partial=settings.event_allow_partial,
         timeout_s=settings.event_timeout_s,
     )
-    servicer = EventServicer(domains, answers, frames, limits)
-
-    def add(server: grpc.Server) -> None:
-        pb_grpc.add_EventServiceServicer_to_server(servicer, server)
-
-    return Service(SERVICE_NAME, add)
+    return EventServicer(domains, answers, kept.frames, limits)
 
 
 def _pointers(settings: Settings, clock: Clock) -> Pointers:
