@@ -26,6 +26,7 @@ from sluice_gateway.middleware import RequestScope
 from sluice_gateway.routes.datasets import DatasetRoutes
 from sluice_gateway.routes.health import HealthRoutes
 from sluice_gateway.routes.lineage import LineageRoutes
+from sluice_gateway.routes.ops import OpsRoutes
 from sluice_gateway.routes.pages import STATIC_DIR, PageRoutes
 from sluice_gateway.routes.queries import QueryRoutes
 from sluice_gateway.routes.views import ViewRoutes
@@ -39,6 +40,7 @@ class Routes:
 
     pages: PageRoutes
     health: HealthRoutes
+    ops: OpsRoutes
     datasets: DatasetRoutes
     queries: QueryRoutes
     views: ViewRoutes
@@ -58,6 +60,8 @@ def build_app(routes: Routes, metrics: HttpMetrics, ids: Ids, root_path: str) ->
         ("GET", "/health/ready", routes.health.ready),
         ("GET", "/metrics", routes.health.metrics),
         ("GET", "/api/me", routes.pages.me),
+        ("GET", "/api/ops/permits", routes.ops.permits),
+        ("GET", "/api/ops/queries", routes.ops.queries),
         ("GET", "/api/datasets", routes.datasets.list),
         ("GET", "/api/datasets/{name}", routes.datasets.get),
         ("GET", "/api/queries/{query_id}", routes.queries.get),

@@ -20,9 +20,11 @@ from sluice_gateway.engine import Health, Lineage, QueryEngine
 from sluice_gateway.events import EventStreams
 from sluice_gateway.identity import Identity
 from sluice_gateway.metrics import HttpMetrics
+from sluice_gateway.process_details import ProcessDetails
 from sluice_gateway.routes.datasets import DatasetRoutes
-from sluice_gateway.routes.health import HealthRoutes
+from sluice_gateway.routes.health import Asked, HealthRoutes
 from sluice_gateway.routes.lineage import LineageRoutes
+from sluice_gateway.routes.ops import OpsRoutes
 from sluice_gateway.routes.pages import PageRoutes
 from sluice_gateway.routes.queries import QueryRoutes
 from sluice_gateway.routes.views import ViewRoutes
@@ -62,9 +64,13 @@ async def build(settings: Settings, *, clock: Clock | None = None, ids: Ids | No
     patience = Patience()
     registry = CollectorRegistry()
     limit = settings.max_body_bytes
+    details = {name: ProcessDetails(channels[name], settings) for name in ("query-engine", "lineage")}
     routes = Routes(
         pages=PageRoutes(definitions, identity, settings.root_path),
-        health=_health(channels, settings, registry),
+        health=HealthRoutes(
+            _asked(channels, settings, details), settings.health_ttl_s, clock or SystemClock(), registry
+        ),
+        ops=OpsRoutes(details, engine),
         datasets=DatasetRoutes(definitions, engine, identity, limit),
         queries=QueryRoutes(
             definitions=definitions,
@@ -91,6 +97,8 @@ async def build(settings: Settings, *, clock: Clock | None = None, ids: Ids | No
     return Gateway(app, patience, closing)
 
 
-def _health(channels: Mapping[str, grpc.aio.Channel], settings: Settings, registry: CollectorRegistry) -> HealthRoutes:
+def _asked(
+    channels: Mapping[str, grpc.aio.Channel], settings: Settings, details: Mapping[str, ProcessDetails]
+) -> Asked:
     processes = {name: Health(channel, settings) for name, channel in channels.items()}
-    return HealthRoutes(processes, CacheStats(channels["cache"], settings), registry)
+    return Asked(processes, details, CacheStats(channels["cache"], settings))

@@ -25,13 +25,20 @@ class CacheStats:
         self._stub = pb_grpc.FrameServiceStub(channel)
         self._timeout_s = settings.health_timeout_s
 
-    async def read(self) -> JSON:
-        """Return its tiers, fastest first, and its memory; None when it does not answer, which its health tells."""
+    async def read(self) -> pb.GetStatsResponse | None:
+        """Return what it counts; None when it does not answer, which its health tells."""
         try:
-            stats = await self._stub.GetStats(pb.GetStatsRequest(), timeout=self._timeout_s)
+            stats: pb.GetStatsResponse = await self._stub.GetStats(pb.GetStatsRequest(), timeout=self._timeout_s)
         except ServiceError:
             return None
-        return {"rss_bytes": stats.rss_bytes, "memory": _memory(stats.memory), "tiers": [*map(_tier, stats.tiers)]}
+        return stats
+
+
+def stats_json(stats: pb.GetStatsResponse | None) -> JSON:
+    """Return its tiers, fastest first, and its memory, as `/health` shows them; null where there are none."""
+    if stats is None:
+        return None
+    return {"rss_bytes": stats.rss_bytes, "memory": _memory(stats.memory), "tiers": [*map(_tier, stats.tiers)]}
 
 
 def _memory(memory: pb.MemoryStats) -> JSON:
@@ -51,6 +58,8 @@ def _tier(tier: pb.TierStats) -> JSON:
         "tier": _word(table_pb2.Tier.Name(tier.tier), "TIER_"),
         "available": tier.available,
         "reason": tier.reason or None,
+        "switched_off": tier.switched_off,
+        "disk_reason": tier.disk_reason or None,
         "frame_count": tier.frame_count,
         "bytes": tier.bytes,
         "beside_bytes": tier.beside_bytes,

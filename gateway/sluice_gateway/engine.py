@@ -81,6 +81,10 @@ class QueryEngine:
         response = await self._stub.GetQuery(request, timeout=self._call_s, metadata=caller.metadata)
         return response.query
 
+    async def running(self) -> pb.ListRunningQueriesResponse:
+        """Return what runs in the engine."""
+        return await self._stub.ListRunningQueries(pb.ListRunningQueriesRequest(), timeout=self._call_s)
+
     async def cancel(self, query_id: str, force: bool, caller: Caller) -> pb.Query:
         """Withdraw the caller's interest, or cancel for everybody with `force`."""
         request = pb.CancelQueryRequest(query_id=query_id, force=force)

@@ -42,7 +42,9 @@ def document(definitions: Sequence[Definition], root_path: str) -> JSONObject:
         },
         "/api/lineage/ancestors": {"post": _call("Lineage", "Split ancestors of containers", body=_ancestors())},
         "/api/me": {"get": _call("Operations", "Who am I")},
-        "/health": {"get": _call("Operations", "Each process, and why where one does not serve")},
+        "/api/ops/permits": {"get": _call("Operations", "Permits of each process, and who holds one")},
+        "/api/ops/queries": {"get": _call("Operations", "Queries that run, for whom and how far")},
+        "/health": {"get": _call("Operations", "How the whole is, what is wrong, and each part")},
         "/health/ready": {"get": _call("Operations", "200 when every process serves")},
         "/health/live": {"get": _call("Operations", "200 while this process runs")},
     }

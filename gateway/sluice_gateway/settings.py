@@ -42,6 +42,8 @@ class Settings(ProcessSettings):
     """Deadline of lineage calls; they may run a warehouse statement, which has 300 s."""
     health_timeout_s: float = Field(default=2.0, gt=0)
     """Deadline of one health check."""
+    health_ttl_s: float = Field(default=1.0, ge=0)
+    """How long one look at all parts is shown to everybody who asks for `/health`."""
     events_max_s: float = Field(default=3600.0, gt=0)
     """Longest stream of progress events; a browser connects again by itself."""
     keep_alive_s: float = Field(default=15.0, gt=0)

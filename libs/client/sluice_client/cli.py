@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -13,6 +13,7 @@ from rich.table import Table
 
 from sluice_client.cache_page import cache_page
 from sluice_client.gateway import Gateway, GatewayError
+from sluice_client.health_page import health_lines
 from sluice_client.output import Format, screen
 from sluice_client.query_command import QueryRequest, QueryRun, refuses_terminal
 from sluice_client.settings import DEFAULT_URL, Settings
@@ -124,16 +125,15 @@ def datasets(*, url: Url = "") -> None:
 
 @app.command()
 def health(*, url: Url = "") -> None:
-    """Say whether every part of the suite serves; exit 1 if one does not."""
+    """Say how the suite is, and what is wrong where; exit 1 if it is not healthy."""
     with Gateway(_url(url)) as gateway:
-        serving, parts = gateway.health()
+        told = gateway.health()
     console = Console(soft_wrap=True)
-    console.print(f"{gateway.url} {'serves' if serving else 'does not serve'}", highlight=False)
-    for name, state in _parts(parts):
-        console.print(f"  {name:<14} {state}", highlight=False, markup=False)
-    if parts.get("cache"):
-        console.print(cache_page(parts["cache"]), highlight=False)
-    if not serving:
+    for line in health_lines(gateway.url, told):
+        console.print(line, highlight=False, markup=False)
+    if told.get("cache"):
+        console.print(cache_page(told["cache"]), highlight=False)
+    if told.get("status") != "healthy":
         raise SystemExit(_EXIT_FAILED)
 
 
@@ -146,14 +146,6 @@ def doctor(
     from sluice_client.doctor_command import run_doctors
 
     raise SystemExit(run_doctors(warehouse))
-
-
-def _parts(answer: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return each process with its state and, where it has one, the reason."""
-    return [
-        (name, " ".join(filter(None, (part.get("status"), part.get("reason")))))
-        for name, part in answer.get("processes", {}).items()
-    ]
 
 
 def _url(given: str) -> str:

@@ -87,13 +87,13 @@ class Gateway:
         """Return the definition of one dataset."""
         return self._json("GET", f"/api/datasets/{name}")
 
-    def health(self) -> tuple[bool, Json]:
-        """Return whether everything serves, and what the gateway says of each part."""
+    def health(self) -> Json:
+        """Return how the whole is and what the gateway says of each part, well or not."""
         try:
             answer = self._http.get("/health")
         except httpx.HTTPError as error:
             raise Unreachable(self.url, error) from None
-        return answer.status_code == httpx.codes.OK, self._object(answer)
+        return self._object(answer)
 
     def start(self, route: str, parameters: Mapping[str, object], view: str) -> Json:
         """Start a query and return at once with its state, or with its answer if that is there already.

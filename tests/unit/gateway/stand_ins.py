@@ -133,6 +133,7 @@ class FakeQueryService(rpc.QueryServiceServicer):
         list_count: how many rows the view `list` says it has in all.
         stalls_after_piece: an export that sends its first piece and no other until its caller has left.
         stalling: a method that answers nothing until its caller has left.
+        running: what ListRunningQueries answers.
         requests: what it was asked, in order.
         metadata: of the last call.
         left: set when a watcher, or the reader of an export that stalls, has gone before the end.
@@ -147,6 +148,7 @@ class FakeQueryService(rpc.QueryServiceServicer):
     list_count: int = 2
     stalls_after_piece: bool = False
     stalling: str = ""
+    running: list[pb.RunningQuery] = field(default_factory=list)
     requests: list[object] = field(default_factory=list)
     metadata: dict[str, str] = field(default_factory=dict)
     watched: threading.Event = field(default_factory=threading.Event)
@@ -183,6 +185,12 @@ class FakeQueryService(rpc.QueryServiceServicer):
     def GetQuery(self, request: pb.GetQueryRequest, context: grpc.ServicerContext) -> pb.GetQueryResponse:
         self._enter("GetQuery", request, context)
         return pb.GetQueryResponse(query=self.started)
+
+    def ListRunningQueries(
+        self, request: pb.ListRunningQueriesRequest, context: grpc.ServicerContext
+    ) -> pb.ListRunningQueriesResponse:
+        self._enter("ListRunningQueries", request, context)
+        return pb.ListRunningQueriesResponse(queries=self.running)
 
     def WatchQuery(
         self, request: pb.WatchQueryRequest, context: grpc.ServicerContext
