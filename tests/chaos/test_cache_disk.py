@@ -69,6 +69,17 @@ def test_what_it_holds_is_answered(starved: Started) -> None:
     assert summed["n"].to_pylist() == [20_000_000]
 
 
+def disk_reasons(running: Started) -> list[bool]:
+    """Return for each tier whether it says that its disk refuses: memory, Redis, spool."""
+    return [bool(tier.disk_reason) for tier in running.cache.frames.GetStats(pb.GetStatsRequest()).tiers]
+
+
+def test_the_tiers_on_the_disk_say_so_until_there_is_room(starved: Started, disk: SmallDisk) -> None:
+    starving = disk_reasons(starved)
+    disk.relieve(starved.process.pid)
+    assert (starving, disk_reasons(starved)) == ([True, False, True], [False, False, False])
+
+
 @pytest.mark.parametrize("table", [HOT, SPOOLED], ids=["hot", "spooled"])
 def test_a_new_frame_is_refused_with_memory_pressure(starved: Started, table: pa.Table) -> None:
     assert refused(starved, "frame-new", table) == "MEMORY_PRESSURE"

@@ -42,6 +42,7 @@ from sluice_cache.sweep_lease import FileLease, RedisLease, SweepLease
 from sluice_cache.tiers import Counted, SwitchedOff
 from sluice_cache.tiers.landing import StoreLimits
 from sluice_cache.tiers.memory import MemoryTier
+from sluice_cache.tiers.on_disk import OnDisk
 from sluice_cache.tiers.read_through import FrameStore
 from sluice_cache.tiers.redis import RedisLink, RedisTier
 from sluice_cache.tiers.spool import SpoolTier
@@ -145,7 +146,8 @@ def _kept(
     store.load()
     manifests.load()
     lease = RedisLease(link, spool.folder.identity()) if link is not None else FileLease(folders["spool"])
-    tiers: list[Counted] = [hot, shared or SwitchedOff(TierKind.REDIS, "no Redis is configured"), spool]
+    absent = SwitchedOff(TierKind.REDIS, "no Redis is configured")
+    tiers: list[Counted] = [OnDisk(hot, folders["hot"]), shared or absent, OnDisk(spool, folders["spool"])]
     return _Kept(store, manifests, index, lease, tiers, database, native, results)
 
 

@@ -75,6 +75,8 @@ def counts_to_proto(kind: TierKind, counts: TierCounts) -> pb.TierStats:
         miss_count=counts.miss_count,
         eviction_count=counts.eviction_count,
         beside_bytes=counts.beside_bytes,
+        disk_reason=counts.disk_reason,
+        switched_off=counts.switched_off,
     )
     if counts.oldest_time is not None and counts.newest_time is not None:
         message.oldest_time.FromDatetime(counts.oldest_time)

@@ -31,6 +31,8 @@ class TierCounts:
     Attributes:
         beside_bytes: what else lives on the budget.
         oldest_time, newest_time: when the oldest and the newest copy were made; None when there is none.
+        disk_reason: why the tier's disk takes no new file; empty when it does.
+        switched_off: the settings leave the tier out.
     """
 
     available: bool = True
@@ -44,6 +46,8 @@ class TierCounts:
     oldest_time: datetime | None = None
     newest_time: datetime | None = None
     beside_bytes: int = 0
+    disk_reason: str = ""
+    switched_off: bool = False
 
     def after_read(self, *, hit: bool) -> TierCounts:
         """Return the counts with one read more."""
@@ -94,7 +98,7 @@ class SwitchedOff:
         self._reason = reason
 
     def counts(self) -> TierCounts:
-        return TierCounts(available=False, reason=self._reason)
+        return TierCounts(available=False, reason=self._reason, switched_off=True)
 
 
 class Tier(Protocol):
