@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
+from sluice_warehouse.permit_plan import PermitPlan, parse_shares
 
-from tests.repo.settings_page import settings_class
+from tests.repo.settings_page import SHARED, settings_class
 from tests.repo.tree import PROCESSES, ROOT, text_of
 
 COMPOSE: dict[str, Any] = yaml.safe_load(text_of(ROOT / "docker-compose.yml"))
@@ -20,6 +21,13 @@ DOCKERFILE = text_of(ROOT / "Dockerfile")
 def listens(process: str) -> str:
     """Return where a process listens inside its container."""
     return str(SERVICES[process]["environment"][f"SLUICE_{process.replace('-', '_').upper()}_LISTEN"])
+
+
+def variables(process: str) -> set[str]:
+    """Return the variables that a process reads; those that share the warehouse read those of permits and of it too."""
+    shared = SHARED.values() if process in ("query-engine", "lineage") else ()
+    classes = [settings_class(process), *shared]
+    return {name for settings in classes for names in settings.variable_names().values() for name in names}
 
 
 def mounted(service: dict[str, Any]) -> dict[str, str]:
@@ -33,8 +41,21 @@ def test_services_are_the_process_folders_redis_and_the_twin() -> None:
 
 @pytest.mark.parametrize("process", PROCESSES)
 def test_every_variable_is_a_setting_of_its_process(process: str) -> None:
-    known = {name for names in settings_class(process).variable_names().values() for name in names}
-    assert set(SERVICES[process]["environment"]) <= known
+    assert set(SERVICES[process]["environment"]) <= variables(process)
+
+
+def test_the_processes_that_reach_the_warehouse_agree_on_its_permits() -> None:
+    said = [
+        {
+            key: value
+            for key, value in SERVICES[process]["environment"].items()
+            if key.startswith(("SLUICE_PERMIT", "DB_"))
+        }
+        for process in ("query-engine", "lineage")
+    ]
+    defaults = {key: re.sub(r"\$\{\w+:-(.*)\}", r"\1", value) for key, value in said[0].items()}
+    plan = PermitPlan(int(defaults["DB_SLOW_MAX_CONCURRENT"]), parse_shares(defaults["SLUICE_PERMIT_SHARES"]))
+    assert (said[0], set(plan.shares)) == (said[1], {"query-engine", "lineage"})
 
 
 @pytest.mark.parametrize("process", PROCESSES)
