@@ -19,6 +19,8 @@ from sluice_warehouse.permit_settings import PermitSettings, open_permits
 from sluice_lineage.containers.wiring import container_service
 from sluice_lineage.events.wiring import event_service
 from sluice_lineage.lineage_wiring import lineage_service
+from sluice_lineage.rates.events import LimitedEventServicer
+from sluice_lineage.rates.wiring import open_rates
 from sluice_lineage.settings import Settings
 
 
@@ -55,10 +57,18 @@ def build(settings: Settings) -> Process:
     closing.callback(permits.close)
     PermitMetrics(permits, registry)
     lane = SlowLane(warehouse, permits, permit_wait_s=settings.permit_wait_s)
+    rates = open_rates(settings, SystemClock())
     services = [
         lineage_service(settings, lane, closing),
-        container_service(settings, lane),
-        event_service(settings, lane, warehouse, SystemClock(), closing),
-        details_service(warehouse, permits, SystemClock(), closing),
+        container_service(settings, lane, SystemClock(), closing),
+        event_service(
+            settings,
+            lane,
+            warehouse,
+            SystemClock(),
+            closing,
+            lambda inner: LimitedEventServicer(inner, rates, registry),
+        ),
+        details_service(warehouse, permits, SystemClock(), closing, rates.links),
     ]
     return Process(RpcServer("lineage", settings, services, registry), closing)

@@ -63,6 +63,12 @@ class Settings(EventSettings):
     resolve_any_case_max_count: int = Field(default=1000, ge=0)
     """Most orders and rework lots not found that are looked for once more whatever the case of the names, by reading a
     whole table; 0 never does."""
+    resolve_ttl_s: float = Field(default=60.0, gt=0)
+    """How long values stay resolved, in seconds."""
+    resolve_heavy_ttl_s: float = Field(default=900.0, gt=0)
+    """The same of requests with a wildcard or with more than 1000 values, which cost more to repeat."""
+    resolve_keep_max_bytes: int = Field(default=64 * _MIB, ge=_MIB)
+    """Largest resolution that is kept."""
     max_node_count: int = Field(default=1_000_000, ge=1)
     """Most containers in one genealogy besides those asked for; what lies beyond is cut and listed."""
     edge_settled_ttl_s: float = Field(default=86_400.0, gt=0)

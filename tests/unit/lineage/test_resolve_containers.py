@@ -49,7 +49,7 @@ CONTAINERS = [
     lot(9, "GA1X003", MFGORDERNAME="GA8", FIRSTNAME="WF2x1"),
     lot(10, "FN50", OBJECTTYPE="MATERIAL"),
 ]
-COMBINED = [
+COMBINED: list[dict[str, object]] = [
     {"CONTAINERID": f"{1:016x}", "CONTAINERNAME": "GA1-001", "FINISHEDNAME": "FN5", "LOTID": f"{6:016x}"},
     {"CONTAINERID": f"{1:016x}", "CONTAINERNAME": "GA1-001", "FINISHEDNAME": "FN5", "LOTID": f"{9:016x}"},
     {"CONTAINERID": f"{4:016x}", "CONTAINERNAME": "GC2-001", "FINISHEDNAME": "FN5", "LOTID": f"{6:016x}"},
@@ -62,14 +62,15 @@ class Resolver:
 
     def __init__(self, lineage: Lineage, channel: Any) -> None:
         self.lineage = lineage
-        self.stub = pb_grpc.ContainerServiceStub(channel)
+        self.stub: pb_grpc.ContainerServiceStub = pb_grpc.ContainerServiceStub(channel)
 
     def ask(
         self, kind: pb.ContainerKind.ValueType, *values: str, refresh: bool = False
     ) -> pb.ResolveContainersResponse:
         """Resolve in one message."""
         request = pb.ResolveContainersRequest(kind=kind, values=values, refresh=refresh)
-        return self.stub.ResolveContainers(request, timeout=30)
+        response: pb.ResolveContainersResponse = self.stub.ResolveContainers(request, timeout=30)
+        return response
 
     def read(self, *requests: pb.ReadContainersRequest) -> tuple[pb.ContainersSummary, dict[int, pa.Table]]:
         """Resolve over streams; the summary, and the tables by their number."""

@@ -16,6 +16,7 @@ from sluice_rpc.errors import InvalidParameter
 from sluice_rpc.ports import Clock
 
 from sluice_lineage.containers.answers import Answer, GuardRails
+from sluice_lineage.containers.kept import KeptResolutions
 from sluice_lineage.containers.kinds import Kind
 from sluice_lineage.containers.resolve import Asking, Containers
 from sluice_lineage.containers.values import ValueLimits, Values
@@ -28,6 +29,7 @@ class ContainerServicer(pb_grpc.ContainerServiceServicer):
 
     Args:
         containers: what resolves.
+        kept: what was resolved before.
         kinds: what values may be.
         clock: stamps receipts.
         limits: how much one request may ask for.
@@ -39,6 +41,7 @@ class ContainerServicer(pb_grpc.ContainerServiceServicer):
     def __init__(
         self,
         containers: Containers,
+        kept: KeptResolutions,
         kinds: Mapping[pb.ContainerKind.ValueType, Kind],
         clock: Clock,
         *,
@@ -48,6 +51,7 @@ class ContainerServicer(pb_grpc.ContainerServiceServicer):
         statement_timeout_s: float,
     ) -> None:
         self._containers = containers
+        self._kept = kept
         self._kinds = kinds
         self._clock = clock
         self._limits = limits
@@ -94,11 +98,17 @@ class ContainerServicer(pb_grpc.ContainerServiceServicer):
         withdrawal = Withdrawal()
         if not context.add_callback(withdrawal.withdraw):
             withdrawal.withdraw()
+        typed: Sequence[str] = list(values.typed.values())
+        found = None if refresh or not typed else self._kept.find(values.kind, values.names)
+        if found is not None:
+            return Answer(typed, found.resolution, found.read_time, found.tier, self._rails)
         until = time.monotonic() + remaining_s(context, self._statement_timeout_s)
         client_id = str(structlog.contextvars.get_contextvars().get("request_id", ""))
-        found = self._containers.resolve(values.kind, values.names, Asking(until, client_id, withdrawal))
-        typed: Sequence[str] = list(values.typed.values())
-        return Answer(typed, found, self._clock.now(), table_pb2.TIER_UNSPECIFIED, self._rails)
+        # Taken before the first statement: the oldest row may be as old as that.
+        read_time = self._clock.now()
+        resolution = self._containers.resolve(values.kind, values.names, Asking(until, client_id, withdrawal))
+        self._kept.keep(values.kind, resolution, read_time)
+        return Answer(typed, resolution, read_time, table_pb2.TIER_UNSPECIFIED, self._rails)
 
 
 _ROW_BYTES = 64

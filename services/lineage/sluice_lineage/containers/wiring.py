@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Final
 
 from sluice.lineage.v1 import container_service_pb2_grpc as pb_grpc
-from sluice_rpc.ports import SystemClock
+from sluice_rpc.ports import Clock
 from sluice_rpc.server import Service
 from sluice_warehouse.lanes import SlowLane
 
 from sluice_lineage.containers.answers import GuardRails
+from sluice_lineage.containers.kept import KeptResolutions, Lifetimes
 from sluice_lineage.containers.kinds import load_kinds
 from sluice_lineage.containers.resolve import Containers
 from sluice_lineage.containers.servicer import ContainerServicer
 from sluice_lineage.containers.values import ValueLimits
+from sluice_lineage.events.frames import CacheFrames, FrameStore
+from sluice_lineage.events.frames_memory import NoFrames
 from sluice_lineage.settings import Settings
 
 CONTAINER_SERVICE_NAME: Final = "sluice.lineage.v1.ContainerService"
 
 
-def container_service(settings: Settings, lane: SlowLane) -> Service:
-    """Return the service; its statements run on `lane`."""
+def container_service(settings: Settings, lane: SlowLane, clock: Clock, closing: ExitStack) -> Service:
+    """Return the service; its statements run on `lane`, what it opens is closed by `closing`."""
+    frames: FrameStore = CacheFrames(settings.cache_target) if settings.cache_target else NoFrames()
+    closing.callback(frames.close)
+    lifetimes = Lifetimes(settings.resolve_ttl_s, settings.resolve_heavy_ttl_s)
     servicer = ContainerServicer(
         Containers(
             lane,
             max_row_count=settings.resolve_max_row_count,
             any_case_max_count=settings.resolve_any_case_max_count,
         ),
+        KeptResolutions(frames, clock, lifetimes, max_bytes=settings.resolve_keep_max_bytes),
         load_kinds(),
-        SystemClock(),
+        clock,
         limits=ValueLimits(settings.max_id_count, settings.max_pattern_count, settings.resolve_prefix_length),
         rails=GuardRails(settings.resolve_rail_per_value, settings.resolve_rail_containers),
         max_response_bytes=settings.max_response_bytes,

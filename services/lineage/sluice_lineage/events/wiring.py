@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Final
 
@@ -28,9 +29,18 @@ SERVICE_NAME: Final = "sluice.lineage.v1.EventService"
 
 
 def event_service(
-    settings: Settings, lane: SlowLane, warehouse: Warehouse, clock: Clock, closing: ExitStack
+    settings: Settings,
+    lane: SlowLane,
+    warehouse: Warehouse,
+    clock: Clock,
+    closing: ExitStack,
+    limited: Callable[[EventServicer], pb_grpc.EventServiceServicer],
 ) -> Service:
     """Return the service; what must be closed after it is added to `closing`. Nothing is connected yet.
+
+    Args:
+        settings, lane, warehouse, clock, closing: of the process.
+        limited: puts what answers behind rate limits.
 
     Raises:
         SettingsError: a domain folder is wrong, or the Redis URL is none.
@@ -48,7 +58,7 @@ def event_service(
     )
 
     def add(server: grpc.Server) -> None:
-        pb_grpc.add_EventServiceServicer_to_server(servicer, server)
+        pb_grpc.add_EventServiceServicer_to_server(limited(servicer), server)
 
     return Service(SERVICE_NAME, add)
 
