@@ -15,7 +15,7 @@ from sluice_query_engine.cache import Answers, GrpcFrameCache
 from sluice_query_engine.catalog import load_catalog
 from sluice_query_engine.dataset import Dataset
 from sluice_query_engine.execution import iterate_query, merge_query
-from sluice_query_engine.execution.chunk import stored_schema
+from sluice_query_engine.execution.chunk_rows import stored_schema
 from sluice_query_engine.execution.small_frames import put_table, timestamp
 
 from tests.engine_rig import DATASET, REPOSITORY, EngineRig, serving_cache, serving_engine

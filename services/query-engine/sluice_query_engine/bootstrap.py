@@ -13,6 +13,7 @@ from sluice_rpc.settings import SettingsError
 from sluice_warehouse import Warehouse, open_warehouse
 from sluice_warehouse.breaker_metrics import register_breaker
 from sluice_warehouse.details import details_service
+from sluice_warehouse.details import details_service
 from sluice_warehouse.lanes import PoolLane, SlowLane
 from sluice_warehouse.permit_metrics import PermitMetrics
 from sluice_warehouse.permit_settings import PermitSettings, open_permits
@@ -199,6 +200,7 @@ def _limit_defaults(settings: Settings) -> LimitDefaults:
         direct_max_days=settings.query_time_threshold_days,
         grain_days=settings.query_grain_days,
         direct_max_ids=settings.query_id_threshold,
+        rows_per_chunk=settings.query_rows_per_chunk,
     )
 
 

@@ -103,6 +103,7 @@ class Limits:
         settles_after_days: a chunk that ended longer ago and has no open row is settled.
         max_rows_per_chunk: past it a chunk is cut and marked truncated.
         parallel: most chunks of one query that run at once.
+        rows_per_chunk: rows of a page, for parts that are read in pages.
     """
 
     max_range_days: int
@@ -115,6 +116,7 @@ class Limits:
     direct_max_ids: int = 1000
     id_batch_size: int = 1000
     ttl_s: int = 900
+    rows_per_chunk: int = 50_000
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,22 @@ class LimitDefaults:
     direct_max_days: int = 60
     grain_days: int = 31
     direct_max_ids: int = 1000
+    rows_per_chunk: int = 50_000
+
+
+@dataclass(frozen=True)
+class Pages:
+    """How a chunk of many rows is read: counted first, then page by page in a total order.
+
+    Attributes:
+        count: yields `row_count`, the rows of the range.
+        page: yields the rows between the places :first_row and :last_row, both included and counted from 1, in order.
+        order_key: columns of the order, ascending; the unique key is among them.
+    """
+
+    count: Statement
+    page: Statement
+    order_key: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -143,6 +161,7 @@ class Part:
         id_parameter: the text list whose values are the ids; empty where the part renews others.
         renews: parts of which it reads again the rows that were open, by the ids these had. It then has their columns
             and yields no table of its own.
+        pages: how a chunk of more than `rows_per_chunk` rows is read in pages; None reads it by one statement.
     """
 
     name: str
@@ -155,6 +174,7 @@ class Part:
     id_column: str = ""
     id_parameter: str = ""
     renews: tuple[str, ...] = ()
+    pages: Pages | None = None
 
     @property
     def of_range(self) -> bool:

@@ -12,6 +12,7 @@ from sluice_warehouse.schema import UnknownType, parse_type
 from sluice_warehouse.statements import Statement, StatementError, expand_ids, load
 
 from sluice_query_engine.dataset import Parameter, Part
+from sluice_query_engine.page_section import read_pages
 from sluice_query_engine.toml_section import CatalogError, Section
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -61,6 +62,7 @@ def _part(folder: Path, name: str, section: Section, before: Mapping[str, Part])
         id_column=section.text("id_column") if cut == "ids" else "",
         id_parameter=section.optional_text("id_parameter") or "",
         renews=section.texts("renews", ()),
+        pages=read_pages(folder, name, section, schema, cut),
     )
     section.close()
     _check_columns(section, part)
@@ -114,6 +116,11 @@ def _check_binds(folder: Path, part: Part, parameters: Sequence[Parameter]) -> N
         if ranged:
             texts += ", and start_time and end_time together or not at all"
         raise CatalogError(path, "", f"a part cut by {part.cut} {texts}")
+    if part.pages is not None:
+        for statement in (part.pages.count, part.pages.page):
+            given = binds - {"row_limit"}
+            if set(statement.bind_names) - {"first_row", "last_row"} != given:
+                raise CatalogError(path, "", f"{statement.name} binds other parameters")
     if part.cut == "ids":
         try:
             expand_ids(part.statement, "ids", 1)

@@ -19,7 +19,7 @@ from sluice_query_engine.cache import FrameCache
 from sluice_query_engine.catalog import Catalog
 from sluice_query_engine.dataset import BindPython, Dataset
 from sluice_query_engine.errors import QueryNotReady
-from sluice_query_engine.execution.chunk import stored_schema
+from sluice_query_engine.execution.chunk_rows import stored_schema
 from sluice_query_engine.execution.composer import main_count_sql, single_count
 from sluice_query_engine.execution.coordinator import Coordinator
 from sluice_query_engine.execution.manifest import bind_value

@@ -75,6 +75,12 @@ class Settings(RpcServerSettings):
         validation_alias=AliasChoices("SLUICE_QUERY_ENGINE_QUERY_ID_THRESHOLD", "BATCH_QUERY_ID_THRESHOLD"),
     )
     """Missing ids up to which one statement reads them; a dataset's `direct_max_ids` stands above it."""
+    query_rows_per_chunk: int = Field(
+        default=50_000,
+        ge=1,
+        validation_alias=AliasChoices("SLUICE_QUERY_ENGINE_QUERY_ROWS_PER_CHUNK", "BATCH_QUERY_ROWS_PER_CHUNK"),
+    )
+    """Rows of a page, for parts that are read in pages; a dataset's `rows_per_chunk` stands above it."""
     query_grain_days: int = Field(default=31, ge=1)
     """Width of the chunks of what is cut by time, in days. A dataset's `grain_days` stands above it."""
     dataset_limits: dict[str, dict[str, int]] = Field(default_factory=dict)

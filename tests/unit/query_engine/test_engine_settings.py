@@ -53,6 +53,7 @@ def test_a_cap_of_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         ("BATCH_QUERY_ID_THRESHOLD", "query_id_threshold"),
         ("SLUICE_QUERY_ENGINE_QUERY_ID_THRESHOLD", "query_id_threshold"),
         ("BATCH_CHUNK_MAX_MEMORY_MB", "chunk_max_memory_mb"),
+        ("BATCH_QUERY_ROWS_PER_CHUNK", "query_rows_per_chunk"),
     ],
 )
 def test_a_threshold_is_read_under_its_old_and_its_own_name(
@@ -65,3 +66,4 @@ def test_a_threshold_is_read_under_its_old_and_its_own_name(
 def test_thresholds_stand_where_the_plant_is_used_to_them() -> None:
     found = Settings.load()
     assert (found.query_time_threshold_days, found.query_id_threshold, found.chunk_max_memory_mb) == (60, 1000, 256)
+    assert found.query_rows_per_chunk == 50_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -19,9 +20,11 @@ from sluice_warehouse.statements import MAX_ID_COUNT, expand_ids, id_binds
 
 from sluice_query_engine.cache import FrameCache, FrameWriter
 from sluice_query_engine.dataset import Part
-from sluice_query_engine.errors import ChunkTooLarge
+from sluice_query_engine.errors import ChunkTooLarge, RowsMoved
+from sluice_query_engine.execution.chunk_rows import ChunkRows, Told
 from sluice_query_engine.execution.id_sets import IdBatch
 from sluice_query_engine.execution.retry_budget import RetryBudget
+from sluice_query_engine.execution.row_pages import COUNT_SCHEMA, PagedReading, counted
 from sluice_query_engine.execution.scope import CancelScope
 from sluice_query_engine.execution.small_frames import milliseconds, timestamp
 from sluice_query_engine.planning.freshness import FreshnessRule
@@ -34,13 +37,6 @@ TRANSIENT_REASONS: Final = frozenset({"WAREHOUSE_UNAVAILABLE", "SERVICE_UNAVAILA
 """Failures that may be gone a moment later: a dropped session, a cache process that is restarted."""
 RETRY_PAUSE_S: Final = 0.5
 """Before the one retry; a restarted process needs about that long to listen again."""
-
-SENT_ROW_COUNT: Final = 16_384
-"""Rows written at a time. The IPC writer buffers what it is given whole: 65,536 rows of holds are 20 MB in each of
-three copies per running chunk, and this engine's memory must not grow with the result."""
-
-_MOST_OPEN: Final = 0.5
-"""Of a chunk's rows; with more of them open, reading it again whole costs no more than reading these again by id."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +58,7 @@ class ChunkJob:
             before the frame is kept. None where nobody else could.
         ids: the batch of a part that is cut by ids; None for others.
         renewed_by: column of the ids by which open rows are read again; empty where the chunk is read again whole.
+        page_row_count: rows of a page, where the part is read in pages.
     """
 
     dataset: str
@@ -77,6 +74,7 @@ class ChunkJob:
     fence: Callable[[], int] | None = None
     ids: IdBatch | None = None
     renewed_by: str = ""
+    page_row_count: int = 50_000
 
     @property
     def name(self) -> str:
@@ -91,15 +89,19 @@ class ChunkJob:
 
     def binds(self) -> dict[str, Bind]:
         """Return a value for each bind of the statement; one row beyond the limit shows that it was hit."""
-        values: dict[str, Bind] = {
-            name: value for name, value in self.parameters.items() if isinstance(value, (str, int, float))
-        }
-        values |= {"start_time": self.start, "end_time": self.end, "row_limit": self.max_row_count + 1}
-        if self.ids is not None:
-            ids = self.ids.ids
-            # What room is left is filled with the last id: an id that stands twice in a list counts once.
-            values |= id_binds("ids", [*ids, *[ids[-1]] * (_room(len(ids)) - len(ids))])
-        return {name: values[name] for name in self.statement().bind_names}
+        statement, places = self.statement(), {"row_limit": self.max_row_count + 1}
+        if self.ids is None:
+            return self.binds_of(statement, places)
+        ids = self.ids.ids
+        # What room is left is filled with the last id: an id that stands twice in a list counts once.
+        room = id_binds("ids", [*ids, *[ids[-1]] * (_room(len(ids)) - len(ids))])
+        return self.binds_of(statement, {**places, **room})
+
+    def binds_of(self, statement: Statement, values: Mapping[str, Bind]) -> dict[str, Bind]:
+        """Return a value for each bind of a statement: of these, of the range, and of the parameters."""
+        single = {name: value for name, value in self.parameters.items() if isinstance(value, (str, int, float))}
+        known: dict[str, Bind] = {**single, "start_time": self.start, "end_time": self.end, **values}
+        return {name: known[name] for name in statement.bind_names}
 
     def labels(self, *, truncated: bool) -> dict[str, str]:
         """Return what the chunk's frame is found by."""
@@ -203,7 +205,7 @@ class ChunkReader:
             return self._attempt(job, scope, on_rows, until)
         except ServiceError as error:
             left_s = until - self._clock.monotonic()
-            if error.reason not in TRANSIENT_REASONS or scope.cancelled or left_s <= self._limits.retry_pause_s:
+            if not _transient(error) or scope.cancelled or left_s <= self._limits.retry_pause_s:
                 raise
             if not self._retries.take():
                 log.warning("chunk is not tried again, too many were", reason=error.reason, **_facts(job))
@@ -213,16 +215,8 @@ class ChunkReader:
         return self._attempt(job, scope, on_rows, until)
 
     def _attempt(self, job: ChunkJob, scope: CancelScope, on_rows: Callable[[int], None], until: float) -> StoredChunk:
-        deadline_s = until - self._clock.monotonic()
-        tag = Tag("sluice-query-engine", f"{job.dataset} {job.words}", job.client_id)
-        with self._lane.read(
-            job.statement(),
-            job.binds(),
-            schema=job.part.schema,
-            deadline_s=deadline_s,
-            tag=tag,
-            withdrawn=scope.withdrawn,
-        ) as reading:
+        told = Told(on_rows)
+        with self._reading(job, scope, told, until) as reading:
             read_time = self._clock.now()
             writer = self._cache.open_frame(
                 f"chunk-{job.series}-{self._ids.new()}",
@@ -231,15 +225,68 @@ class ChunkReader:
                 deadline_s=max(1.0, until - self._clock.monotonic()),
             )
             with writer, scope.attached(reading.cancel), scope.attached(writer.cancel):
-                # The statement begins with the first pull; where the cache takes no frame, there is none.
-                on_rows(0)
-                rows = _Rows(reading, job, on_rows)
+                if not isinstance(reading, PagedReading):
+                    # The statement begins with the first pull; where the cache takes no frame, there is none.
+                    told.begin()
+                rows = ChunkRows(reading, job.part, told, limit=job.max_row_count, renewed_by=job.renewed_by)
                 self._send(rows, reading, writer)
                 frame = writer.commit(self._trailer(job, rows, read_time))
         self._retries.succeeded()
         return StoredChunk(frame.frame_id, rows.row_count, read_time, rows.truncated)
 
-    def _send(self, rows: _Rows, reading: Reading, writer: FrameWriter) -> None:
+    @contextmanager
+    def _reading(self, job: ChunkJob, scope: CancelScope, told: Told, until: float) -> Iterator[Reading | PagedReading]:
+        """Read by one statement inside, or page by page where a part that allows it has more rows than a page."""
+        pages = job.part.pages
+        total_count = 0 if pages is None else self._counted(job, pages.count, scope, told, until)
+        if pages is None or total_count <= job.page_row_count:
+            with self._open(job, job.statement(), job.binds(), scope=scope, until=until) as reading:
+                yield reading
+            return
+
+        @contextmanager
+        def page(first: int, last: int) -> Iterator[Reading]:
+            binds = job.binds_of(pages.page, {"first_row": first, "last_row": last})
+            with self._open(job, pages.page, binds, scope=scope, until=until) as reading:
+                told.begin()
+                yield reading
+
+        yield PagedReading(
+            job.part.name,
+            page,
+            pages.order_key,
+            total_count=total_count,
+            page_row_count=job.page_row_count,
+            most=job.max_row_count + 1,
+        )
+
+    def _counted(self, job: ChunkJob, count: Statement, scope: CancelScope, told: Told, until: float) -> int:
+        binds = job.binds_of(count, {})
+        opened = self._open(job, count, binds, scope=scope, until=until, schema=COUNT_SCHEMA)
+        with opened as reading, scope.attached(reading.cancel):
+            told.begin()
+            return counted(reading)
+
+    def _open(
+        self,
+        job: ChunkJob,
+        statement: Statement,
+        binds: Mapping[str, Bind],
+        *,
+        scope: CancelScope,
+        until: float,
+        schema: pa.Schema | None = None,
+    ) -> AbstractContextManager[Reading]:
+        return self._lane.read(
+            statement,
+            binds,
+            schema=job.part.schema if schema is None else schema,
+            deadline_s=until - self._clock.monotonic(),
+            tag=Tag("sluice-query-engine", f"{job.dataset} {job.words}", job.client_id),
+            withdrawn=scope.withdrawn,
+        )
+
+    def _send(self, rows: ChunkRows, reading: Reading | PagedReading, writer: FrameWriter) -> None:
         byte_count = 0
         for piece in arrow.encode(rows.schema, rows):
             byte_count += len(piece)
@@ -248,7 +295,7 @@ class ChunkReader:
                 raise ChunkTooLarge(self._limits.max_bytes)
             writer.write(piece)
 
-    def _trailer(self, job: ChunkJob, rows: _Rows, read_time: datetime) -> frames.FrameTrailer:
+    def _trailer(self, job: ChunkJob, rows: ChunkRows, read_time: datetime) -> frames.FrameTrailer:
         renewable = rows.renewable
         fresh_for = job.freshness.fresh_for(
             job.end or job.start, self._plant_clock.now(), open_rows=rows.open_count > 0 and not renewable
@@ -271,69 +318,9 @@ class ChunkReader:
         )
 
 
-class _Rows:
-    """The batches of a reading as they are stored: up to the row limit, categorical columns dictionary-encoded."""
-
-    def __init__(self, reading: Reading, job: ChunkJob, on_rows: Callable[[int], None]) -> None:
-        self._reading = reading
-        self._limit = job.max_row_count
-        self._open_column = job.part.open_column
-        self._renewed_by = job.renewed_by
-        self._on_rows = on_rows
-        self.schema = stored_schema(job.part)
-        self.row_count = 0
-        self.truncated = False
-        self.open_count = 0
-        self._nameless_count = 0
-
-    @property
-    def renewable(self) -> bool:
-        """Some rows are open, few enough to be read again by their ids, and all of these have one."""
-        if not self._renewed_by or self._nameless_count:
-            return False
-        return 0 < self.open_count <= self.row_count * _MOST_OPEN
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        for batch in self._reading:
-            kept = batch.slice(0, self._limit - self.row_count)
-            self.row_count += kept.num_rows
-            self._count_open(kept)
-            encoded = self._encoded(kept)
-            for offset in range(0, encoded.num_rows, SENT_ROW_COUNT):
-                yield encoded.slice(offset, SENT_ROW_COUNT)
-            if kept.num_rows:
-                self._on_rows(self.row_count)
-            if kept.num_rows < batch.num_rows:
-                self.truncated = True
-                return
-
-    def _count_open(self, batch: pa.RecordBatch) -> None:
-        if self._open_column is None or not batch.column(self._open_column).null_count:
-            return
-        self.open_count += batch.column(self._open_column).null_count
-        if self._renewed_by:
-            opened = batch.filter(batch.column(self._open_column).is_null())
-            self._nameless_count += opened.column(self._renewed_by).null_count
-
-    def _encoded(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        columns = [
-            column.dictionary_encode()
-            if pa.types.is_dictionary(field.type) and not pa.types.is_dictionary(column.type)
-            else column
-            for field, column in zip(self.schema, batch.columns, strict=True)
-        ]
-        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
-
-
-def stored_schema(part: Part) -> pa.Schema:
-    """Return the schema of the part's frames: as declared, with its categorical columns dictionary-encoded."""
-    fields = [
-        field.with_type(pa.dictionary(pa.int32(), field.type))
-        if field.name in part.dictionary_columns and not pa.types.is_dictionary(field.type)
-        else field
-        for field in part.schema
-    ]
-    return pa.schema(fields)
+def _transient(error: ServiceError) -> bool:
+    # Rows that came while pages were read are there at the next try.
+    return error.reason in TRANSIENT_REASONS or isinstance(error, RowsMoved)
 
 
 def _facts(job: ChunkJob) -> dict[str, str]:

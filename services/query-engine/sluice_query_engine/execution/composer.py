@@ -15,7 +15,7 @@ from sluice_rpc.ports import Clock, Ids
 from sluice_query_engine.cache import FrameCache
 from sluice_query_engine.dataset import BindPython, Dataset
 from sluice_query_engine.execution import id_lists
-from sluice_query_engine.execution.chunk import stored_schema
+from sluice_query_engine.execution.chunk_rows import stored_schema
 from sluice_query_engine.execution.manifest import (
     EMPTY_FRAME,
     MAX_LABEL_LENGTH,

@@ -177,6 +177,11 @@ class Coordinator:
         with self._lock:
             return sorted((run for run in self._runs.values() if run.running), key=lambda run: -run.elapsed_s)
 
+    def running(self) -> list[QueryRun]:
+        """Return what runs in this process, oldest first; looking keeps nothing alive."""
+        with self._lock:
+            return sorted((run for run in self._runs.values() if run.running), key=lambda run: -run.elapsed_s)
+
     def cancel(self, query_id: str, *, force: bool) -> pb.Query:
         """Withdraw one caller's interest, or the query itself with `force`.
 

@@ -43,7 +43,7 @@ class FlightKey:
 
 
 Listener = Callable[[int], None]
-"""Told the rows of a chunk so far; 0 when a statement has begun."""
+"""Told the rows of a chunk so far, those of a failed attempt included; 0 when the first statement has begun."""
 
 
 class Flight:
@@ -204,9 +204,9 @@ class Flights:
     def _tell(self, flight: Flight, row_count: int) -> None:
         with self._changed:
             flight.advance(row_count)
-            listeners = list(flight.wanted_by.values())
+            listeners, so_far = list(flight.wanted_by.values()), flight.row_count
         for listener in listeners:
-            listener(row_count)
+            listener(so_far)
 
 
 def _expected(keys: Sequence[FlightKey]) -> list[Expected]:

@@ -20,7 +20,7 @@ from sluice_rpc import arrow
 from sluice_query_engine.cache import FrameCache
 from sluice_query_engine.dataset import Dataset, Part
 from sluice_query_engine.errors import CacheExpired, ChunksMissing
-from sluice_query_engine.execution.chunk import stored_schema
+from sluice_query_engine.execution.chunk_rows import stored_schema
 from sluice_query_engine.execution.id_sets import read_sets
 from sluice_query_engine.execution.manifest import EMPTY_FRAME
 from sluice_query_engine.execution.small_frames import instant_of

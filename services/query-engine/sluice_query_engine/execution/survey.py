@@ -101,6 +101,7 @@ class Survey:
             end=chunk.end if whole is None else whole.end,
             parameters=run.parameters,
             max_row_count=dataset.limits.max_rows_per_chunk,
+            page_row_count=dataset.limits.rows_per_chunk,
             freshness=freshness_rule(dataset),
             client_id=run.client_id,
             ids=IdBatch(chunk.ids, ids_frame, chunk.index) if chunk.ids else None,
