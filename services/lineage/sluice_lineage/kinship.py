@@ -279,7 +279,7 @@ def _roots(pairs: Pairs, seeds: Nodes, parents: Arcs, types: Ints, texts: pa.Tab
     """Of each seed the first ancestor without parents: wafers first, then by name, then by id; itself without any."""
     if not len(types):
         return seeds
-    named = pc.rank(texts.column("container_name"), null_placement="at_end", tiebreaker="first").to_numpy()
+    named = pc.rank(texts.column("container_name"), "ascending", tiebreaker="first").to_numpy()
     has_parents = np.diff(parents.offsets) > 0
     order = np.lexsort((named, types != NODE_TYPES.index("WAFER"), has_parents))
     ranks = np.empty(len(order), np.int64)
