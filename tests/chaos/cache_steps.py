@@ -21,7 +21,7 @@ import pyarrow as pa
 from sluice_cache.bootstrap import Process, build
 from sluice_cache.frames import Frame
 from sluice_cache.settings import Settings
-from sluice_cache.tiers.read_through import Ending
+from sluice_cache.tiers.opened import Ending
 from sluice_rpc.errors import NotFound
 from sluice_rpc.ports import FakeClock
 

@@ -15,7 +15,7 @@ from sluice.cache.v1 import frame_service_pb2_grpc, sql_service_pb2_grpc
 from sluice_rpc.ports import Clock, Memory, SystemClock, SystemMemory
 from sluice_rpc.server import RpcServer, Service
 
-from sluice_cache import files
+from sluice_cache import files, seals
 from sluice_cache.catalogue import Catalogue
 from sluice_cache.frames import TierKind
 from sluice_cache.index import NoIndex, SharedIndex
@@ -40,7 +40,7 @@ from sluice_cache.sql.servicer import SqlServicer
 from sluice_cache.sweep import Pace, Sweeper
 from sluice_cache.sweep_lease import FileLease, RedisLease, SweepLease
 from sluice_cache.tiers import Counted, SwitchedOff
-from sluice_cache.tiers.landing import StoreLimits
+from sluice_cache.tiers.landing import StoreLimits, Tiers
 from sluice_cache.tiers.memory import MemoryTier
 from sluice_cache.tiers.on_disk import OnDisk
 from sluice_cache.tiers.read_through import FrameStore
@@ -132,6 +132,8 @@ def _kept(
         closing.callback(link.close)
     index: SharedIndex = RedisIndex(link, clock) if link is not None else NoIndex()
     shared = RedisTier(link) if link is not None else None
+    if shared is not None:
+        closing.callback(shared.close)
     database = _database(settings, folders["spool"], folders["tmp"], settings.duckdb_memory_limit_bytes, closing)
     native = NativeTables(database, _behind("native", closing), settings.native_max_bytes)
     results = Results(settings.result_max_bytes)
@@ -139,7 +141,8 @@ def _kept(
     spool = SpoolTier(_spool_folder(settings, folders, disk), settings.spool_max_bytes)
     catalogue = Catalogue(folders["frames"], index, clock, spool)
     behind = _behind("share", closing)
-    store = FrameStore(catalogue, hot, spool, shared, behind=behind, clock=clock, limits=_store_limits(settings))
+    places = Tiers(hot, shared, spool)
+    store = FrameStore(catalogue, places, behind=behind, clock=clock, limits=_store_limits(settings))
     store.on_drop(native.drop)
     store.on_drop(results.drop)
     manifests = Manifests(folders["manifests"], catalogue, index, database.parse, clock)
@@ -199,6 +202,9 @@ def _folders(settings: Settings, closing: ExitStack) -> dict[str, Path]:
     for path in root.rglob(f"*{files.TEMP_SUFFIX}"):
         # The folder is ours alone and nothing is being written yet.
         path.unlink(missing_ok=True)
+    if files.restarted(root):
+        # Hot files are not synced: what the machine had not written when it stopped is missing in them.
+        seals.doubt(folders["hot"].iterdir())
     return folders
 
 

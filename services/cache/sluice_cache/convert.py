@@ -13,7 +13,7 @@ from sluice_cache.frames import Frame, TierKind, check_labels
 from sluice_cache.pressure import Level
 from sluice_cache.pressure_watch import Pressure
 from sluice_cache.tiers import TierCounts
-from sluice_cache.tiers.read_through import Ending
+from sluice_cache.tiers.opened import Ending
 
 
 def frame_to_proto(frame: Frame) -> pb.Frame:

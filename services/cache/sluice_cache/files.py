@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 TEMP_SUFFIX = ".part"
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,250}")
 
@@ -89,6 +90,19 @@ def identity(folder: Path) -> str:
     if not path.exists():
         write_whole(path, secrets.token_hex(4).encode(), durable=True)
     return path.read_text(encoding="ascii")
+
+
+def restarted(folder: Path) -> bool:
+    """Return whether the machine has started since this was last asked of a folder; true where that cannot be told."""
+    path = folder / ".boot"
+    try:
+        now = _BOOT_ID.read_text(encoding="ascii")
+        if path.exists() and path.read_text(encoding="ascii") == now:
+            return False
+        write_whole(path, now.encode(), durable=True)
+    except OSError:
+        return True
+    return True
 
 
 @contextmanager

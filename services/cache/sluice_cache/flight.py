@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from sluice_rpc.errors import QueryTimeout
 
 Result = TypeVar("Result")
 
 
-class SingleFlight(Generic[Result]):
+class SingleFlight:
     """Runs at most one piece of work per key at a time; whoever comes meanwhile waits and then does it alone.
 
     The work is expected to find out cheaply that it was already done, so results are not handed from thread to thread.

@@ -71,6 +71,10 @@ class Frame:
         """Return the frame with one copy less."""
         return replace(self, copies={kind: token for kind, token in self.copies.items() if kind is not tier})
 
+    def without_token(self, tier: TierKind, token: str) -> Frame:
+        """Return the frame without this one copy, if it still is the tier's."""
+        return self.without_copy(tier) if self.copies.get(tier) == token else self
+
     def touched(self, fresh_until_time: datetime | None, keep_until_time: datetime | None) -> Frame:
         """Return the frame with its times moved; keep_until only ever moves forward."""
         keep = max(self.keep_until_time, keep_until_time or self.keep_until_time)

@@ -14,13 +14,15 @@ from sluice_rpc.errors import InvalidParameter
 from sluice_rpc.ports import Memory
 
 from sluice_cache import codec, convert, intake
+from sluice_cache.arrival import Arrival
 from sluice_cache.errors import InvalidFrame, ResultTooLarge
 from sluice_cache.frames import check_id
 from sluice_cache.manifests import Manifests
 from sluice_cache.pressure_watch import PressureWatch
 from sluice_cache.tiers import Counted
 from sluice_cache.tiers.memory import MappedCopy
-from sluice_cache.tiers.read_through import FrameStore, Opened
+from sluice_cache.tiers.opened import Opened
+from sluice_cache.tiers.read_through import FrameStore
 
 _DEFAULT_PAGE_SIZE = 1000
 _MAX_PAGE_SIZE = 10_000
@@ -44,13 +46,15 @@ class FrameServicer(pb_grpc.FrameServiceServicer):
         incoming = _Incoming(request_iterator)
         header = incoming.header()
         check_id(header.frame_id)
-        schema, batches = intake.checked_batches(incoming.pieces(header.max_bytes))
+        arrival = Arrival(incoming.pieces(header.max_bytes))
+        schema, batches = intake.checked_batches(arrival)
         frame, stored = self._store.put(
             header.frame_id,
             header.version,
             schema,
             incoming.counted(batches),
             lambda: convert.ending_from_proto(incoming.trailer(), incoming.bytes),
+            arrival=arrival,
         )
         return pb.PutFrameResponse(frame=convert.frame_to_proto(frame), stored=stored)
 
@@ -60,6 +64,11 @@ class FrameServicer(pb_grpc.FrameServiceServicer):
         check_id(request.frame_id)
         if request.offset < 0 or request.limit < 0:
             raise InvalidParameter("offset", "offset and limit are never negative")
+        stream = self._store.open_stream(request.frame_id) if _as_it_came(request) else None
+        if stream is not None:
+            yield pb.GetFrameResponse(frame=convert.frame_to_proto(stream.frame))
+            yield from pieces.on_the_wire(codec.pieces_of(stream.content))
+            return
         with self._store.open(request.frame_id) as opened:
             names = opened.copy.schema.names
             unknown = [name for name in request.columns if name not in names]
@@ -158,6 +167,10 @@ class _Incoming:
         if self._trailer.row_count != self._row_count:
             raise InvalidFrame("row_count", f"the trailer says {self._trailer.row_count}, {self._row_count} came")
         return self._trailer
+
+
+def _as_it_came(request: pb.GetFrameRequest) -> bool:
+    return request.compression == pb.COMPRESSION_ZSTD and not (request.columns or request.offset or request.limit)
 
 
 def _pieces(opened: Opened, request: pb.GetFrameRequest) -> Iterator[arrow.Piece]:

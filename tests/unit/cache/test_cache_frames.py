@@ -33,7 +33,7 @@ def listed(cache: Cache, **labels: str) -> list[str]:
 
 
 def files_of(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    return sorted(path.name for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
 
 
 def test_a_frame_comes_back_as_it_was_put(cache: Cache) -> None:
@@ -204,7 +204,7 @@ def test_hot_frames_over_the_budget_move_down_and_still_answer(tmp_path: Path, c
     table = pa.table({"n": pa.array(range(1_000_000), pa.int64())})
     with running(tmp_path / "cache", clock, memory_max_bytes=20 << 20, native_max_bytes=0) as cache:
         for number in range(4):
-            cache.put(f"frame-{number}", table)
+            cache.put(f"frame-{number}", table, codec=None)
         assert stat(cache, "frame-0").tier == table_pb2.TIER_SPOOL
         assert cache.get("frame-0").equals(table)
 
@@ -213,7 +213,7 @@ def test_a_full_spool_keeps_what_is_hot_and_lets_the_oldest_go(tmp_path: Path, c
     table = pa.table({"n": pa.array(range(1_000_000), pa.int64())})
     with running(tmp_path / "cache", clock, memory_max_bytes=20 << 20, native_max_bytes=0, spool_max_bytes=1) as cache:
         for number in range(4):
-            cache.put(f"frame-{number}", table)
+            cache.put(f"frame-{number}", table, codec=None)
         assert cache.get("frame-3").equals(table)
         with pytest.raises(NotFound):
             stat(cache, "frame-0")

@@ -19,7 +19,8 @@ from sluice_cache.sql.database import Database
 from sluice_cache.sql.native import NativeTables
 from sluice_cache.sql.place import CopyGone, Place
 from sluice_cache.tiers.memory import MappedCopy
-from sluice_cache.tiers.read_through import FrameStore, Opened
+from sluice_cache.tiers.opened import Opened
+from sluice_cache.tiers.read_through import FrameStore
 from sluice_cache.tiers.spool import SpoolCopy
 
 

@@ -24,7 +24,7 @@ from sluice_cache.sql.relations import Source
 from sluice_cache.sql.results import Result, Results
 from sluice_cache.sql.tables import Bound, Statement, Table, bound, frame_ids_of, result_key, tables_of, values_of
 from sluice_cache.tiers.memory import MappedCopy
-from sluice_cache.tiers.read_through import Ending
+from sluice_cache.tiers.opened import Ending
 
 MIN_MEMORY_BYTES = 32 << 20
 """Below this DuckDB cannot open a table; a call that names less gets this much."""
@@ -73,8 +73,8 @@ class Runner:
         self._results = results
         self._clock = clock
         self._limits = limits
-        self._deriving: SingleFlight[Frame] = SingleFlight()
-        self._answering: SingleFlight[Answer] = SingleFlight()
+        self._deriving = SingleFlight()
+        self._answering = SingleFlight()
 
     def run(self, request: Request, call: Call) -> Iterator[Answer]:
         """Yield one answer per statement, in order; each must be read to its end before the next is taken.

@@ -1,4 +1,10 @@
-"""L1: hot frames as uncompressed IPC stream files, memory-mapped; bounded in bytes, kept across restarts."""
+"""L1: hot frames as uncompressed IPC stream files, memory-mapped; bounded in bytes, kept across restarts.
+
+What came compressed lies as it came until somebody asks for its rows (`encoded`).
+
+Hot files are not synced: a process that dies leaves them whole, only a machine that dies does not. After its next start
+every file's bytes are compared with the checksum in its name before they are used.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +23,8 @@ from sluice_rpc import arrow
 from sluice_cache import codec, files, seals
 from sluice_cache.frames import Frame, TierKind
 from sluice_cache.seals import Seal
-from sluice_cache.tiers import CopyBroken, TierAway, TierCounts
+from sluice_cache.tiers import CopyBroken, TierAway, TierCounts, encoded
+from sluice_cache.tiers.encoded import EncodedCopy, EncodedWriter
 from sluice_cache.tiers.holdings import Holdings
 
 log = structlog.get_logger()
@@ -64,11 +71,12 @@ class MemoryTier:
         self._holdings = Holdings(max_bytes)
         # Guards the map; mapping a file happens outside it.
         self._lock = threading.Lock()
-        self._mapped: dict[str, MappedCopy] = {}
+        self._mapped: dict[str, MappedCopy | EncodedCopy] = {}
 
     def load(self, tokens: set[str]) -> set[str]:
         """Take in the hot files of an earlier process; return those of `tokens` that are there."""
-        there = {path.name: path.stat() for path in self._folder.glob(f"*{SUFFIX}") if path.name in tokens}
+        found = [path for suffix in (SUFFIX, encoded.SUFFIX) for path in self._folder.glob(f"*{suffix}")]
+        there = {path.name: path.stat() for path in found if path.name in tokens}
         for name in sorted(there, key=lambda name: there[name].st_atime):
             self._holdings.add(name, there[name].st_size)
         return set(there)
@@ -76,7 +84,11 @@ class MemoryTier:
     def create(self, frame_id: str, version: int, schema: pa.Schema) -> HotWriter:
         return HotWriter(self._folder, f"{frame_id}.{version}", schema, self._added)
 
-    def open(self, frame: Frame) -> MappedCopy | None:
+    def create_encoded(self, frame_id: str, version: int) -> EncodedWriter:
+        """Begin a copy that lies as it comes, a compressed stream."""
+        return EncodedWriter(self._folder, f"{frame_id}.{version}", self._added)
+
+    def open(self, frame: Frame) -> MappedCopy | EncodedCopy | None:
         token = frame.copies.get(self.kind)
         copy = self._checked(token, frame) if token is not None else None
         self._holdings.read(hit=copy is not None)
@@ -111,7 +123,7 @@ class MemoryTier:
     def counts(self) -> TierCounts:
         return replace(self._holdings.counts(), beside_bytes=self._beside_bytes())
 
-    def _checked(self, token: str, frame: Frame) -> MappedCopy | None:
+    def _checked(self, token: str, frame: Frame) -> MappedCopy | EncodedCopy | None:
         try:
             path = files.inside(self._folder, token)
             # Also before every use of a mapping: pages beyond the end of a file that was cut would end the process.
@@ -125,16 +137,13 @@ class MemoryTier:
         except OSError as error:
             raise TierAway(f"{token}: {error}") from error
 
-    def _take(self, token: str) -> MappedCopy | None:
+    def _take(self, token: str) -> MappedCopy | EncodedCopy | None:
         self._holdings.used(token)
         with self._lock:
             return self._mapped.get(token)
 
-    def _map(self, path: Path, token: str, frame: Frame) -> MappedCopy:
-        table, content = codec.map_stream(path)
-        if table.num_rows != frame.row_count:
-            raise CopyBroken(f"{token}: {table.num_rows} rows, the frame has {frame.row_count}")
-        copy = MappedCopy(table, content)
+    def _map(self, path: Path, token: str, frame: Frame) -> MappedCopy | EncodedCopy:
+        copy = _encoded(path, frame) if is_encoded(token) else _mapped(path, frame)
         with self._lock:
             if token in self._holdings:
                 self._mapped[token] = copy
@@ -142,6 +151,23 @@ class MemoryTier:
 
     def _added(self, path: Path) -> None:
         self._holdings.add(path.name, path.stat().st_size)
+
+
+def is_encoded(token: str) -> bool:
+    """Return whether a copy lies as a compressed stream."""
+    return token.endswith(encoded.SUFFIX)
+
+
+def _mapped(path: Path, frame: Frame) -> MappedCopy:
+    table, content = codec.map_stream(path)
+    if table.num_rows != frame.row_count:
+        raise CopyBroken(f"{path.name}: {table.num_rows} rows, the frame has {frame.row_count}")
+    return MappedCopy(table, content)
+
+
+def _encoded(path: Path, frame: Frame) -> EncodedCopy:
+    with pa.memory_map(str(path)) as source:
+        return EncodedCopy(frame, source.read_buffer())
 
 
 class HotWriter:
@@ -164,7 +190,7 @@ class HotWriter:
         self._sink.close()
         seal = Seal(time.time_ns(), seals.crc_of_path(self._temporary))
         path = files.inside(self._folder, f"{self._stem}.{seal}{SUFFIX}")
-        files.publish(self._temporary, path, stamp_ns=seal.stamp_ns)
+        files.publish(self._temporary, path, durable=False, stamp_ns=seal.stamp_ns)
         self._added(path)
         return path.name
 

@@ -6,8 +6,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -15,6 +13,7 @@ import pyarrow as pa
 import structlog
 from sluice_rpc.ports import Clock
 
+from sluice_cache.arrival import Arrival
 from sluice_cache.calm import Calm
 from sluice_cache.catalogue import Catalogue
 from sluice_cache.errors import CacheExpired, MemoryPressure
@@ -22,40 +21,14 @@ from sluice_cache.flight import SingleFlight
 from sluice_cache.frames import Frame, TierKind
 from sluice_cache.kinds import check_schema
 from sluice_cache.tiers import Copy, CopyBroken, Tier, TierAway, TierFull
-from sluice_cache.tiers.landing import Landing, StoreLimits
-from sluice_cache.tiers.memory import MappedCopy, MemoryTier
-from sluice_cache.tiers.spool import SpoolCopy, SpoolTier
+from sluice_cache.tiers.encoded import EncodedCopy
+from sluice_cache.tiers.landing import Landing, LandingKey, StoreLimits, Tiers
+from sluice_cache.tiers.memory import MappedCopy, is_encoded
+from sluice_cache.tiers.opened import Ending, Landed, Opened, OpenedStream
+from sluice_cache.tiers.redis import RedisTier
+from sluice_cache.tiers.spool import SpoolCopy
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class Ending:
-    """What is known of a frame once its rows have come."""
-
-    row_count: int
-    bytes: int
-    labels: dict[str, str]
-    read_time: datetime | None
-    fresh_until_time: datetime | None
-    keep_until_time: datetime | None
-
-
-@dataclass(frozen=True)
-class Landed:
-    """A copy that is complete: what its trailer said, and the size of its decoded columns."""
-
-    ending: Ending
-    stored_bytes: int
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A frame held open: the copy to read, and the tier it was found in."""
-
-    frame: Frame
-    copy: MappedCopy | SpoolCopy
-    found_in: TierKind
 
 
 SHARE_PATIENCE_S: Final = 10.0
@@ -67,8 +40,7 @@ class FrameStore:
 
     Args:
         catalogue: what is live.
-        memory, spool: the first and the last tier.
-        shared: the tier that other processes see too, if there is one.
+        tiers: where their copies lie.
         behind: runs copies to the shared tier, so that no put waits for it.
         clock: for times that a trailer leaves open.
         limits: what goes where.
@@ -77,23 +49,22 @@ class FrameStore:
     def __init__(
         self,
         catalogue: Catalogue,
-        memory: MemoryTier,
-        spool: SpoolTier,
-        shared: Tier | None,
+        tiers: Tiers,
         *,
         behind: Executor,
         clock: Clock,
         limits: StoreLimits,
     ) -> None:
         self.catalogue = catalogue
-        self.memory = memory
-        self.spool = spool
-        self._shared = shared
+        self._tiers = tiers
+        self.memory = tiers.memory
+        self.spool = tiers.spool
+        self._shared = tiers.shared
         self._behind = behind
         self._clock = clock
         self._limits = limits
         self.calm = Calm()
-        self._fills: SingleFlight[Opened] = SingleFlight()
+        self._fills = SingleFlight()
         self._trimming = threading.Lock()
         self._dropped: list[Callable[[Frame], None]] = []
         self._admit: Callable[[], None] = lambda: None
@@ -151,6 +122,8 @@ class FrameStore:
         schema: pa.Schema,
         batches: Iterable[pa.RecordBatch],
         ending: Callable[[], Ending],
+        *,
+        arrival: Arrival | None = None,
     ) -> tuple[Frame, bool]:
         """Store a frame; whatever fails on the way leaves nothing behind.
 
@@ -160,6 +133,7 @@ class FrameStore:
             schema: of every batch.
             batches: the rows, consumed one at a time.
             ending: asked after the last batch; may raise to refuse the frame.
+            arrival: the bytes that the rows are decoded from, where they come from outside.
 
         Returns:
             The frame as it now stands, and whether it is this one.
@@ -168,8 +142,9 @@ class FrameStore:
         self._admit()
         try:
             with self.calm.disturbed():
-                kind, token, landed = self._land(frame_id, version, schema, batches, ending)
-            return self._commit(self._framed(frame_id, version, landed).with_copy(kind, token))
+                key = LandingKey(frame_id, version, schema)
+                landed = self._land(Landing(self._tiers, self._limits, key, arrival), batches, ending)
+            return self._commit(landed.framed(frame_id, version, self._clock.now(), self._limits.default_keep_s))
         except (TierFull, OSError) as error:
             log.warning("frame not stored", frame_id=frame_id, reason=str(error))
             for told in self._full:
@@ -189,6 +164,18 @@ class FrameStore:
         finally:
             opened.copy.close()
 
+    def open_stream(self, frame_id: str) -> OpenedStream | None:
+        """Return a live frame as the compressed stream that it came as; None where it does not lie like that.
+
+        Raises:
+            CacheExpired: the frame is not there.
+        """
+        frame = self.catalogue.get(frame_id)
+        shared = self._shared
+        if shared is None or TierKind.REDIS not in frame.copies or TierKind.MEMORY in frame.copies:
+            return self._encoded(frame)
+        return self._fills.run(frame.frame_id, lambda: self._fetch(shared, frame))
+
     def delete(self, frame_id: str) -> None:
         """Delete a frame from every tier; deleting what is not there succeeds."""
         frame = self.catalogue.delete(frame_id)
@@ -206,37 +193,15 @@ class FrameStore:
                 if token in tokens:
                     self.demote(frame)
 
-    def _land(
-        self,
-        frame_id: str,
-        version: int,
-        schema: pa.Schema,
-        batches: Iterable[pa.RecordBatch],
-        ending: Callable[[], Ending],
-    ) -> tuple[TierKind, str, Landed]:
-        landing = Landing(self.memory, self.spool, self._limits, frame_id=frame_id, version=version, schema=schema)
+    def _land(self, landing: Landing, batches: Iterable[pa.RecordBatch], ending: Callable[[], Ending]) -> Landed:
         try:
             for batch in batches:
                 landing.write(batch)
             end = ending()
-            kind, token = landing.commit()
+            copies = landing.commit()
         finally:
             landing.leave()
-        return kind, token, Landed(end, landing.bytes)
-
-    def _framed(self, frame_id: str, version: int, landed: Landed) -> Frame:
-        now, end = self._clock.now(), landed.ending
-        return Frame(
-            frame_id=frame_id,
-            version=version,
-            row_count=end.row_count,
-            bytes=end.bytes,
-            stored_bytes=landed.stored_bytes,
-            read_time=end.read_time or now,
-            fresh_until_time=end.fresh_until_time or now,
-            keep_until_time=end.keep_until_time or now + timedelta(seconds=self._limits.default_keep_s),
-            labels=end.labels,
-        )
+        return Landed(end, copies, landing.bytes)
 
     def _commit(self, frame: Frame) -> tuple[Frame, bool]:
         try:
@@ -251,7 +216,7 @@ class FrameStore:
             self._forget(replaced)
         if (
             self._shared is not None
-            and TierKind.MEMORY in frame.copies
+            and set(frame.copies) == {TierKind.MEMORY}
             and frame.stored_bytes <= self._limits.shared_max_bytes
         ):
             self._behind.submit(self._share, frame, self._clock.monotonic() + SHARE_PATIENCE_S)
@@ -259,6 +224,11 @@ class FrameStore:
         return stands, True
 
     def _open(self, frame: Frame) -> Opened:
+        if is_encoded(frame.copies.get(TierKind.MEMORY, "")):
+            decoded = self._fills.run(frame.frame_id, lambda: self._fill(self.memory, frame))
+            if decoded is not None:
+                return decoded
+            frame = self.catalogue.find(frame.frame_id) or frame
         copy = self._read(self.memory, frame)
         if isinstance(copy, MappedCopy):
             return Opened(frame, copy, TierKind.MEMORY)
@@ -303,7 +273,7 @@ class FrameStore:
         present = self._read(self.memory, frame)
         if isinstance(present, MappedCopy):
             return Opened(frame, present, TierKind.MEMORY)
-        copy = self._read(source, frame)
+        copy = present if source is self.memory else self._read(source, frame)
         if copy is None:
             return None
         writer = self.memory.create(frame.frame_id, frame.version, copy.schema)
@@ -322,10 +292,49 @@ class FrameStore:
             copy.close()
         changed = self.catalogue.change(frame, lambda present: present.with_copy(TierKind.MEMORY, token))
         filled = self.memory.open(frame.with_copy(TierKind.MEMORY, token))
+        if source is self.memory:
+            self.memory.delete(frame.copies[TierKind.MEMORY])
         if changed is None:
             self.memory.delete(token)
         self.trim()
-        return Opened(changed or frame, filled, source.kind) if filled is not None else None
+        return Opened(changed or frame, filled, source.kind) if isinstance(filled, MappedCopy) else None
+
+    def _fetch(self, shared: RedisTier, frame: Frame) -> OpenedStream | None:
+        """Copy a frame from the shared tier as it lies there; whoever waited finds it."""
+        frame = self.catalogue.find(frame.frame_id) or frame
+        if TierKind.MEMORY in frame.copies:
+            return self._encoded(frame)
+        try:
+            values = shared.whole(frame)
+        except TierAway:
+            return None
+        except CopyBroken as error:
+            log.warning("copy dropped", tier="redis", frame_id=frame.frame_id, reason=str(error))
+            values = None
+        if values is None:
+            self._lose(shared, frame)
+            return None
+        writer = self.memory.create_encoded(frame.frame_id, frame.version)
+        try:
+            for value in values:
+                writer.add(value)
+            token = writer.commit()
+        finally:
+            writer.abort()
+        return self._entered(frame, token)
+
+    def _entered(self, frame: Frame, token: str) -> OpenedStream | None:
+        changed = self.catalogue.change(frame, _adding(TierKind.MEMORY, token))
+        opened = self._encoded(frame.with_copy(TierKind.MEMORY, token))
+        if changed is None:
+            self.memory.delete(token)
+        self.trim()
+        return opened
+
+    def _encoded(self, frame: Frame) -> OpenedStream | None:
+        token = frame.copies.get(TierKind.MEMORY)
+        copy = self._read(self.memory, frame) if token is not None and is_encoded(token) else None
+        return OpenedStream(frame, copy.content) if isinstance(copy, EncodedCopy) else None
 
     def _share(self, frame: Frame, until: float) -> None:
         """Copy a hot frame to the shared tier, after its put has been answered and while nobody waits for others."""
@@ -343,7 +352,7 @@ class FrameStore:
             spooled = self._copy_to(self.spool, frame)
             if spooled is not None and self.catalogue.change(frame, _adding(TierKind.SPOOL, spooled)) is None:
                 self.spool.delete(spooled)
-        changed = self.catalogue.change(frame, lambda present: present.without_copy(TierKind.MEMORY))
+        changed = self.catalogue.change(frame, lambda present: present.without_token(TierKind.MEMORY, token))
         if changed is not None and not changed.copies:
             self._gone(changed)
         self.memory.delete(token)
@@ -370,7 +379,8 @@ class FrameStore:
 
     def _lose(self, tier: Tier, frame: Frame) -> None:
         token = frame.copies[tier.kind]
-        self.catalogue.change(frame, lambda present: present.without_copy(tier.kind))
+        # Another copy may have taken its place meanwhile.
+        self.catalogue.change(frame, lambda present: present.without_token(tier.kind, token))
         tier.delete(token)
 
     def _gone(self, frame: Frame) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import threading
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
@@ -29,6 +31,12 @@ CALL_TIMEOUT_S = 1.0
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 5.0
 VALUE_BYTES = 2 << 20
+VALUES_AT_ONCE = 4
+"""Read in one round trip: it stays far below the time-out of a call."""
+UNSENT_VALUE_COUNT = 16
+"""A stream that Redis is so far behind with is not kept there by its put; no put waits for Redis."""
+SETTLE_S = 0.25
+"""How long a put waits at its end for the values that are still on their way."""
 UNNAMED_LIFE_S = 120
 """Values that no frame comes to name, because the process died in between, go by themselves."""
 
@@ -169,25 +177,53 @@ class RedisTier:
 
     def __init__(self, link: RedisLink) -> None:
         self._link = link
+        self._senders = ThreadPoolExecutor(2, thread_name_prefix="redis-values")
         # What this process wrote, or read, and has not found gone or expired since; other processes have their own.
         self._holdings = Holdings()
 
     def create(self, frame_id: str, version: int, schema: pa.Schema) -> RedisWriter:
         return RedisWriter(self._link, f"{frame_id}:{version}:{secrets.token_hex(4)}", schema, self._holdings.add)
 
+    def receive(self, frame_id: str, version: int) -> RedisStream:
+        """Begin a copy of a compressed stream that is still coming."""
+        name = f"{frame_id}:{version}:{secrets.token_hex(4)}"
+        return RedisStream(self._link, name, self._holdings.add, self._senders)
+
+    def whole(self, frame: Frame) -> list[bytes] | None:
+        """Return the values of a frame's copy, or None when it is not there any more.
+
+        Raises:
+            CopyBroken: a value is gone, or is not the one that was written.
+            TierAway: it cannot be known now.
+        """
+        copy = self._opened(frame)
+        if copy is None:
+            return None
+        values = list(copy)
+        copy.check()
+        return values
+
+    def close(self) -> None:
+        """End the threads that send values; what they have not begun is dropped."""
+        self._senders.shutdown(cancel_futures=True)
+
     def open(self, frame: Frame) -> RedisCopy | None:
+        values = self._opened(frame)
+        return RedisCopy(values, frame) if values is not None else None
+
+    def _opened(self, frame: Frame) -> CheckedValues | None:
         token = frame.copies.get(self.kind)
         if token is None:
             self._holdings.read(hit=False)
             return None
         keys = value_keys(self._link.prefix, token)
-        # The schema is in the first value, so a copy that is gone shows itself here.
-        first = self._link.call(lambda client: client.get(keys[0]))
-        self._holdings.read(hit=first is not None)
-        if not isinstance(first, bytes):
+        # A copy that is gone shows itself here.
+        first = self._read(keys[:VALUES_AT_ONCE])
+        self._holdings.read(hit=first[0] is not None)
+        if first[0] is None:
             self._holdings.remove(token)
             return None
-        return RedisCopy(CheckedValues(token, self._values(first, keys[1:], frame)), frame)
+        return CheckedValues(token, self._values(first, keys[VALUES_AT_ONCE:], frame))
 
     def delete(self, token: str) -> None:
         self._holdings.remove(token)
@@ -203,13 +239,73 @@ class RedisTier:
             self._link.call(lambda client: client.ping())
         return replace(self._holdings.counts(), available=self._link.available, reason=self._link.reason)
 
-    def _values(self, first: bytes, keys: list[str], frame: Frame) -> Iterator[bytes]:
-        yield first
-        for key in keys:
-            value = self._link.call(lambda client, key=key: client.get(key))  # type: ignore[misc]
-            if not isinstance(value, bytes):
+    def _values(self, first: list[bytes | None], keys: list[str], frame: Frame) -> Iterator[bytes]:
+        later = (self._read(keys[at : at + VALUES_AT_ONCE]) for at in range(0, len(keys), VALUES_AT_ONCE))
+        for value in itertools.chain(first, itertools.chain.from_iterable(later)):
+            if value is None:
                 raise CopyBroken(f"{frame.frame_id}: a value is gone")
             yield value
+
+    def _read(self, keys: list[str]) -> list[bytes | None]:
+        found = self._link.call(lambda client: client.mget(keys))
+        return [value if isinstance(value, bytes) else None for value in found]
+
+
+class RedisStream:
+    """A copy that is written while its bytes come, value by value, on threads that no put waits for."""
+
+    def __init__(self, link: RedisLink, name: str, stored: Callable[[str, int], None], senders: Executor) -> None:
+        self._link = link
+        self._name = name
+        self._stored = stored
+        self._senders = senders
+        self._pieces: list[arrow.Piece] = []
+        self._unsent_bytes = self._bytes = self._crc = 0
+        self._sent: list[Future[object]] = []
+        self._behind = False
+
+    def add(self, piece: arrow.Piece) -> None:
+        """Take the next bytes of the stream."""
+        self._crc = zlib.crc32(piece, self._crc)
+        self._pieces.append(piece)
+        self._unsent_bytes += len(piece)
+        if self._unsent_bytes >= VALUE_BYTES:
+            self._send()
+
+    def commit(self) -> str | None:
+        """Return the tier's name for the copy; None when Redis has not taken all of it by now."""
+        if self._pieces:
+            self._send()
+        done, unfinished = wait(self._sent, SETTLE_S)
+        if self._behind or unfinished or any(sent.exception() is not None for sent in done):
+            self.abort()
+            return None
+        token = f"{self._name}-{self._crc:08x}:{len(self._sent)}"
+        self._stored(token, self._bytes)
+        return token
+
+    def abort(self) -> None:
+        """Take back what was written; what still is on its way expires by itself."""
+        keys = [_key(self._link.prefix, self._name, number) for number in range(len(self._sent))]
+        if keys:
+            self._senders.submit(self._unlink, keys)
+
+    def _send(self) -> None:
+        value = b"".join(self._pieces)
+        self._pieces.clear()
+        self._unsent_bytes = 0
+        self._bytes += len(value)
+        self._behind = self._behind or sum(not sent.done() for sent in self._sent) >= UNSENT_VALUE_COUNT
+        if not self._behind:
+            key = _key(self._link.prefix, self._name, len(self._sent))
+            self._sent.append(self._senders.submit(self._set, key, value))
+
+    def _set(self, key: str, value: bytes) -> object:
+        return self._link.call(lambda client: client.set(key, value, ex=UNNAMED_LIFE_S))
+
+    def _unlink(self, keys: list[str]) -> None:
+        with suppress(TierAway):
+            self._link.call(lambda client: client.unlink(*keys))
 
 
 class RedisWriter:
@@ -244,4 +340,9 @@ class RedisWriter:
 def value_keys(prefix: str, token: str) -> list[str]:
     """Return the keys of a copy's values, in order."""
     name, _, count = token.rpartition(":")
-    return [f"{prefix}frame:data:{name}:{number}" for number in range(int(count))]
+    # The sum is in the token alone: the first values are written before it is known.
+    return [_key(prefix, name.rpartition("-")[0] or name, number) for number in range(int(count))]
+
+
+def _key(prefix: str, name: str, number: int) -> str:
+    return f"{prefix}frame:data:{name}:{number}"
