@@ -199,7 +199,7 @@ def test_with_the_cache_away_events_are_read_and_flagged(rig: EventRig) -> None:
 
 def test_with_the_warehouse_away_what_is_kept_is_still_answered(tmp_path: Path) -> None:
     path = tmp_path / "twin.duckdb"
-    away = []
+    away: list[bool] = []
     with event_rig(
         held_plant(path, 5), fault=lambda statement, binds: Fault(WarehouseUnavailable()) if away else None
     ) as rig:

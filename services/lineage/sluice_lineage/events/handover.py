@@ -24,6 +24,11 @@ class HandOver:
         # Guards everything above, and wakes either side.
         self._changed = threading.Condition()
 
+    @property
+    def closed(self) -> bool:
+        """Whether nobody reads any more."""
+        return not self._open
+
     def put(self, batch: pa.RecordBatch, timeout_s: float | None = None) -> bool:
         """Hand a batch over; False once nobody reads any more, or when there was no room in time."""
         with self._changed:

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -17,6 +17,7 @@ import pyarrow as pa
 import structlog
 from sluice_rpc.errors import ServiceError
 from sluice_warehouse import Tag
+from sluice_warehouse.errors import StatementTimeout
 from sluice_warehouse.lanes import SlowLane
 from sluice_warehouse.statements import MAX_ID_COUNT, expand_ids, id_binds
 
@@ -95,6 +96,32 @@ class Outcome:
     """In the order of ids asked."""
 
 
+class RunningBatch:
+    """A batch whose statement runs.
+
+    Args:
+        name: of the statement.
+        rows: to come.
+        timeout_s: from now until it must have ended, whoever it waits for.
+    """
+
+    def __init__(self, name: str, rows: Iterator[pa.RecordBatch], timeout_s: float) -> None:
+        self.rows = rows
+        self._name = name
+        self._timeout_s = timeout_s
+        self._until = time.monotonic() + timeout_s
+
+    @property
+    def left_s(self) -> float:
+        """Seconds that are left."""
+        return max(0.0, self._until - time.monotonic())
+
+    def check(self, *, closed: bool) -> None:
+        """Raise `StatementTimeout` unless the rows were not wanted any more."""
+        if not closed:
+            raise StatementTimeout(self._name, self._timeout_s)
+
+
 class EventReader:
     """Reads domains over the slow lane.
 
@@ -125,10 +152,11 @@ class EventReader:
         """Return the rows to come; nothing runs before the first is asked for."""
         return EventReading(wanted, withdrawal, self, self._worker_count(len(wanted.ids)))
 
-    def read_batch(
+    @contextmanager
+    def batch(
         self, wanted: Wanted, batch: IdBatch, of: int, until: float, withdrawal: Withdrawal
-    ) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of one batch of ids; leaving it ends the statement and gives its permit back."""
+    ) -> Iterator[RunningBatch]:
+        """Give the rows of one batch of ids; leaving it ends the statement and gives its permit back."""
         domain = wanted.domain
         tag = Tag("lineage", f"{domain.statement.name} {batch.number}/{of}", wanted.client_id)
         left_s = max(0.0, until - time.monotonic())
@@ -144,8 +172,8 @@ class EventReader:
             ) as reading,
             withdrawal.cancels(reading),
         ):
-            for rows in reading:
-                yield self._completion.complete(domain, rows, wanted.as_of)
+            rows = (self._completion.complete(domain, found, wanted.as_of) for found in reading)
+            yield RunningBatch(domain.statement.name, rows, self._batch_timeout_s)
 
     def _worker_count(self, id_count: int) -> int:
         """Workers of one request: never more than it has batches, and a permit is left to others where there are more.
@@ -245,22 +273,22 @@ class EventReading:
 
     def _next(self) -> IdBatch | None:
         with self._lock:
-            return self._todo.popleft() if self._todo else None
+            return self._todo.popleft() if self._todo and not self._withdrawal.event.is_set() else None
 
     def _read(self, batch: IdBatch) -> None:
-        rows = self._reader.read_batch(self._wanted, batch, self.outcome.batch_count, self._until, self._withdrawal)
-        wanted, read_row_count = True, 0
+        count = self.outcome.batch_count
+        read_row_count = 0
         try:
-            for piece in rows:
-                read_row_count += piece.num_rows
-                wanted = self._handover.put(piece)
-                if not wanted:
-                    return
+            with self._reader.batch(self._wanted, batch, count, self._until, self._withdrawal) as running:
+                for rows in running.rows:
+                    read_row_count += rows.num_rows
+                    if not self._handover.put(rows, running.left_s):
+                        # Either nobody reads any more, or too slowly for a permit to be held meanwhile.
+                        running.check(closed=self._handover.closed)
+                        return
         except ServiceError as error:
             self._failed(batch, error)
         finally:
-            # A generator that is dropped is closed some time; the permit has to be back now.
-            rows.close()  # type: ignore[attr-defined]  # it is one
             with self._lock:
                 self.outcome.statement_count += 1
                 self.outcome.read_row_count += read_row_count

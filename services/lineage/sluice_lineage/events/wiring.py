@@ -34,6 +34,7 @@ def event_service(
     warehouse: Warehouse,
     clock: Clock,
     closing: ExitStack,
+    *,
     limited: Callable[[EventServicer], pb_grpc.EventServiceServicer],
 ) -> Service:
     """Return the service; what must be closed after it is added to `closing`. Nothing is connected yet.
