@@ -188,7 +188,7 @@ class _Lots:
 
     def add(self, nodes: Nodes, parents: Nodes, origins: Nodes, rows: Any, read_s: float) -> None:
         # Written backwards, so that of several rows of one container the first counts.
-        order = np.flatnonzero(nodes >= 0)[::-1]
+        order = np.flatnonzero((nodes >= 0) & (self.read_s[nodes] <= read_s))[::-1]
         nodes = nodes[order]
         self.exists[nodes] = True
         self.read_s[nodes] = read_s
@@ -202,6 +202,7 @@ class _Lots:
 
     def add_absent(self, nodes: Nodes, read_s: float) -> None:
         nodes = nodes[nodes >= 0]
+        nodes = nodes[self.read_s[nodes] <= read_s]
         self.exists[nodes] = False
         self.read_s[nodes] = read_s
         for array in (self.parents, self.origins, self._rows):

@@ -25,6 +25,7 @@ class EdgeRuns:
         self._batch_count = 0
         self._whole_s = 0.0
         self._whole_stamp = 0
+        self._newest_s = 0.0
 
     @property
     def nbytes(self) -> int:
@@ -38,9 +39,16 @@ class EdgeRuns:
         return np.maximum(found, self._whole_s)
 
     def add(self, keys: Nodes | None, tails: Nodes, heads: Nodes, read_s: float) -> None:
-        """Take in the edges of these keys, of all there are where keys is None. NULLs (-1) are no edges."""
+        """Take in the edges of these keys, of all there are where keys is None. NULLs (-1) are no edges.
+
+        Keys that were read later stay as they are.
+        """
         kept = (tails >= 0) & (heads >= 0)
         tails, heads = tails[kept], heads[kept]
+        if keys is None and read_s < self._newest_s:
+            # Some keys are known better; what is not known will be read.
+            return
+        self._newest_s = max(self._newest_s, read_s)
         self._batch_count += 1
         if keys is None:
             self._whole_s, self._whole_stamp = read_s, self._batch_count
@@ -48,6 +56,9 @@ class EdgeRuns:
             self._stamps[:] = self._batch_count
             return
         keys = keys[keys >= 0]
+        keys = keys[self.read_s(keys) <= read_s]
+        renewed = np.isin(tails, keys)
+        tails, heads = tails[renewed], heads[renewed]
         self._grow(int(keys.max(initial=-1)) + 1)
         self._stamps[keys] = self._batch_count
         self._read_s[keys] = read_s

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Final
 
 from sluice.lineage.v1 import lineage_service_pb2_grpc as pb_grpc
-from sluice_rpc.ports import SystemClock
+from sluice_rpc.ports import RandomIds, SystemClock
 from sluice_rpc.server import Service
 from sluice_warehouse.lanes import SlowLane
 
 from sluice_lineage.answers import Answers
-from sluice_lineage.edge_memory import Lifetimes
+from sluice_lineage.edge_frames import EdgeShelf, FrameEdges
+from sluice_lineage.edge_memory import Lifetimes, MemoryEdges
 from sluice_lineage.edge_reader import Sources, load_statements
+from sluice_lineage.edge_shelves import CacheShelf
 from sluice_lineage.edge_stores import EdgeStores
 from sluice_lineage.genealogy import Genealogy
 from sluice_lineage.id_frames import IdFrames
@@ -20,13 +24,23 @@ from sluice_lineage.servicer import LineageServicer
 from sluice_lineage.settings import Settings
 
 LINEAGE_SERVICE_NAME: Final = "sluice.lineage.v1.LineageService"
+_SHELF_WAIT_S: Final = 1.0
+"""Small reads of one second share a frame; a crash loses what was read in it, which is then read again."""
 
 
 def lineage_service(settings: Settings, lane: SlowLane, closing: ExitStack) -> Service:
     """Return the service; its statements run on `lane`, what it opens is closed by `closing`."""
     clock = SystemClock()
     lifetimes = Lifetimes(settings.edge_settled_ttl_s, settings.edge_ttl_s)
-    stores = EdgeStores(lifetimes, max_bytes=settings.edge_memory_bytes)
+    make: Callable[[], MemoryEdges] = partial(MemoryEdges, lifetimes)
+    frames: CacheShelf | None = None
+    if settings.cache_target:
+        frames = CacheShelf(settings.cache_target, settings.warehouse_url)
+        shelf = EdgeShelf(frames, RandomIds(), lifetimes, wait_s=_SHELF_WAIT_S)
+        shelf.start()
+        closing.callback(shelf.close)
+        make = partial(FrameEdges, lifetimes, shelf, clock)
+    stores = EdgeStores(make, max_bytes=settings.edge_memory_bytes)
     sources = Sources(
         lane,
         load_statements(settings.ancestor_alternative),
@@ -37,7 +51,7 @@ def lineage_service(settings: Settings, lane: SlowLane, closing: ExitStack) -> S
     servicer = LineageServicer(
         Genealogy(sources, max_node_count=settings.max_node_count),
         Answers(max_size_bytes=settings.max_response_bytes),
-        IdFrames(None),
+        IdFrames(frames),
         clock,
         max_id_count=settings.max_id_count,
         statement_timeout_s=settings.statement_timeout_s,
