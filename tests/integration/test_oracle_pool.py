@@ -9,16 +9,19 @@ from pathlib import Path
 import oracledb
 import pytest
 from pydantic import SecretStr
-from sluice_twin.oracle_wire import OracleWireServer
+from sluice_twin.oracle_wire import FaultRule, OracleWireServer
 from sluice_warehouse import open_warehouse
 from sluice_warehouse.errors import (
     PoolExhausted,
     WarehouseError,
     WarehouseUnavailable,
 )
+from sluice_warehouse.lanes import PoolLane
 from sluice_warehouse.oracle import OracleWarehouse
 
 from tests.oracle_numbers import (
+    NUMBERS,
+    NUMBERS_SCHEMA,
     ROW_COUNT,
     drained,
     numbers,
@@ -189,3 +192,29 @@ def test_the_password_is_read_from_its_file_at_each_logon(server: OracleWireServ
 
 def test_settings_never_show_the_password() -> None:
     assert "hunter2" not in repr(fast(password=SecretStr("hunter2")))
+
+
+def test_wire_a_look_up_whose_end_is_not_known_counts_until_its_deadline(server: OracleWireServer) -> None:
+    with Line(server.port) as line, oracle(line.port, batch_row_count=1_000) as warehouse:
+        lane = PoolLane(warehouse, 1, wait_s=0.2)
+        with (
+            pytest.raises(WarehouseUnavailable),
+            lane.read(NUMBERS, {}, schema=NUMBERS_SCHEMA, tag=TAG, deadline_s=3) as lost,
+        ):
+            next(iter(lost))
+            line.reset()
+            list(lost)
+        with pytest.raises(PoolExhausted), lane.read(NUMBERS, {}, schema=NUMBERS_SCHEMA, tag=TAG):
+            pass
+        poll_until(lambda: lane.slots.available_count, 5, "the deadline of what was lost")
+        with lane.read(NUMBERS, {}, schema=NUMBERS_SCHEMA, tag=TAG) as reading:
+            assert sum(batch.num_rows for batch in reading) == ROW_COUNT
+
+
+def test_wire_a_logon_whose_last_step_stalls_is_unavailable(server: OracleWireServer) -> None:
+    server.faults.set([FaultRule(phase="execute", statement="alter session", do="stall", seconds=30)])
+    try:
+        with oracle(server.port, logon_timeout_s=0.5) as warehouse, pytest.raises(WarehouseUnavailable):
+            drained(numbers(warehouse))
+    finally:
+        server.faults.clear()

@@ -251,6 +251,7 @@ class DuckDBReading:
         self._run = run
         self._fitting = fitting
         self._fault = fault
+        self._hung = False
         # A reading that is dropped without being closed must not keep its statement running.
         weakref.finalize(self, run.end, "left").atexit = False
 
@@ -321,14 +322,19 @@ class DuckDBReading:
 
     def _start(self) -> None:
         run = self._run
-        if self._fault.delay_s > 0:
-            run.watch.pause(self._fault.delay_s)
-            run.check()
+        self._hang(self._fault.hang_after_row_count == 0)
         if self._fault.error is not None and self._fault.after_row_count == 0:
             raise self._fault.error
         run.start()
 
+    def _hang(self, now: bool) -> None:
+        if now and self._fault.delay_s > 0 and not self._hung:
+            self._hung = True
+            self._run.watch.pause(self._fault.delay_s)
+            self._run.check()
+
     def _break_off(self) -> None:
+        self._hang(0 < self._fault.hang_after_row_count <= self._run.row_count)
         if self._fault.error is not None and self._run.row_count >= self._fault.after_row_count:
             raise self._fault.error
 

@@ -2,8 +2,8 @@
 
 The file is JSON, a list of rules, read anew for every statement. A rule names a `statement` and optionally a
 `start_time` (ISO 8601, compared with the bind of that name) and says what happens: `code`, the reason of a warehouse
-error; `delay_s`, a pause before the first row; `after_row_count`, rows that still come before the error. The first rule
-that fits counts; a file that is not there asks for nothing.
+error; `delay_s`, a pause before the first row, or after `hang_after_row_count` rows; `after_row_count`, rows that still
+come before the error. The first rule that fits counts; a file that is not there asks for nothing.
 """
 
 from __future__ import annotations
@@ -48,9 +48,11 @@ class Fault:
     error: ServiceError | None = None
     """Raised in place of rows; None leaves the statement alone."""
     delay_s: float = 0.0
-    """Pause before the statement starts; a cancel or the deadline ends it."""
+    """Pause before the statement starts, or later; a cancel or the deadline ends it."""
     after_row_count: int = 0
     """Rows that still come before the error; 0 means that the statement never starts."""
+    hang_after_row_count: int = 0
+    """Rows that still come before the pause; 0 means that it comes before the statement starts."""
 
 
 FaultSource: TypeAlias = Callable[[Statement, Mapping[str, Bind]], Fault | None]
@@ -100,4 +102,5 @@ def _fault(rule: Mapping[str, object], statement: Statement) -> Fault:
         error=None if code is None else _ERRORS[str(code)](statement.name),
         delay_s=float(str(rule.get("delay_s", 0))),
         after_row_count=int(str(rule.get("after_row_count", 0))),
+        hang_after_row_count=int(str(rule.get("hang_after_row_count", 0))),
     )

@@ -14,8 +14,8 @@ from typing import Final
 import pyarrow as pa
 
 from sluice_warehouse import Bind, Reading, Statement, Tag, Warehouse
-from sluice_warehouse.errors import PoolExhausted, StatementTimeout
-from sluice_warehouse.permits import Permits
+from sluice_warehouse.errors import PermitsExhausted, PoolExhausted, StatementTimeout
+from sluice_warehouse.permits import LocalPermits, Permits
 
 PERMIT_WAIT_S: Final = 60.0
 """Longest wait for a permit."""
@@ -97,7 +97,10 @@ class SlowLane:
 
 
 class PoolLane:
-    """Runs short look-ups on a bounded number of connections, without permits.
+    """Runs short look-ups on a bounded number of connections, which no other process shares.
+
+    A connection that was lost with its statement running counts as in use until the statement's deadline, so that what
+    still runs at the warehouse never exceeds the bound either.
 
     Args:
         warehouse: where statements run.
@@ -109,7 +112,12 @@ class PoolLane:
         self._warehouse = warehouse
         self._size = size
         self._wait_s = wait_s
-        self._free = threading.BoundedSemaphore(size)
+        self._slots = LocalPermits(size)
+
+    @property
+    def slots(self) -> Permits:
+        """Who uses the connections."""
+        return self._slots
 
     @contextmanager
     def read(
@@ -127,11 +135,16 @@ class PoolLane:
             PoolExhausted: no connection came free within 5 s.
             Everything that `Warehouse.open` and the reading raise.
         """
-        if not self._free.acquire(timeout=self._wait_s):
-            raise PoolExhausted(self._size, self._wait_s)
+        limit_s = min(deadline_s, POOL_DEADLINE_S)
+        who = f"{tag.module} {tag.action} for {tag.client_id}"
         try:
-            limit_s = min(deadline_s, POOL_DEADLINE_S)
-            with self._warehouse.open_pooled(statement, binds, schema=schema, deadline_s=limit_s, tag=tag) as reading:
-                yield reading
-        finally:
-            self._free.release()
+            slot = self._slots.acquire(self._wait_s, who, hold_s=limit_s)
+        except PermitsExhausted as error:
+            raise PoolExhausted(self._size, self._wait_s) from error
+        with slot:
+            reading = self._warehouse.open_pooled(statement, binds, schema=schema, deadline_s=limit_s, tag=tag)
+            try:
+                with reading:
+                    yield reading
+            finally:
+                slot.release(confirmed=reading.end_confirmed)

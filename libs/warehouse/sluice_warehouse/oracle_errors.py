@@ -47,7 +47,10 @@ _ORA: Final[Mapping[int, Meaning]] = {
 }
 _DPY: Final[Mapping[int, Meaning]] = {
     1001: "unavailable",
+    # The pool was replaced while somebody waited for one of its connections.
+    1002: "unavailable",
     1080: "unavailable",
+    2069: "contract",
     4005: "pool",
     4011: "unavailable",
     4024: "timeout",
@@ -58,6 +61,8 @@ _DPY: Final[Mapping[int, Meaning]] = {
     **dict.fromkeys(range(6000, 6010), "unavailable"),
     8002: "contract",
 }
+_OTHER_COLUMNS: Final = frozenset({2069, 3030, 3038, 3042})
+"""The driver was asked for other columns or types than the statement has by now."""
 _DPY_INTERNAL: Final = range(5000, 6000)
 """The driver lost its place in what the server sends; nothing more can be said over this connection."""
 
@@ -90,6 +95,11 @@ def server_said(error: BaseException) -> bool:
     if fault is None:
         return False
     return bool(fault.code) or meaning_of(error) not in ("unavailable", "pool")
+
+
+def columns_changed(error: BaseException) -> bool:
+    """Return whether the columns are not those that were described before."""
+    return dpy_number(error) in _OTHER_COLUMNS
 
 
 def meaning_of(error: BaseException) -> Meaning:
@@ -129,6 +139,13 @@ def translated(error: BaseException, part: str, deadline_s: float, suspect: str 
         case "contract":
             return ContractBroken(suspect or "?", part, "holds a value or a type that its declared type cannot hold")
     return WarehouseError(ora or OTHER_FAULT)
+
+
+def no_session(error: BaseException, waited_s: float) -> ServiceError:
+    """Return what callers get for a fault that kept a session from being made, and note its numbers."""
+    fault = translated(error, "logon", waited_s)
+    # No statement ran, so none ran out of time: the warehouse did not answer.
+    return WarehouseUnavailable() if isinstance(fault, StatementTimeout) else fault
 
 
 def _named(error: BaseException) -> str:

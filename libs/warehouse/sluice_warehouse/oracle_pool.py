@@ -5,21 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
-from typing import Final
 
 import oracledb
 import structlog
 
 from sluice_warehouse.errors import PoolExhausted, WarehouseUnavailable
 from sluice_warehouse.oracle_address import OracleAddress
-from sluice_warehouse.oracle_errors import DRIVER_FAULTS, meaning_of, translated
+from sluice_warehouse.oracle_errors import DRIVER_FAULTS, meaning_of, no_session
 from sluice_warehouse.oracle_session import OracleSession, bound, connect_params, prepare
 from sluice_warehouse.oracle_settings import OracleSettings
 from sluice_warehouse.oracle_sockets import Line, adopt, disown, shut, socket_of
 
 log = structlog.get_logger()
-
-_PART: Final = "logon"
 
 
 class SessionPool:
@@ -66,7 +63,7 @@ class SessionPool:
             connection = pool.acquire()
         except DRIVER_FAULTS as error:
             if meaning_of(error) != "pool":
-                raise translated(error, _PART, self._settings.pool_wait_ms / 1000) from error
+                raise no_session(error, self._settings.pool_wait_ms / 1000) from error
             if pool.busy >= pool.max:
                 raise PoolExhausted(pool.max, round(time.monotonic() - started, 3)) from error
             # Connections were left to make, and none came: the pool's one thread waits for a server that is silent,
@@ -108,7 +105,7 @@ class SessionPool:
                 session_callback=self._prepared,
             )
         except DRIVER_FAULTS as error:
-            raise translated(error, _PART, settings.logon_timeout_s) from error
+            raise no_session(error, settings.logon_timeout_s) from error
         adopt(line, set(threading.enumerate()) - before)
         return pool, line
 

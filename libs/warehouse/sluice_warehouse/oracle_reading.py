@@ -16,7 +16,7 @@ from sluice_rpc.errors import ServiceError
 
 from sluice_warehouse import Bind, Statement, Tag
 from sluice_warehouse.errors import ContractBroken, StatementCancelled, StatementTimeout, WarehouseUnavailable
-from sluice_warehouse.oracle_errors import DRIVER_FAULTS, meaning_of, server_said, translated
+from sluice_warehouse.oracle_errors import DRIVER_FAULTS, columns_changed, meaning_of, server_said, translated
 from sluice_warehouse.oracle_session import Logon, OracleSession
 from sluice_warehouse.oracle_types import Asked
 from sluice_warehouse.schema import Fitting
@@ -126,6 +126,8 @@ class OracleRun:
         except DRIVER_FAULTS as error:
             self.end_confirmed = server_said(error) and not self._cut
             self.check()
+            if columns_changed(error):
+                raise self._changed(self._session) from error
             suspect = self._asked.column_of(str(error)) if meaning_of(error) == "contract" else ""
             raise translated(error, self.order.statement.name, self.order.limits.deadline_s, suspect) from error
 
@@ -165,10 +167,7 @@ class OracleRun:
         self._session = session
         try:
             session.name(order.tag)
-            with session.call(self._timeout_ms()) as connection, connection.cursor() as cursor:
-                cursor.parse(order.text)
-                asked = Asked(order.schema, cursor.description or [], part)
-            self.fitting = Fitting(order.schema, asked.names, part)
+            asked, self.fitting = self._columns(session)
         except DRIVER_FAULTS as error:
             self._session = None
             # A connection that died before the statement ran leaves nothing behind; one that was cut may.
@@ -177,6 +176,29 @@ class OracleRun:
             self.check()
             raise translated(error, part, order.limits.deadline_s) from error
         return session, asked
+
+    def _columns(self, session: OracleSession) -> tuple[Asked, Fitting]:
+        """Return what the statement's columns are now, and how they become the declared ones.
+
+        Raises:
+            ContractBroken: they cannot.
+            What the driver raises.
+        """
+        order, part = self.order, self.order.statement.name
+        with session.call(self._timeout_ms()) as connection, connection.cursor() as cursor:
+            cursor.parse(order.text)
+            asked = Asked(order.schema, cursor.description or [], part)
+        return asked, Fitting(order.schema, asked.names, part)
+
+    def _changed(self, session: OracleSession) -> ServiceError:
+        """Return the fault of columns that are others than those described, as after DDL in between; asks which."""
+        try:
+            self._columns(session)
+        except ContractBroken as broken:
+            return broken
+        except DRIVER_FAULTS as error:
+            log.warning("changed columns are not told", statement=self.order.statement.name, fault=type(error).__name__)
+        return ContractBroken("?", self.order.statement.name, "changed while it was read")
 
     def _timeout_ms(self) -> int:
         # What is left of the deadline bounds the round trip as well, for servers that a cancel does not reach.

@@ -19,7 +19,7 @@ import structlog
 from sluice_warehouse import Tag
 from sluice_warehouse.errors import WarehouseUnavailable
 from sluice_warehouse.oracle_address import OracleAddress
-from sluice_warehouse.oracle_errors import DRIVER_FAULTS, translated
+from sluice_warehouse.oracle_errors import DRIVER_FAULTS, no_session
 from sluice_warehouse.oracle_settings import OracleSettings
 from sluice_warehouse.oracle_sockets import Line, noting, shut, socket_of
 from sluice_warehouse.statements import load
@@ -28,7 +28,6 @@ log = structlog.get_logger()
 
 _TAG_BYTES: Final = 64
 """Oracle keeps this much of module, action and client identifier."""
-_LOGON: Final = "logon"
 _SESSION_STATE: Final = load(Path(__file__).parent / "sql" / "session_state.sql").text
 
 
@@ -162,7 +161,7 @@ def open_session(
         prepare(connection, int(1000 * (until - time.monotonic())))
     except DRIVER_FAULTS as error:
         session.end(reusable=False)
-        raise translated(error, _LOGON, deadline_s) from error
+        raise no_session(error, deadline_s) from error
     return session
 
 
@@ -197,7 +196,7 @@ class Logon:
             log.warning("warehouse does not answer a logon", waited_s=round(time.monotonic() - started, 3))
             raise WarehouseUnavailable
         if isinstance(answer, BaseException):
-            raise translated(answer, _LOGON, until - started) from answer
+            raise no_session(answer, until - started) from answer
         return answer
 
     def _connect(self, address: OracleAddress, settings: OracleSettings) -> None:

@@ -41,6 +41,7 @@ def test_a_session_that_died_or_is_not_to_be_had_is_unavailable(number: int) -> 
     [
         driver_fault("DPY-4011: the database or network closed the connection"),
         driver_fault("DPY-1001: not connected to database"),
+        driver_fault("DPY-1002: connection pool is not open"),
         driver_fault("DPY-6005: cannot connect to database\nDPY-6001: Similar to ORA-12514"),
         driver_fault("DPY-6005: cannot connect to database\nDPY-6000: Similar to ORA-12516"),
         driver_fault("DPY-5002: internal error: read integer of unexpected length"),

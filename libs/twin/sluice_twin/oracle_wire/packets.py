@@ -76,6 +76,11 @@ class PacketChannel:
         with self._changed:
             return self._changed.wait_for(lambda: self._gone, seconds)
 
+    def outlive(self, seconds: float) -> None:
+        """Wait for as long as a statement goes on after its client is gone, at most this long."""
+        with self._changed:
+            self._changed.wait_for(lambda: False, min(seconds, self._orphan_s))
+
     def next(self) -> Frame:
         """Return the next packet.
 

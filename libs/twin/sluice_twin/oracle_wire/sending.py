@@ -96,7 +96,9 @@ class FaultySender:
         assert rule.seconds is not None
         until = time.monotonic() + rule.seconds
         if rule.deaf:
-            self._channel.wait_for_end(until - time.monotonic())
+            # A server that listens to nobody does not notice either that its client is gone.
+            if self._channel.wait_for_end(rule.seconds):
+                self._channel.outlive(until - time.monotonic())
         elif self._channel.wait_for_break(rule.seconds):
             if self._channel.gone:
                 raise Disconnected
