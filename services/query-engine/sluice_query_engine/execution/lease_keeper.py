@@ -35,6 +35,8 @@ class Hold:
         self.lease = lease
         self.until = until
         self.lost = False
+        self.ended = False
+        """Its owner has given it back; a beat that was under way then must not take it again."""
         self.on_lost = on_lost
 
 
@@ -73,6 +75,7 @@ class LeaseKeeper:
         finally:
             with self._lock:
                 self._holds.pop(hold, None)
+                hold.ended = True
             with suppress(LeasesAway):
                 self._leases.release(hold.lease)
 
@@ -129,7 +132,13 @@ class LeaseKeeper:
         try:
             if self._leases.renew(hold.lease, self._life_s):
                 return
+            if hold.ended:
+                return
             again = self._leases.take(hold.lease.name, hold.lease.token, self._life_s)
+            if hold.ended:
+                if again is not None:
+                    self._leases.release(again)
+                return
             landed = self._leases.look(hold.lease.name).landed
             if again is not None and (landed is None or landed.fence <= hold.lease.fence):
                 hold.lease = again
