@@ -124,3 +124,15 @@ def test_a_malformed_file_is_never_read_as_no_fault(faulty: DuckDBWarehouse, fau
     fault_file.write_text(text, encoding="utf-8")
     with pytest.raises(FaultFileError, match=r"faults\.json"):
         read(faulty)
+
+
+def test_a_statement_hangs_after_its_first_rows_until_it_is_cancelled(
+    faulty: DuckDBWarehouse, fault_file: Path
+) -> None:
+    rule(fault_file, statement="slice", delay_s=60, hang_after_row_count=1)
+    reading = read(faulty)
+    assert next(reading).num_rows > 0
+    with ThreadPoolExecutor(1) as pool:
+        pulling = pool.submit(lambda: list(reading))
+        reading.cancel()
+        assert isinstance(pulling.exception(5), StatementCancelled)
