@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sluice.query.v1 import query_service_pb2 as pb
 from sluice.table.v1 import table_pb2
 from sluice_query_engine.planning import compute_query_hash
-from sluice_rpc.errors import FailedPrecondition, InvalidArgument, NotFound
+from sluice_rpc.errors import FailedPrecondition, Internal, InvalidArgument, NotFound
 from sluice_warehouse import Bind, Statement
 from sluice_warehouse.errors import WarehouseError
 from sluice_warehouse.faults import Fault
@@ -196,9 +196,9 @@ def test_a_query_of_which_nothing_could_be_read_fails_with_the_chunks_code(rig: 
     faults.everything = True
     query = rig.run(*YEAR)
     assert (query.state, query.error_code) == (pb.QUERY_STATE_FAILED, "WAREHOUSE_ERROR")
-    with pytest.raises(NotFound) as caught:
+    with pytest.raises(Internal) as caught:
         rig.views(query.query_id)
-    assert caught.value.reason == "CACHE_EXPIRED"
+    assert (caught.value.reason, caught.value.metadata["query_id"]) == ("WAREHOUSE_ERROR", query.query_id)
 
 
 @pytest.mark.parametrize("query_id", ["", "abc", "G" * 16, "0" * 15, "0" * 17, "../../etc/passwd", "A" * 16])

@@ -13,7 +13,6 @@ from sluice_rpc.settings import SettingsError
 from sluice_warehouse import Warehouse, open_warehouse
 from sluice_warehouse.breaker_metrics import register_breaker
 from sluice_warehouse.details import details_service
-from sluice_warehouse.details import details_service
 from sluice_warehouse.lanes import PoolLane, SlowLane
 from sluice_warehouse.permit_metrics import PermitMetrics
 from sluice_warehouse.permit_settings import PermitSettings, open_permits

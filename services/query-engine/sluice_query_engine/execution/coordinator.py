@@ -17,7 +17,7 @@ from google.protobuf import json_format
 from sluice.cache.v1 import frame_service_pb2 as frames
 from sluice.query.v1 import query_service_pb2 as pb
 from sluice.table.v1 import table_pb2
-from sluice_rpc.errors import Cancelled, InternalFault, NotFound, QueryTimeout, ServiceError, Unavailable
+from sluice_rpc.errors import Cancelled, InternalFault, NotFound, QueryTimeout, ServiceError, Unavailable, of_reason
 from sluice_rpc.ports import Clock
 from sluice_warehouse.permits import Permits
 
@@ -177,11 +177,6 @@ class Coordinator:
         with self._lock:
             return sorted((run for run in self._runs.values() if run.running), key=lambda run: -run.elapsed_s)
 
-    def running(self) -> list[QueryRun]:
-        """Return what runs in this process, oldest first; looking keeps nothing alive."""
-        with self._lock:
-            return sorted((run for run in self._runs.values() if run.running), key=lambda run: -run.elapsed_s)
-
     def cancel(self, query_id: str, *, force: bool) -> pb.Query:
         """Withdraw one caller's interest, or the query itself with `force`.
 
@@ -216,6 +211,7 @@ class Coordinator:
         Raises:
             QueryNotReady: it runs for the first time, and nothing partial is allowed or there.
             CacheExpired: it is not, or no longer, there.
+            ServiceError: it ended without an answer; what it failed of.
         """
         run = self.run_of(query_id)
         if run is not None:
@@ -224,9 +220,11 @@ class Coordinator:
         if manifest is not None:
             return manifest
         if run is None or not run.running:
-            recalled = self._tools.ledger.recall(query_id) if run is None else None
+            recalled = self._tools.ledger.recall(query_id) if run is None else run.snapshot()
             if recalled is not None and recalled.state == pb.QUERY_STATE_RUNNING:
                 raise QueryNotReady(query_id)
+            if recalled is not None and recalled.error_code:
+                raise of_reason(recalled.error_code, recalled.error_message, query_id=query_id)
             raise CacheExpired(query_id)
         if not allow_partial:
             raise QueryNotReady(query_id)
