@@ -80,7 +80,7 @@ class MemoryEdges:
     def unknown(self, relation: Relation, keys: Nodes, now_s: float, *, stale: bool = False) -> Flags:
         with self._lock:
             read_s = self._read_s(relation, keys)
-            life_s = np.full(len(keys), self._lifetimes.moving_s)
+            life_s = np.full(len(keys), self._lifetimes.moving_s, np.float64)
             if relation is Relation.LOTS:
                 life_s[self._lots.exists[keys]] = self._lifetimes.settled_s
         if stale:

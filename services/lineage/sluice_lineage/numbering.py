@@ -43,14 +43,14 @@ class Numbering:
         hashes = _hashes(words)
         self._widen(words.shape[1])
         numbers = self._find(words, hashes)
-        while len(new := np.flatnonzero(numbers == NO_NODE)):
+        known = texts.is_valid().to_numpy(zero_copy_only=False)
+        while len(new := np.flatnonzero((numbers == NO_NODE) & known)):
             # One text per hash and round: two texts of one hash are told apart by the next round's search.
             first = new[np.unique(hashes[new], return_index=True)[1]]
             first.sort()
             self._append(words[first], hashes[first])
             numbers[new] = self._find(words[new], hashes[new])
-        if texts.null_count:
-            numbers[~texts.is_valid().to_numpy(zero_copy_only=False)] = NO_NODE
+        numbers[~known] = NO_NODE
         return numbers
 
     def texts(self, numbers: Nodes) -> Any:
