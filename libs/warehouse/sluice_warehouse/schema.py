@@ -132,6 +132,8 @@ def _conversion(wanted: pa.DataType) -> tuple[_Kind, _Convert]:
         return _is_local_time, _cast
     if pa.types.is_decimal(wanted):
         return _is_number, _exact
+    if pa.types.is_floating(wanted):
+        return _is_number, _nearest
     return _is_number, _cast
 
 
@@ -166,6 +168,13 @@ def _exact(values: pa.Array, wanted: pa.DataType) -> pa.Array:
     if pa.types.is_integer(values.type):
         # Arrow asks for room for the widest integer there could be, not for those that are there.
         values = values.cast(pa.decimal128(38, 0))
+    return values.cast(wanted, safe=True)
+
+
+def _nearest(values: pa.Array, wanted: pa.DataType) -> pa.Array:
+    if pa.types.is_decimal(values.type):
+        # Arrow multiplies by a power of ten that is no binary fraction, and 98.838 comes out as 98.83800000000001.
+        values = values.cast(pa.string())
     return values.cast(wanted, safe=True)
 
 

@@ -64,6 +64,7 @@ def test_dictionary_columns_are_encoded_after_trimming() -> None:
         ("int64", pa.array([7.0]), [7]),
         ("int32", pa.array([7], pa.int64()), [7]),
         ("float64", pa.array([Decimal("1.25")], pa.decimal128(18, 6)), [1.25]),
+        ("float64", pa.array([Decimal("98.838000")], pa.decimal128(18, 6)), [98.838]),
         ("float64", pa.array([3], pa.int64()), [3.0]),
         ("decimal(18,6)", pa.array([3], pa.int64()), [Decimal("3.000000")]),
         ("decimal(18,2)", pa.array([Decimal("1.500000")], pa.decimal128(18, 6)), [Decimal("1.50")]),
