@@ -37,6 +37,7 @@ from sluice_cache.sql.relations import Shelf
 from sluice_cache.sql.results import Results
 from sluice_cache.sql.runner import Runner
 from sluice_cache.sql.servicer import SqlServicer
+from sluice_cache.sql.unpacked import Unpacked
 from sluice_cache.sweep import Pace, Sweeper
 from sluice_cache.sweep_lease import FileLease, RedisLease, SweepLease
 from sluice_cache.tiers import Counted, SwitchedOff
@@ -51,7 +52,7 @@ from sluice_cache.tiers.spool_folder import SpoolFolder
 PROCESS = "cache"
 
 
-_FOLDERS = ("frames", "manifests", "hot", "tmp")
+_FOLDERS = ("frames", "manifests", "hot", "unpacked", "tmp")
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ def build(
         registry = CollectorRegistry()
         CacheMetrics(kept.tiers, kept.native, kept.results, pressure, registry)
         frames = FrameServicer(kept.store, kept.manifests, kept.tiers, memory or SystemMemory(), pressure)
-        shelf = Shelf(kept.database, kept.store, kept.native, folders["hot"])
+        unpacked = _unpacked(settings, folders["unpacked"], kept.store, closing)
+        shelf = Shelf(kept.database, kept.store, kept.native, folders["hot"], unpacked)
         narrow = _database(settings, folders["spool"], folders["narrow"], settings.statement_memory_bytes, closing)
         places = Places(shelf, narrow, _apart(settings, folders, closing), pressure.admit)
         watch = Watch()
@@ -152,6 +154,13 @@ def _kept(
     absent = SwitchedOff(TierKind.REDIS, "no Redis is configured")
     tiers: list[Counted] = [OnDisk(hot, folders["hot"]), shared or absent, OnDisk(spool, folders["spool"])]
     return _Kept(store, manifests, index, lease, tiers, database, native, results)
+
+
+def _unpacked(settings: Settings, folder: Path, store: FrameStore, closing: ExitStack) -> Unpacked:
+    unpacked = Unpacked(folder, _behind("unpack", closing), settings.unpacked_max_bytes, store.open)
+    closing.callback(unpacked.close)
+    store.on_drop(unpacked.drop)
+    return unpacked
 
 
 def _pace(settings: Settings) -> Pace:

@@ -57,6 +57,8 @@ class Settings(RpcServerSettings):
     """Frames with more decoded bytes go straight to the spool."""
     spool_max_bytes: int = Field(default=20 * 1024 * _MIB, ge=0)
     """Byte cap of the spool; past it nothing more is kept there. A warning is logged from 85 %."""
+    unpacked_max_bytes: int = Field(default=4096 * _MIB, ge=0)
+    """Disk that mapped copies of spooled frames may take, beside the spool; 0 has every statement read Parquet."""
     default_keep_s: float = Field(default=900.0, gt=0)
     """How long a frame is kept whose trailer names no time, in seconds."""
     duckdb_memory_limit_bytes: int = Field(default=2048 * _MIB, ge=64 * _MIB)

@@ -18,6 +18,7 @@ from sluice_cache.sql import check
 from sluice_cache.sql.database import Database
 from sluice_cache.sql.native import NativeTables
 from sluice_cache.sql.place import CopyGone, Place
+from sluice_cache.sql.unpacked import Unpacked
 from sluice_cache.tiers.memory import MappedCopy
 from sluice_cache.tiers.opened import Opened
 from sluice_cache.tiers.read_through import FrameStore
@@ -36,12 +37,13 @@ class Source:
 
 @dataclass(frozen=True)
 class Shelf:
-    """Where relations come from: the frames, DuckDB's own tables of some, and the folder of the hot ones' files."""
+    """Where relations come from: the frames, DuckDB's own tables of some, and the files of hot and unpacked ones."""
 
     database: Database
     store: FrameStore
     native: NativeTables
     hot_dir: Path
+    unpacked: Unpacked
 
     def has_native(self, sources: Sequence[Source]) -> bool:
         """Return whether every frame of the sources is one of DuckDB's own tables."""
@@ -58,6 +60,7 @@ class Relations:
         self._store = shelf.store
         self._native = shelf.native
         self._hot_dir = shelf.hot_dir
+        self._unpacked = shelf.unpacked
         self._held = ExitStack()
         self._sources: list[Source] = []
         self._registered = 0
@@ -136,11 +139,18 @@ class Relations:
             self._native_count += 1
             return opened.copy.schema, native
         if isinstance(opened.copy, MappedCopy):
-            name = _hidden(self._registered)
-            self._place.map(name, opened.copy, self._path(opened))
-            self._registered += 1
-            return opened.copy.schema, name
+            return opened.copy.schema, self._mapped(opened.copy, self._path(opened))
+        unpacked = self._unpacked.find(opened.frame)
+        if unpacked is not None:
+            return opened.copy.schema, self._mapped(*unpacked)
+        self._unpacked.want(opened.frame)
         return opened.copy.schema, _spooled(opened.copy)
+
+    def _mapped(self, copy: MappedCopy, path: Path) -> str:
+        name = _hidden(self._registered)
+        self._place.map(name, copy, path)
+        self._registered += 1
+        return name
 
     def _path(self, opened: Opened) -> Path:
         return self._hot_dir / opened.frame.copies.get(TierKind.MEMORY, "")
