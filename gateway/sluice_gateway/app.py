@@ -23,7 +23,9 @@ from sluice_gateway import problems
 from sluice_gateway.errors import AnswerCut, ClientLeft, MethodNotAllowed, NoSuchPath, RequestBroken
 from sluice_gateway.metrics import HttpMetrics
 from sluice_gateway.middleware import RequestScope
+from sluice_gateway.routes.containers import ContainerRoutes
 from sluice_gateway.routes.datasets import DatasetRoutes
+from sluice_gateway.routes.events import EventRoutes
 from sluice_gateway.routes.health import HealthRoutes
 from sluice_gateway.routes.lineage import LineageRoutes
 from sluice_gateway.routes.ops import OpsRoutes
@@ -45,6 +47,8 @@ class Routes:
     queries: QueryRoutes
     views: ViewRoutes
     lineage: LineageRoutes
+    containers: ContainerRoutes
+    events: EventRoutes
 
 
 def build_app(routes: Routes, metrics: HttpMetrics, ids: Ids, root_path: str) -> ASGIApp:
@@ -69,6 +73,11 @@ def build_app(routes: Routes, metrics: HttpMetrics, ids: Ids, root_path: str) ->
         ("GET", "/api/queries/{query_id}/events", routes.queries.events),
         ("POST", "/api/queries/{query_id}/retry", routes.queries.retry),
         ("POST", "/api/lineage/ancestors", routes.lineage.ancestors),
+        ("POST", "/api/lineage/descendants", routes.lineage.descendants),
+        ("POST", "/api/lineage/merge-sources", routes.lineage.merge_sources),
+        ("POST", "/api/lineage/genealogy", routes.lineage.genealogy),
+        ("POST", "/api/containers/resolve", routes.containers.resolve),
+        ("POST", "/api/events/{domain}", routes.events.read),
         ("POST", "/api/{route:path}/plan", routes.datasets.plan),
         ("POST", "/api/{route:path}/query", routes.queries.start),
         ("GET POST", "/api/{route:path}/view", routes.views.view),

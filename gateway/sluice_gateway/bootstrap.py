@@ -16,12 +16,15 @@ from sluice_gateway.app import Routes, build_app
 from sluice_gateway.cache_stats import CacheStats
 from sluice_gateway.connection import Patience
 from sluice_gateway.definitions import Definitions
-from sluice_gateway.engine import Health, Lineage, QueryEngine
+from sluice_gateway.engine import Health, QueryEngine
 from sluice_gateway.events import EventStreams
 from sluice_gateway.identity import Identity
+from sluice_gateway.lineage import Lineage
 from sluice_gateway.metrics import HttpMetrics
 from sluice_gateway.process_details import ProcessDetails
+from sluice_gateway.routes.containers import ContainerRoutes
 from sluice_gateway.routes.datasets import DatasetRoutes
+from sluice_gateway.routes.events import EventRoutes
 from sluice_gateway.routes.health import Asked, HealthRoutes
 from sluice_gateway.routes.lineage import LineageRoutes
 from sluice_gateway.routes.ops import OpsRoutes
@@ -60,7 +63,12 @@ async def build(settings: Settings, *, clock: Clock | None = None, ids: Ids | No
         closing.push_async_callback(channel.close)
     engine = QueryEngine(channels["query-engine"], settings)
     definitions = Definitions(engine, settings.definitions_ttl_s, clock or SystemClock())
-    identity = Identity(settings.identity_header, [item.strip() for item in settings.trusted_proxies.split(",")])
+    identity = Identity(
+        settings.identity_header,
+        [item.strip() for item in settings.trusted_proxies.split(",")],
+        settings.client_address_header,
+    )
+    lineage = Lineage(channels["lineage"], settings)
     patience = Patience()
     registry = CollectorRegistry()
     limit = settings.max_body_bytes
@@ -91,7 +99,9 @@ async def build(settings: Settings, *, clock: Clock | None = None, ids: Ids | No
             export_thread_count=settings.export_thread_count,
             spreadsheets=SpreadsheetExports(engine, settings.spreadsheet_count, settings.spreadsheet_dir),
         ),
-        lineage=LineageRoutes(Lineage(channels["lineage"], settings), identity, limit),
+        lineage=LineageRoutes(lineage, identity, limit, settings.json_max_row_count),
+        containers=ContainerRoutes(lineage, identity, limit, settings.json_max_row_count),
+        events=EventRoutes(lineage, identity, limit),
     )
     app = build_app(routes, HttpMetrics(registry), ids or RandomIds(), settings.root_path)
     return Gateway(app, patience, closing)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from sluice.lineage.v1 import lineage_service_pb2 as lineage_pb
-from sluice.lineage.v1 import lineage_service_pb2_grpc as lineage_rpc
 from sluice.query.v1 import query_service_pb2 as pb
 from sluice.query.v1 import query_service_pb2_grpc as rpc
 from sluice.table.v1 import table_pb2
@@ -158,21 +156,6 @@ class TableStream:
         """Return the next piece; None after the last."""
         response = await anext(self._responses, None)
         return response.chunk.ipc if response is not None else None
-
-
-class Lineage:
-    """The lineage process."""
-
-    def __init__(self, channel: grpc.aio.Channel, settings: Settings) -> None:
-        self._stub = lineage_rpc.LineageServiceStub(channel)
-        self._timeout_s = settings.lineage_timeout_s
-
-    async def split_ancestors(
-        self, container_ids: Sequence[str], max_depth: int, caller: Caller
-    ) -> lineage_pb.ResolveSplitAncestorsResponse:
-        """Return the ancestors of each container."""
-        request = lineage_pb.ResolveSplitAncestorsRequest(container_ids=container_ids, max_depth=max_depth)
-        return await self._stub.ResolveSplitAncestors(request, timeout=self._timeout_s, metadata=caller.metadata)
 
 
 class Health:

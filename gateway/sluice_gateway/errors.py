@@ -2,7 +2,7 @@
 
     ServiceError
     ├── NotFound ── DatasetNotFound, ViewNotFound
-    ├── OutOfRange ── TooManyRows, TextTooLong
+    ├── OutOfRange ── TooManyRows, TextTooLong, TooManyIdBytes, TooManyForJson
     └── InvalidArgument ── InvalidParameter ── RequestRefused
                                                ├── NoSuchPath
                                                ├── MethodNotAllowed
@@ -71,6 +71,33 @@ class TextTooLong(OutOfRange):
             column=column,
             limit=str(limit),
             formats="csv,parquet,arrow",
+        )
+
+
+class TooManyIdBytes(OutOfRange):
+    """The ids of one request do not fit into a message to lineage."""
+
+    reason = "TOO_MANY_IDS"
+
+    def __init__(self, limit_bytes: int, observed_bytes: int) -> None:
+        super().__init__(
+            f"the ids take {observed_bytes:,} bytes, at most {limit_bytes:,} fit; ask for fewer at once",
+            limit=limit_bytes,
+            observed=observed_bytes,
+        )
+
+
+class TooManyForJson(OutOfRange):
+    """JSON does not take so many rows."""
+
+    reason = "RESULT_TOO_LARGE"
+
+    def __init__(self, limit: int, observed: int, media_type: str) -> None:
+        super().__init__(
+            f"{observed:,} rows are more than the {limit:,} that JSON takes; accept {media_type} for any number",
+            limit=limit,
+            observed=observed,
+            formats=media_type,
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -14,6 +14,9 @@ import pyarrow.parquet
 from sluice_rpc import arrow
 
 RECEIPT_KEY = b"sluice.receipt"
+
+_HEADER_CHARS = 4000
+"""Longest receipt in a header; proxies refuse headers of 8 KiB."""
 
 _FORMULA = r"^\s*[=+\-@|%＝＋－＠]|^[\t\r\n]"
 """What a spreadsheet may take for a formula, full-width forms included (OWASP, CSV injection)."""
@@ -27,6 +30,14 @@ def dumps(value: object) -> bytes:
 def ascii_dumps(value: object) -> str:
     """Return compact JSON in ASCII, for headers."""
     return json.dumps(value, allow_nan=False, separators=(",", ":"))
+
+
+def receipt_header(receipt: Mapping[str, object]) -> str:
+    """Return the receipt as a header; without its ranges where they would not fit, which its status still tells."""
+    text = ascii_dumps(receipt)
+    if len(text) > _HEADER_CHARS:
+        text = ascii_dumps({**receipt, "failed_ranges": None, "truncated_ranges": None})
+    return text
 
 
 def table(pieces: Iterable[bytes]) -> pa.Table:
@@ -83,19 +94,30 @@ def parquet(batches: pa.RecordBatchReader, receipt: bytes) -> Iterator[bytes]:
 
 
 def relabelled(first: bytes, receipt: bytes) -> bytes | None:
-    """Return the beginning of an Arrow stream with the receipt in its schema; None while the schema is not all there.
+    """Return the beginning of an Arrow stream with the receipt in its schema; None while that is not all there."""
+    return with_schema_metadata(first, {RECEIPT_KEY: receipt})
+
+
+def with_schema_metadata(first: bytes, metadata: Mapping[bytes, bytes]) -> bytes | None:
+    """Return the beginning of an Arrow stream with more metadata in its schema; None while that is not all there.
 
     Only the schema message is written anew: the batches behind it are passed on as they came.
     """
-    # An encapsulated message is a continuation mark, the length of its metadata, the metadata and a body (Arrow
-    # columnar format, IPC). A schema has no body.
     if len(first) < 8:
         return None
-    end = 8 + int.from_bytes(first[4:8], "little")
+    end = schema_length(first)
     if len(first) < end:
         return None
     schema = pa.ipc.read_schema(pa.py_buffer(first[:end]))
-    return bytes(with_receipt(schema, receipt).serialize()) + first[end:]
+    labelled = schema.with_metadata({**(schema.metadata or {}), **metadata})
+    return bytes(labelled.serialize()) + first[end:]
+
+
+def schema_length(first: bytes) -> int:
+    """Return the length of the schema message at the beginning of an Arrow stream, of which 8 bytes are there."""
+    # An encapsulated message is a continuation mark, the length of its metadata, the metadata and a body (Arrow
+    # columnar format, IPC). A schema has no body.
+    return 8 + int.from_bytes(first[4:8], "little")
 
 
 def with_receipt(schema: pa.Schema, receipt: bytes) -> pa.Schema:

@@ -30,6 +30,9 @@ class Settings(ProcessSettings):
     """Header in which a trusted proxy names the user; empty means that everybody is anonymous."""
     trusted_proxies: str = "127.0.0.1,::1"
     """Comma-separated addresses of peers whose identity header counts."""
+    client_address_header: str = ""
+    """Header in which a trusted proxy names the address of its client, for example `X-Forwarded-For`; the first of a
+    list counts. Rate limits count by user, and by this address where there is no user; empty takes the peer's."""
     call_timeout_s: float = Field(default=10.0, gt=0)
     """Deadline of calls that return at once: definitions, plan, start, state, cancel, retry."""
     view_timeout_s: float = Field(default=310.0, gt=0)
@@ -40,6 +43,10 @@ class Settings(ProcessSettings):
     """Deadline of exports and frames, from the first byte to the last."""
     lineage_timeout_s: float = Field(default=310.0, gt=0)
     """Deadline of lineage calls; they may run a warehouse statement, which has 300 s."""
+    event_timeout_s: float = Field(default=900.0, gt=0)
+    """Deadline of a request for events, from the first byte to the last."""
+    json_max_row_count: int = Field(default=500_000, ge=1)
+    """Most rows of one table of containers or of a genealogy in JSON; an Arrow stream has no such limit."""
     health_timeout_s: float = Field(default=2.0, gt=0)
     """Deadline of one health check."""
     health_ttl_s: float = Field(default=1.0, ge=0)

@@ -31,8 +31,6 @@ _MEDIA_TYPES = {
 }
 _INLINE_BYTES = 256 << 10
 """Answers up to this size are decoded on the event loop: a hop to a thread costs more than the work."""
-_HEADER_CHARS = 4000
-"""Longest receipt in a header; proxies refuse headers of 8 KiB."""
 
 
 class ViewRoutes:
@@ -163,14 +161,6 @@ async def view_answer(answer: ViewAnswer) -> dict[str, object]:
     return _views(answer) if size <= _INLINE_BYTES else await asyncio.to_thread(_views, answer)
 
 
-def receipt_header(receipt: messages.JSONObject) -> str:
-    """Return the receipt as a header; without its ranges where they would not fit, which its status still tells."""
-    text = render.ascii_dumps(receipt)
-    if len(text) > _HEADER_CHARS:
-        text = render.ascii_dumps({**receipt, "failed_ranges": None, "truncated_ranges": None})
-    return text
-
-
 def _views(answer: ViewAnswer) -> dict[str, object]:
     views: dict[str, object] = {}
     for view in answer.views:
@@ -186,7 +176,7 @@ def _arrow_answer(answer: ViewAnswer) -> Response:
     content = render.relabelled(b"".join(answer.views[0].pieces), render.dumps(receipt)) if answer.views else None
     if content is None:
         raise Internal("the query-engine's answer holds no table")
-    headers = {"Sluice-Receipt": receipt_header(receipt), "Vary": "Accept"}
+    headers = {"Sluice-Receipt": render.receipt_header(receipt), "Vary": "Accept"}
     return Response(content, media_type=ARROW_TYPE, headers=headers)
 
 
@@ -195,7 +185,7 @@ def _file_headers(name: str, file_format: str, receipt: messages.JSONObject) -> 
     status = "" if receipt["status"] == "complete" else f"-{receipt['status']}"
     return {
         "Content-Disposition": f'attachment; filename="{name}-{receipt["query_id"]}{status}.{file_format}"',
-        "Sluice-Receipt": receipt_header(receipt),
+        "Sluice-Receipt": render.receipt_header(receipt),
     }
 
 

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from sluice_rpc.ports import RandomIds, SystemClock
 from sluice_rpc.server import RpcServer
 from sluice_rpc.settings import SettingsError
-from sluice_warehouse import open_warehouse
+from sluice_warehouse import Warehouse, open_warehouse
 from sluice_warehouse.breaker_metrics import register_breaker
 from sluice_warehouse.details import details_service
 from sluice_warehouse.lanes import SlowLane
@@ -33,28 +33,24 @@ class Process:
     """What must be closed once the server has stopped."""
 
 
-def build(settings: Settings) -> Process:
+def build(settings: Settings, warehouse: Warehouse | None = None) -> Process:
     """Construct everything; nothing is bound or connected yet.
+
+    Args:
+        settings: of the process.
+        warehouse: where rows come from, for those who bring their own; None is the one of the settings.
 
     Raises:
         SettingsError: the warehouse URL is none of ours, or the permits do not fit.
     """
     closing = ExitStack()
     registry = CollectorRegistry()
-    try:
-        warehouse = open_warehouse(
-            settings.warehouse_url,
-            statement_log=settings.statement_log,
-            fault_path=settings.fault_file,
-            memory_limit_bytes=settings.warehouse_memory_limit_bytes,
-            thread_count=settings.warehouse_thread_count,
-        )
-    except ValueError as error:
-        raise SettingsError(f"warehouse_url: {error}") from error
-    closing.callback(warehouse.close)
-    register_breaker(warehouse, registry)
+    # Closed after the warehouse, which ends what runs: a permit counts until its statement has ended.
     permits = open_permits(PermitSettings.load(), "lineage", settings.slow_max_concurrent, SystemClock(), RandomIds())
     closing.callback(permits.close)
+    warehouse = warehouse or _warehouse(settings)
+    closing.callback(warehouse.close)
+    register_breaker(warehouse, registry)
     PermitMetrics(permits, registry)
     lane = SlowLane(warehouse, permits, permit_wait_s=settings.permit_wait_s)
     rates = open_rates(settings, SystemClock())
@@ -67,8 +63,21 @@ def build(settings: Settings) -> Process:
             warehouse,
             SystemClock(),
             closing,
-            lambda inner: LimitedEventServicer(inner, rates, registry),
+            limited=lambda inner: LimitedEventServicer(inner, rates, registry),
         ),
         details_service(warehouse, permits, SystemClock(), closing, rates.links),
     ]
     return Process(RpcServer("lineage", settings, services, registry), closing)
+
+
+def _warehouse(settings: Settings) -> Warehouse:
+    try:
+        return open_warehouse(
+            settings.warehouse_url,
+            statement_log=settings.statement_log,
+            fault_path=settings.fault_file,
+            memory_limit_bytes=settings.warehouse_memory_limit_bytes,
+            thread_count=settings.warehouse_thread_count,
+        )
+    except ValueError as error:
+        raise SettingsError(f"warehouse_url: {error}") from error

@@ -93,7 +93,7 @@ async def test_ancestors_are_a_graph_with_a_receipt(http: httpx.AsyncClient) -> 
         ({}, "container_ids"),
         ({"container_ids": "x"}, "container_ids"),
         ({"container_ids": [1]}, "container_ids"),
-        ({"container_ids": ["x" * 201]}, "container_ids"),
+        ({"container_ids": ["x" * 65]}, "container_ids[0]"),
         ({"container_ids": [], "max_depth": 21}, "max_depth"),
         ({"container_ids": [], "max_depth": "3"}, "max_depth"),
         ({"container_ids": [], "moon": 1}, "moon"),

@@ -99,7 +99,7 @@ def _settings(ports: SuitePorts, files: SuiteFiles, redis_url: str) -> dict[str,
             "REDIS_URL": redis_url,
             "DATA_DIR": str(files.cache_dir),
         },
-        "lineage": {"LISTEN": lineage, **warehouse},
+        "lineage": {"LISTEN": lineage, "CACHE_TARGET": cache, "REDIS_URL": redis_url, **warehouse},
         "query-engine": {"LISTEN": query_engine, "CACHE_TARGET": cache, "REDIS_URL": redis_url, **warehouse},
         "gateway": {
             "LISTEN": f"{LOOPBACK}:{ports.gateway}",
