@@ -126,15 +126,11 @@ def _conversion(wanted: pa.DataType) -> tuple[_Kind, _Convert]:
         return _is_text, _encoded
     if pa.types.is_string(wanted):
         return _is_text, _trimmed
-    if pa.types.is_date(wanted):
-        return _is_local_time, _dated
     if pa.types.is_temporal(wanted):
-        return _is_local_time, _cast
+        return _is_local_time, _dated if pa.types.is_date(wanted) else _cast
     if pa.types.is_decimal(wanted):
         return _is_number, _exact
-    if pa.types.is_floating(wanted):
-        return _is_number, _nearest
-    return _is_number, _cast
+    return _is_number, _nearest if pa.types.is_floating(wanted) else _cast
 
 
 def _is_text(found: pa.DataType) -> bool:
