@@ -9,6 +9,7 @@ from typing import Final
 
 import grpc
 import structlog
+from sluice.lineage.v1 import limits_pb2
 from sluice.lineage.v1 import lineage_service_pb2 as pb
 from sluice.lineage.v1 import lineage_service_pb2_grpc as pb_grpc
 from sluice.table.v1 import table_pb2
@@ -27,8 +28,7 @@ from sluice_lineage.kinship import Kin, forward_tree, full_genealogy
 from sluice_lineage.tables import TABLES, table_of
 from sluice_lineage.withdrawal import Withdrawal
 
-_MAX_ID_LENGTH: Final = 64
-"""Ids of the warehouse have 16 characters; what is longer than this was never meant as one."""
+_MAX_ID_LENGTH: Final = int(limits_pb2.LIMIT_ID_LENGTH)
 _MAX_VIOLATION_COUNT: Final = 20
 """Error details ride in trailers, which must stay small."""
 _MAX_HOP_COUNT: Final = 20

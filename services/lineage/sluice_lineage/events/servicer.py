@@ -11,6 +11,7 @@ import pyarrow as pa
 import structlog
 from sluice.lineage.v1 import event_service_pb2 as pb
 from sluice.lineage.v1 import event_service_pb2_grpc as pb_grpc
+from sluice.lineage.v1 import limits_pb2
 from sluice.table.v1 import table_pb2
 from sluice_rpc import arrow
 from sluice_rpc.deadline import remaining_s
@@ -23,8 +24,7 @@ from sluice_lineage.events.frames import FrameStore
 from sluice_lineage.events.records import record_messages
 from sluice_lineage.withdrawal import Withdrawal
 
-_MAX_ID_LENGTH: Final = 64
-"""Ids of the warehouse have 16 characters; what is longer than this was never meant as one."""
+_MAX_ID_LENGTH: Final = int(limits_pb2.LIMIT_ID_LENGTH)
 _MAX_VIOLATION_COUNT: Final = 20
 """Error details ride in trailers, which must stay small."""
 _ID_COLUMN: Final = "container_id"
