@@ -180,9 +180,13 @@ class LeaseBook:
             self._drops[lease.lease_id] = None
 
     def leaving(self) -> Request:
-        """Return the last thing to say: everything given back, the name free."""
+        """Return the last thing to say: the name is free.
+
+        What is held still, or in quarantine, is not given back: its statement may run on in the warehouse, and the
+        ledger counts it until it must have ended.
+        """
         self._seq += 1
-        drops = (*self._drops, *self._held)
+        drops = tuple(self._drops)
         return Request(self._process, self._incarnation, self._seq, self.terms, drops, leaving=True)
 
 
@@ -283,7 +287,7 @@ class Leases:
         self._wake.set()
 
     def close(self) -> None:
-        """Give everything back and stop beating; harmless when repeated."""
+        """Stop beating and say what has been given back; harmless when repeated."""
         with self._lock:
             if self._closing:
                 return

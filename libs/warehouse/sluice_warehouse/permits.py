@@ -27,6 +27,8 @@ LONGEST_HOLD_S: Final = 300.0
 """Longest time between a grant and the deadline of the statement under it."""
 CHECK_S: Final = 0.05
 """How soon a waiter notices that nobody wants its statement any more, or that a lost permit was found."""
+CLOSING_WAIT_S: Final = 0.5
+"""How long the last readers may take to give back once the warehouse has ended their statements."""
 
 
 @dataclass(frozen=True)
@@ -214,9 +216,15 @@ class ProcessPermits:
             )
 
     def close(self) -> None:
-        """Give every lease back and stop talking to the ledger."""
-        if self._leases is not None:
-            self._leases.close()
+        """Stop talking to the ledger, which counts on what has not been given back by then; close the warehouse first.
+
+        Waits a moment for statements that have just been ended: the threads that read them give their permits back.
+        """
+        if self._leases is None:
+            return
+        with self._changed:
+            self._changed.wait_for(lambda: all(token.quarantined for token in self._held), CLOSING_WAIT_S)
+        self._leases.close()
 
     def demand(self) -> Demand:
         """Return who waits and who holds the share; for the leases."""

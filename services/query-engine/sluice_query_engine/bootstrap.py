@@ -83,6 +83,9 @@ def build(settings: Settings, world: World | None = None) -> Process:
     clock, ids = given.clock or SystemClock(), given.ids or RandomIds()
     registry = CollectorRegistry()
     with ExitStack() as closing:
+        # Closed after the warehouse, which ends what runs: a permit counts until its statement has ended.
+        permits = open_permits(PermitSettings.load(), PROCESS, settings.permit_count, clock, ids)
+        closing.callback(permits.close)
         warehouse = given.warehouse or _warehouse(settings)
         closing.callback(warehouse.close)
         register_breaker(warehouse, registry)
@@ -95,7 +98,9 @@ def build(settings: Settings, world: World | None = None) -> Process:
         plant_clock = PlantClock(warehouse, clock)
         leases = given.leases or (RedisLeases(link) if link else None)
         own = _Own(clock, ids, leases, closing)
-        flights, permits = _flights(settings, warehouse, cache, plant_clock, own)
+        flights = _flights(
+            settings, SlowLane(warehouse, permits, permit_wait_s=settings.permit_wait_s), cache, plant_clock, own
+        )
         metrics = EngineMetrics(registry)
         if link is not None:
             metrics.watch_redis(lambda: not link.degraded)
@@ -149,15 +154,13 @@ class _Own:
 
 def _flights(
     settings: Settings,
-    warehouse: Warehouse,
+    lane: SlowLane,
     cache: FrameCache,
     plant_clock: PlantClock,
     own: _Own,
-) -> tuple[Flights, Permits]:
-    permits = open_permits(PermitSettings.load(), PROCESS, settings.permit_count, own.clock, own.ids)
-    own.closing.callback(permits.close)
+) -> Flights:
     reader = ChunkReader(
-        SlowLane(warehouse, permits, permit_wait_s=settings.permit_wait_s),
+        lane,
         cache,
         own.clock,
         own.ids,
@@ -168,12 +171,12 @@ def _flights(
     )
     leases = own.leases
     if leases is None:
-        return Flights(reader, own.clock), permits
+        return Flights(reader, own.clock)
     keeper = LeaseKeeper(leases, own.clock)
     own.closing.callback(keeper.close)
     limits = LeaseLimits(settings.chunk_deadline_s)
     shared = LeasedReader(reader, leases, keeper, cache=cache, clock=own.clock, ids=own.ids, limits=limits)
-    return Flights(shared, own.clock, LeasedNeighbours(leases, keeper, own.clock, own.ids)), permits
+    return Flights(shared, own.clock, LeasedNeighbours(leases, keeper, own.clock, own.ids))
 
 
 def _coordinator_limits(settings: Settings) -> CoordinatorLimits:
