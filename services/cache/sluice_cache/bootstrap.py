@@ -133,7 +133,7 @@ def _kept(
     if link is not None:
         closing.callback(link.close)
     index: SharedIndex = RedisIndex(link, clock) if link is not None else NoIndex()
-    shared = RedisTier(link) if link is not None else None
+    shared = RedisTier(link, settings.redis_max_bytes) if link is not None else None
     if shared is not None:
         closing.callback(shared.close)
     database = _database(settings, folders["spool"], folders["tmp"], settings.duckdb_memory_limit_bytes, closing)

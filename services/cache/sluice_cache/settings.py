@@ -29,6 +29,8 @@ class Settings(RpcServerSettings):
     """Put before every key; for several deployments on one Redis."""
     redis_max_frame_bytes: int = Field(default=64 * _MIB, ge=0)
     """Frames above this many decoded bytes never go to Redis."""
+    redis_max_bytes: int = Field(default=1024 * _MIB, ge=0)
+    """Most bytes of frames that this process keeps in Redis; past it its oldest go from there."""
     memory_max_bytes: int = Field(default=2048 * _MIB, ge=16 * _MIB)
     """Budget of the first tier: hot files and DuckDB's tables together. Past it the least recently used move down."""
     native_max_bytes: int = Field(default=768 * _MIB, ge=0)

@@ -15,6 +15,7 @@ from sluice_rpc import arrow
 from sluice_rpc.errors import NotFound
 from sluice_rpc.ports import FakeClock, SystemClock
 
+from tests.polling import poll_until
 from tests.unit.cache.driver import Cache, frame_source, running
 
 TABLE = pa.table(
@@ -126,6 +127,27 @@ def test_a_refused_put_leaves_nothing_in_redis(tmp_path: Path, redis_url: str) -
             stream(one)
     with redis.Redis.from_url(redis_url) as client:
         assert not list(client.scan_iter("frame:meta:*"))
+
+
+@pytest.mark.parametrize("codec", ["zstd", None], ids=["as it came", "encoded behind"])
+def test_redis_holds_no_more_of_a_process_than_it_may(tmp_path: Path, redis_url: str, codec: str | None) -> None:
+    most = 2 * len(b"".join(arrow.encode(TABLE.schema, TABLE.to_batches(), "zstd"))) + 1000
+
+    def in_redis(number: int) -> bool:
+        stat = cache.frames.StatFrame(pb.StatFrameRequest(frame_id=f"frame-{number}"))
+        return table_pb2.TIER_REDIS in stat.frame.tiers
+
+    with (
+        running(tmp_path / "cache", SystemClock(), redis_url=redis_url, redis_max_bytes=most) as cache,
+        redis.Redis.from_url(redis_url) as client,
+    ):
+        for number in range(4):
+            cache.put(f"frame-{number}", TABLE, codec=codec)
+            poll_until(lambda n=number: in_redis(n), 20.0, "the copy in Redis")  # type: ignore[misc]
+        poll_until(lambda: [in_redis(number) for number in range(4)] == [False, False, True, True], 20.0, "room")
+        poll_until(lambda: len(list(client.scan_iter("frame:meta:*"))) == 2, 20.0, "two pointers")
+        poll_until(lambda: sum(client.strlen(key) for key in client.scan_iter("frame:data:*")) <= most, 20.0, "bytes")
+        assert all(cache.get(f"frame-{number}").equals(TABLE) for number in range(4))
 
 
 def test_after_a_start_of_the_machine_a_hot_file_that_lost_bytes_is_not_served(

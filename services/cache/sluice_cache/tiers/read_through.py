@@ -183,15 +183,24 @@ class FrameStore:
             self._forget(frame)
 
     def trim(self) -> None:
-        """Move the least recently used hot frames down until the first tier fits its budget."""
+        """Move least recently used hot frames down, and give up oldest shared copies, until both fit their budgets."""
         with self._trimming:
             tokens = set(self.memory.overflow())
-            if not tokens:
-                return
-            for frame in self.catalogue.all():
-                token = frame.copies.get(TierKind.MEMORY)
-                if token in tokens:
+            for frame in self.catalogue.all() if tokens else []:
+                if frame.copies.get(TierKind.MEMORY) in tokens:
                     self.demote(frame)
+            if self._shared is not None:
+                self._trim_shared(self._shared)
+
+    def _trim_shared(self, shared: RedisTier) -> None:
+        """Give up the oldest copies that this process has in the shared tier until they fit its budget."""
+        tokens = set(shared.overflow())
+        for frame in self.catalogue.all() if tokens else []:
+            if frame.copies.get(shared.kind) in tokens:
+                self._lose(shared, frame)
+                shared.evicted()
+                if self.catalogue.find(frame.frame_id) is None:
+                    self._gone(frame)
 
     def _land(self, landing: Landing, batches: Iterable[pa.RecordBatch], ending: Callable[[], Ending]) -> Landed:
         try:
@@ -344,6 +353,7 @@ class FrameStore:
         copied = self._copy_to(self._shared, frame)
         if copied is not None and self.catalogue.change(frame, _adding(self._shared.kind, copied)) is None:
             self._shared.delete(copied)
+        self.trim()
 
     def demote(self, frame: Frame) -> None:
         """Move a hot frame down."""

@@ -171,15 +171,21 @@ class CheckedValues:
 
 
 class RedisTier:
-    """Copies of frames in Redis; seen by every cache process of the deployment."""
+    """Copies of frames in Redis; seen by every cache process of the deployment.
+
+    Args:
+        link: to Redis.
+        max_bytes: what `overflow` measures against: of what this process wrote.
+    """
 
     kind = TierKind.REDIS
 
-    def __init__(self, link: RedisLink) -> None:
+    def __init__(self, link: RedisLink, max_bytes: int = 1 << 30) -> None:
         self._link = link
+        self._max_bytes = max_bytes
         self._senders = ThreadPoolExecutor(2, thread_name_prefix="redis-values")
         # What this process wrote, or read, and has not found gone or expired since; other processes have their own.
-        self._holdings = Holdings()
+        self._holdings = Holdings(max_bytes)
 
     def create(self, frame_id: str, version: int, schema: pa.Schema) -> RedisWriter:
         return RedisWriter(self._link, f"{frame_id}:{version}:{secrets.token_hex(4)}", schema, self._holdings.add)
@@ -232,6 +238,14 @@ class RedisTier:
             self._link.call(lambda client: client.unlink(*keys))
         except TierAway as error:
             log.debug("values left to their expiry", reason=str(error))
+
+    def overflow(self) -> list[str]:
+        """Return the copies to give up, oldest first, so that the rest fits the budget."""
+        return self._holdings.first_beyond(self._max_bytes)
+
+    def evicted(self) -> None:
+        """Count one copy given up for the budget."""
+        self._holdings.evicted()
 
     def counts(self) -> TierCounts:
         # Asked, not remembered: before the first frame is shared nobody has spoken to Redis yet.
