@@ -14,7 +14,7 @@ from tests.running_suite import RunningSuite, open_http, running_suite
 
 HANGING = {"start_date": "2025-02-01", "end_date": "2025-02-10"}
 OTHER = {"start_date": "2025-06-01", "end_date": "2025-06-10"}
-ONE_PERMIT = {"query-engine": {"SLUICE_QUERY_ENGINE_SLOW_MAX_CONCURRENT": "1"}}
+ONE_PERMIT = {"query-engine": {"SLUICE_PERMIT_SHARES": "query-engine=1"}}
 STOPS_WITHIN_S = 5.0
 
 

@@ -85,14 +85,14 @@ def test_a_real_call_is_answered(target: str) -> None:
     ("variables", "said"),
     [
         ({}, "SLUICE_LINEAGE_WAREHOUSE_URL: Field required"),
-        ({"SLUICE_LINEAGE_WAREHOUSE_URL": "oracle://x"}, "expected duckdb:///absolute/path.duckdb"),
+        ({"SLUICE_LINEAGE_WAREHOUSE_URL": "oracle://x"}, "expected oracle://user@host:port/service"),
         (
             {"SLUICE_LINEAGE_WAREHOUSE_URL": "duckdb:///x.duckdb", "SLUICE_LINEAGE_LISTN": "x"},
             "unknown setting SLUICE_LINEAGE_LISTN",
         ),
         (
-            {"SLUICE_LINEAGE_WAREHOUSE_URL": "duckdb:///x.duckdb", "SLUICE_LINEAGE_SLOW_MAX_CONCURRENT": "0"},
-            "SLUICE_LINEAGE_SLOW_MAX_CONCURRENT",
+            {"SLUICE_LINEAGE_WAREHOUSE_URL": "duckdb:///x.duckdb", "SLUICE_PERMIT_CAP": "0"},
+            "SLUICE_PERMIT_CAP",
         ),
     ],
 )

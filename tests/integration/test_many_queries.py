@@ -21,7 +21,7 @@ ROOM = {
     # Twenty queries may queue for longer than one would.
     "SLUICE_QUERY_ENGINE_PERMIT_WAIT_S": "300",
 }
-FIVE = {"SLUICE_QUERY_ENGINE_SLOW_CAP": "6"}
+FIVE = {"SLUICE_PERMIT_CAP": "6"}
 PERMIT_SHARES = {
     "SLUICE_PERMIT_CAP": "5",
     "SLUICE_PERMIT_SHARES": "first=2,second=2",

@@ -9,6 +9,8 @@ import pytest
 from sluice_client.redis_server import RedisServer
 from sluice_lineage.bootstrap import build
 from sluice_lineage.settings import Settings
+from sluice_query_engine.bootstrap import build as build_engine
+from sluice_query_engine.settings import Settings as EngineSettings
 from sluice_rpc.settings import SettingsError
 from sluice_warehouse.permits_redis import RedisLedger
 
@@ -63,3 +65,11 @@ def test_a_plan_that_does_not_fit_stops_the_start(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("SLUICE_PERMIT_SHARES", "query-engine=2,lineage=1")
     with pytest.raises(SettingsError, match="DB_SLOW_MAX_CONCURRENT"):
         build(Settings(warehouse_url="duckdb:///plant.duckdb"))
+
+
+def test_the_cap_without_shares_is_what_engine_and_lineage_may_use_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_PERMIT_CAP", "2")
+    process = build_engine(EngineSettings(warehouse_url="duckdb:///plant.duckdb"))
+    permits = process.permits.snapshot()
+    process.closing.close()
+    assert permits.total_count == 1

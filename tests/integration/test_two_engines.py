@@ -165,7 +165,7 @@ def test_owner_killed_between_two_batches_of_rows(pair: EnginePair, year: Year, 
 
 
 def test_owner_killed_while_it_waits_for_a_permit(home: EngineHome, year: Year, leases: redis.Redis) -> None:
-    with home.pair({"SLUICE_QUERY_ENGINE_SLOW_MAX_CONCURRENT": "1"}) as pair:
+    with home.pair({"SLUICE_PERMIT_SHARES": "query-engine=1"}) as pair:
         pair.one.faults(HANGS)
         pair.one.start("1971-01-01", "1971-01-31")
         poll_until(lambda: len(held(leases)) == 1, 20, "the chunk that holds the only permit")

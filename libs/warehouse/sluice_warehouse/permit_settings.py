@@ -26,10 +26,10 @@ class PermitSettings(EnvironmentSettings):
     model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True, populate_by_name=True)
 
     cap: int = Field(default=5, ge=1, le=64, validation_alias=AliasChoices(f"{_PREFIX}CAP", "DB_SLOW_MAX_CONCURRENT"))
-    """Statements that the warehouse's owner allows all processes together."""
+    """Statements that the warehouse's owner allows all processes together; at least 2 where no shares are set."""
     shares: str = ""
     """The reserved share of each process, `name=count,...`, together at most the cap; what is left is leased through
-    Redis. Empty: the shares that each process is set to, and no leases."""
+    Redis. Empty: one for lineage and the rest of the cap for the query engine, so that nothing is leased."""
     name: str = ""
     """The name of this process in `shares`; empty means its folder's name. Two processes never have one name."""
     redis_url: str = ""
@@ -43,20 +43,20 @@ class PermitSettings(EnvironmentSettings):
     clocks that differ. A sixth of it is the largest gap between two heartbeats that is believed."""
 
 
-def open_permits(settings: PermitSettings, process: str, share: int, clock: Clock, ids: Ids) -> ProcessPermits:
+def open_permits(settings: PermitSettings, process: str, clock: Clock, ids: Ids) -> ProcessPermits:
     """Return the permits of a process. Nothing waits for Redis: until it answers, the share is what there is.
 
     Args:
+        settings: the cap and how it is divided, the same for every process.
         process: its folder's name.
-        share: permits it has where no shares are set.
+        clock: for leases.
+        ids: for leases.
 
     Raises:
         SettingsError: the shares do not fit under the cap, or do not name this process.
     """
-    if not settings.shares:
-        return ProcessPermits(share)
     try:
-        plan = PermitPlan(settings.cap, parse_shares(settings.shares))
+        plan = plan_of(settings)
         name = settings.name or process
         own = plan.share_of(name)
     except PlanError as error:
@@ -64,6 +64,7 @@ def open_permits(settings: PermitSettings, process: str, share: int, clock: Cloc
     if not settings.redis_url:
         if plan.lease_count:
             log.warning("permits beyond the shares stay idle, no Redis is set", idle_count=plan.lease_count)
+        log.info("permits are counted in this process alone, it may run once", name=name, share=own)
         return ProcessPermits(own)
     # The client is costly to import, and most processes have no leases.
     from sluice_warehouse.permits_redis import RedisLedger
@@ -73,6 +74,19 @@ def open_permits(settings: PermitSettings, process: str, share: int, clock: Cloc
     except ValueError as error:
         raise SettingsError(f"{_PREFIX}REDIS_URL: {error}") from error
     return ProcessPermits(own, Leases(name, terms_of(settings, plan), ledger, clock, ids))
+
+
+def plan_of(settings: PermitSettings) -> PermitPlan:
+    """Return the cap divided as set; where no shares are, among one query engine and one lineage.
+
+    Raises:
+        PlanError: the shares do not fit under the cap.
+    """
+    if settings.shares:
+        return PermitPlan(settings.cap, parse_shares(settings.shares))
+    if settings.cap < 2:
+        raise PlanError("CAP (or DB_SLOW_MAX_CONCURRENT) is 1, and query-engine and lineage need one each")
+    return PermitPlan(settings.cap, {"query-engine": settings.cap - 1, "lineage": 1})
 
 
 def terms_of(settings: PermitSettings, plan: PermitPlan) -> Terms:

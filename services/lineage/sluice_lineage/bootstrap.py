@@ -46,7 +46,7 @@ def build(settings: Settings, warehouse: Warehouse | None = None) -> Process:
     closing = ExitStack()
     registry = CollectorRegistry()
     # Closed after the warehouse, which ends what runs: a permit counts until its statement has ended.
-    permits = open_permits(PermitSettings.load(), "lineage", settings.slow_max_concurrent, SystemClock(), RandomIds())
+    permits = open_permits(PermitSettings.load(), "lineage", SystemClock(), RandomIds())
     closing.callback(permits.close)
     warehouse = warehouse or _warehouse(settings)
     closing.callback(warehouse.close)

@@ -26,9 +26,6 @@ class Settings(EventSettings):
     `duckdb:///absolute/path.duckdb`. It need not be there when the process starts."""
     ancestor_walk: Literal["connect_by", "recursive_with"] = "connect_by"
     """How Oracle walks to split ancestors; both give the same answer. DuckDB has no CONNECT BY and takes the second."""
-    slow_max_concurrent: int = Field(default=1, ge=1, le=64)
-    """Statements this process may run at once: its share of what the warehouse's owner allows all processes.
-    Not asked where `SLUICE_PERMIT_SHARES` is set."""
     permit_wait_s: float = Field(default=60.0, gt=0)
     """Longest wait for a permit, in seconds; then the call fails with PERMITS_EXHAUSTED."""
     statement_timeout_s: float = Field(default=300.0, gt=0)

@@ -21,9 +21,10 @@ from sluice_warehouse.permits import Permits
 from sluice_query_engine.cache import FrameCache, GrpcFrameCache
 from sluice_query_engine.catalog import Catalog, CatalogError, load_catalog
 from sluice_query_engine.dataset import LimitDefaults
+from sluice_query_engine.execution.answering import CoordinatorLimits, Tools
 from sluice_query_engine.execution.chunk import ChunkLimits, ChunkReader
 from sluice_query_engine.execution.composer import Composer
-from sluice_query_engine.execution.coordinator import Coordinator, CoordinatorLimits, Tools
+from sluice_query_engine.execution.coordinator import Coordinator
 from sluice_query_engine.execution.flights import Flights
 from sluice_query_engine.execution.forecast import Forecast
 from sluice_query_engine.execution.interest import Patience
@@ -84,7 +85,7 @@ def build(settings: Settings, world: World | None = None) -> Process:
     registry = CollectorRegistry()
     with ExitStack() as closing:
         # Closed after the warehouse, which ends what runs: a permit counts until its statement has ended.
-        permits = open_permits(PermitSettings.load(), PROCESS, settings.permit_count, clock, ids)
+        permits = open_permits(PermitSettings.load(), PROCESS, clock, ids)
         closing.callback(permits.close)
         warehouse = given.warehouse or _warehouse(settings)
         closing.callback(warehouse.close)

@@ -40,16 +40,6 @@ class Settings(RpcServerSettings):
     """Folder of dataset folders."""
     references_dir: Path = _HOME / "references"
     """Folder of reference folders."""
-    slow_cap: int = Field(
-        default=5,
-        ge=2,
-        le=65,
-        validation_alias=AliasChoices("SLUICE_QUERY_ENGINE_SLOW_CAP", "DB_SLOW_MAX_CONCURRENT"),
-    )
-    """Statements that the warehouse's owner allows all processes together. One of them is lineage's. Not asked
-    where `SLUICE_PERMIT_SHARES` is set."""
-    slow_max_concurrent: int | None = Field(default=None, ge=1)
-    """Chunk statements this process may run at once: its share of `slow_cap`, and below it. Empty: all but one."""
     pool_size: int = Field(default=4, ge=1, le=64)
     """Short look-ups at once, for references."""
     permit_wait_s: float = Field(default=60.0, gt=0)
@@ -113,14 +103,3 @@ class Settings(RpcServerSettings):
         if self.max_watcher_count >= self.worker_thread_count:
             raise ValueError("max_watcher_count must be below worker_thread_count, or watching would stop answering")
         return self
-
-    @model_validator(mode="after")
-    def _share_leaves_one(self) -> Self:
-        if self.permit_count >= self.slow_cap:
-            raise ValueError("slow_max_concurrent must be below slow_cap, or nothing is left for lineage")
-        return self
-
-    @property
-    def permit_count(self) -> int:
-        """How many chunk statements this process may run at once."""
-        return self.slow_cap - 1 if self.slow_max_concurrent is None else self.slow_max_concurrent

@@ -258,7 +258,7 @@ def test_sql_in_a_value_is_an_unknown_value(resolver: Resolver, value: str) -> N
 
 
 def test_each_statement_is_one_permit_that_comes_back(on_file: Any) -> None:
-    resolver = on_file(slow_max_concurrent=1, permit_wait_s=0.2)
+    resolver = on_file(permit_wait_s=0.2)
     assert resolver.ask(SERIAL, "FN5", "FN5*").total == 6
     assert resolver.ask(SERIAL, "FN6").total == 1
 

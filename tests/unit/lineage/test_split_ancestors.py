@@ -213,7 +213,7 @@ def stalled(start_on_file: Start, tmp_path: Path) -> Iterator[Lineage]:
     """A process with one permit whose statements do not start for ten minutes."""
     fault_file = tmp_path / "faults.json"
     fault_file.write_text('[{"statement": "split_ancestors", "delay_s": 600}]', encoding="utf-8")
-    lineage = start_on_file(ABC, fault_file=fault_file, slow_max_concurrent=1, permit_wait_s=0.1)
+    lineage = start_on_file(ABC, fault_file=fault_file, permit_wait_s=0.1)
     yield lineage
     fault_file.unlink()
 
@@ -230,7 +230,7 @@ def test_without_a_permit_the_call_fails_and_says_when_to_come_back(stalled: Lin
 def test_a_caller_that_leaves_frees_the_permit(start_on_file: Start, tmp_path: Path) -> None:
     fault_file = tmp_path / "faults.json"
     fault_file.write_text('[{"statement": "split_ancestors", "delay_s": 600}]', encoding="utf-8")
-    lineage = start_on_file(ABC, fault_file=fault_file, slow_max_concurrent=1, permit_wait_s=20)
+    lineage = start_on_file(ABC, fault_file=fault_file, permit_wait_s=20)
     with pytest.raises(errors.DeadlineExceeded):
         lineage.stub.ResolveSplitAncestors(pb.ResolveSplitAncestorsRequest(container_ids=["a" * 16]), timeout=0.3)
     fault_file.unlink()

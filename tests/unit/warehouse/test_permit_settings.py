@@ -16,16 +16,43 @@ from tests.polling import poll_until
 SHARES = "query-engine=2,lineage=1"
 
 
-def opened(process: str = "query-engine", share: int = 4, **settings: object) -> ProcessPermits:
-    return open_permits(PermitSettings.model_validate(settings), process, share, SystemClock(), RandomIds())
+def opened(process: str = "query-engine", **settings: object) -> ProcessPermits:
+    return open_permits(PermitSettings.model_validate(settings), process, SystemClock(), RandomIds())
 
 
 def sample(registry: CollectorRegistry, name: str, **labels: str) -> float | None:
     return registry.get_sample_value(f"sluice_permits_{name}", labels)
 
 
-def test_without_shares_a_process_has_what_it_is_set_to() -> None:
-    assert opened(share=4).snapshot().total_count == 4
+@pytest.mark.parametrize(
+    ("process", "cap", "share"), [("query-engine", 5, 4), ("query-engine", 2, 1), ("lineage", 2, 1)]
+)
+def test_without_shares_the_engine_has_the_cap_but_one_which_is_lineages(process: str, cap: int, share: int) -> None:
+    assert opened(process, cap=cap).snapshot().total_count == share
+
+
+def test_without_shares_and_settings_the_cap_is_five() -> None:
+    assert [opened(process).available_count for process in ("query-engine", "lineage")] == [4, 1]
+
+
+def test_a_cap_of_one_cannot_be_divided() -> None:
+    with pytest.raises(SettingsError, match="DB_SLOW_MAX_CONCURRENT"):
+        opened(cap=1)
+
+
+def test_a_second_process_of_another_name_is_not_in_the_plan_without_shares() -> None:
+    with pytest.raises(SettingsError, match="'query-engine-2', which has no share"):
+        opened(name="query-engine-2")
+
+
+def test_without_shares_a_second_engine_has_nothing_where_a_ledger_tells_it(redis_url: str) -> None:
+    first = opened(redis_url=redis_url)
+    poll_until(lambda: first.snapshot().lease_state == "none", 10)
+    second = opened(redis_url=redis_url)
+    poll_until(lambda: second.snapshot().lease_state == "conflict", 10)
+    assert (first.available_count, second.available_count) == (4, 0)
+    for permits in (first, second):
+        permits.close()
 
 
 @pytest.mark.parametrize(("process", "share"), [("query-engine", 2), ("lineage", 1)])
