@@ -53,21 +53,10 @@ class Gateway:
 async def build(settings: Settings, *, clock: Clock | None = None, ids: Ids | None = None) -> Gateway:
     """Return a gateway for the running event loop; nothing is called yet, so the other processes may come later."""
     closing = AsyncExitStack()
-    targets = {
-        "query-engine": settings.query_engine_target,
-        "cache": settings.cache_target,
-        "lineage": settings.lineage_target,
-    }
-    channels = {name: open_aio_channel(target, name) for name, target in targets.items()}
-    for channel in channels.values():
-        closing.push_async_callback(channel.close)
+    channels = _channels(settings, closing)
     engine = QueryEngine(channels["query-engine"], settings)
     definitions = Definitions(engine, settings.definitions_ttl_s, clock or SystemClock())
-    identity = Identity(
-        settings.identity_header,
-        [item.strip() for item in settings.trusted_proxies.split(",")],
-        settings.client_address_header,
-    )
+    identity = _identity(settings)
     lineage = Lineage(channels["lineage"], settings)
     patience = Patience()
     registry = CollectorRegistry()
@@ -105,6 +94,23 @@ async def build(settings: Settings, *, clock: Clock | None = None, ids: Ids | No
     )
     app = build_app(routes, HttpMetrics(registry), ids or RandomIds(), settings.root_path)
     return Gateway(app, patience, closing)
+
+
+def _channels(settings: Settings, closing: AsyncExitStack) -> dict[str, grpc.aio.Channel]:
+    targets = {
+        "query-engine": settings.query_engine_target,
+        "cache": settings.cache_target,
+        "lineage": settings.lineage_target,
+    }
+    channels = {name: open_aio_channel(target, name) for name, target in targets.items()}
+    for channel in channels.values():
+        closing.push_async_callback(channel.close)
+    return channels
+
+
+def _identity(settings: Settings) -> Identity:
+    trusted = [item.strip() for item in settings.trusted_proxies.split(",")]
+    return Identity(settings.identity_header, trusted, settings.client_address_header)
 
 
 def _asked(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from sluice_gateway.body import JSON
 from sluice_gateway.definitions import Definition
 from sluice_gateway.messages import JSONObject
+from sluice_gateway.openapi_lineage import LINEAGE_CALLS, PostCall
 from sluice_gateway.problems import MEDIA_TYPE
 
 _QUERY_ID: JSONObject = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
@@ -40,7 +41,7 @@ def document(definitions: Sequence[Definition], root_path: str) -> JSONObject:
         "/api/queries/{query_id}/retry": {
             "post": _call("Queries", "Run what is missing", [_in_path("query_id", _QUERY_ID)])
         },
-        "/api/lineage/ancestors": {"post": _call("Lineage", "Split ancestors of containers", body=_ancestors())},
+        **{path: {"post": _lineage_call(path, call)} for path, call in LINEAGE_CALLS.items()},
         "/api/me": {"get": _call("Operations", "Who am I")},
         "/api/ops/permits": {"get": _call("Operations", "Permits of each process, and who holds one")},
         "/api/ops/queries": {"get": _call("Operations", "Queries that run, for whom and how far")},
@@ -95,15 +96,9 @@ def _with_look(definition: Definition) -> JSONObject:
     }
 
 
-def _ancestors() -> JSONObject:
-    return {
-        "type": "object",
-        "required": ["container_ids"],
-        "properties": {
-            "container_ids": {"type": "array", "items": {"type": "string"}},
-            "max_depth": {"type": "integer", "minimum": 1, "maximum": 20},
-        },
-    }
+def _lineage_call(path: str, call: PostCall) -> JSONObject:
+    in_path = [_in_path("domain", _TEXT)] if "{domain}" in path else []
+    return _call(call.tag, call.summary, in_path, body=call.body)
 
 
 def _call(tag: str, summary: str, parameters: Sequence[JSONObject] = (), *, body: JSON = None) -> JSONObject:

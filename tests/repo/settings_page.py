@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Iterator
 
 from pydantic.fields import FieldInfo
+from sluice_lineage.rates.settings import RateSettings
 from sluice_rpc.settings import EnvironmentSettings
 from sluice_warehouse.oracle_settings import OracleSettings
 from sluice_warehouse.permit_settings import PermitSettings
@@ -18,15 +19,20 @@ from sluice_warehouse.permit_settings import PermitSettings
 from tests.repo.tree import PROCESSES, ROOT
 
 PAGE = ROOT / "docs" / "settings.md"
-SHARED: dict[str, type[EnvironmentSettings]] = {"permits": PermitSettings, "warehouse": OracleSettings}
-"""What every process that runs statements reads besides its own."""
+SHARED: dict[str, type[EnvironmentSettings]] = {
+    "permits": PermitSettings,
+    "warehouse": OracleSettings,
+    "rate limits": RateSettings,
+}
+"""What processes read besides their own: permits and the warehouse all that run statements, rate limits lineage."""
 
 HEAD = """# Settings
 
 Each process reads its settings once, at start, from environment variables with its own prefix; the query engine and
-lineage read those of permits and of the warehouse besides. A variable with a prefix of ours that names no setting stops
-the process, and so does a value that does not fit; the message names the variable. Defaults are for one machine, as
-`sluice demo` uses it. A second variable in a row is an older name that is accepted too.
+lineage read those of permits and of the warehouse besides, and lineage those of rate limits. A variable with a prefix
+of ours that names no setting stops the process, and so does a value that does not fit; the message names the variable.
+Defaults are for one machine, as `sluice demo` uses it. A second variable in a row is an older name that is accepted
+too.
 
 Written by `make docs` from the classes; edit the docstrings there.
 """

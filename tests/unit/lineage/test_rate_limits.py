@@ -161,7 +161,7 @@ def events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pb_grpc.
 
 def ask(events: pb_grpc.EventServiceStub, domain: str, client: str) -> pb.EventEnd:
     """Ask for no events in a client's name; the end of the answer."""
-    responses = events.ReadEvents(pb.ReadEventsRequest(domain=domain), metadata=[(CLIENT_KEY, client)], timeout=30)
+    responses = events.ReadEvents(pb.ReadEventsRequest(domain=domain), metadata=((CLIENT_KEY, client),), timeout=30)
     return list(responses)[-1].end
 
 
