@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 
 import structlog
 
@@ -43,6 +44,20 @@ def configure_log(process: str, *, level: str = "info", style: str = "auto") -> 
     structlog.configure(
         processors=[*processors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(),
+        logger_factory=_Lines,
         cache_logger_on_first_use=True,
     )
+
+
+class _Lines(structlog.PrintLogger):
+    """Prints each line; one that the disk or pipe behind stdout refuses is lost, never the answer it tells of."""
+
+    def __init__(self, *_: object) -> None:
+        super().__init__()
+
+    def msg(self, message: str) -> None:
+        with suppress(OSError):
+            super().msg(message)
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 CONFIGURED = """
@@ -36,3 +37,10 @@ def test_a_line_of_any_thread_names_its_process_and_keeps_row_values_to_itself()
     assert (line["process"], line["event"], line["level"], line["station"]) == ("cache", "rpc broke", "error", "站點")
     assert "KeyError" in line["exception"]
     assert "secret row value" not in json.dumps(line)
+
+
+def test_a_log_that_cannot_be_written_breaks_nothing() -> None:
+    told = "import os; log = structlog.get_logger(); log.info('lost'); os._exit(7)"
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([sys.executable, "-c", CONFIGURED + told], stdout=full, timeout=60, check=False)
+    assert done.returncode == 7
