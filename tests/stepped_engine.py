@@ -17,9 +17,10 @@ from sluice.cache.v1 import sql_service_pb2 as sql
 from sluice.query.v1 import query_service_pb2 as pb
 from sluice_query_engine.catalog import Catalog, load_catalog
 from sluice_query_engine.dataset import Dataset, Reference
+from sluice_query_engine.execution.answering import CoordinatorLimits, Tools
 from sluice_query_engine.execution.chunk import ChunkLimits, ChunkReader, StoredChunk
 from sluice_query_engine.execution.composer import Composer
-from sluice_query_engine.execution.coordinator import Coordinator, CoordinatorLimits, Tools
+from sluice_query_engine.execution.coordinator import Coordinator
 from sluice_query_engine.execution.flights import Flight, Flights
 from sluice_query_engine.execution.forecast import Forecast
 from sluice_query_engine.execution.interest import Patience

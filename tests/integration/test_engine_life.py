@@ -22,7 +22,7 @@ from sluice_warehouse import Bind, Statement
 from sluice_warehouse.errors import WarehouseUnavailable
 from sluice_warehouse.faults import Fault
 
-from tests.engine_rig import EngineRig, serving_engine
+from tests.engine_rig import EngineRig, datasets_with, serving_engine
 from tests.polling import poll_until
 
 YEAR = ("2025-01-01", "2025-12-31")
@@ -364,3 +364,13 @@ def test_progress_and_pointers_are_shown_under_their_keys(rig: EngineRig, world:
     assert progress is not None
     assert (progress["status"], progress["total"], progress["completed"]) == ("completed", "13", "13")
     assert all(pointers)
+
+
+def test_a_dataset_may_give_its_queries_less_time_than_the_process(
+    twin_path: Path, valve: Valve, world: World, tmp_path: Path
+) -> None:
+    datasets = datasets_with(tmp_path / "datasets", {"[limits]\n": "[limits]\ndeadline_s = 1\n"})
+    with serving_engine(twin_path, world=world, fault=valve, datasets_dir=datasets) as rig:
+        valve.open, valve.passing = False, 4
+        query = rig.run(*YEAR)
+    assert {gap.code for gap in query.receipt.failed_ranges} == {"QUERY_TIMEOUT"}

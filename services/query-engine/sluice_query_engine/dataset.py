@@ -104,6 +104,7 @@ class Limits:
         max_rows_per_chunk: past it a chunk is cut and marked truncated.
         parallel: most chunks of one query that run at once.
         rows_per_chunk: rows of a page, for parts that are read in pages.
+        deadline_s: seconds of one query, where that is less than the process gives; 0 is what the process gives.
     """
 
     max_range_days: int
@@ -117,6 +118,7 @@ class Limits:
     id_batch_size: int = 1000
     ttl_s: int = 900
     rows_per_chunk: int = 50_000
+    deadline_s: int = 0
 
 
 @dataclass(frozen=True)

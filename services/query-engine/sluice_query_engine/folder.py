@@ -139,6 +139,7 @@ def _limits(section: Section, defaults: LimitDefaults) -> Limits:
         id_batch_size=section.integer("id_batch_size", MAX_ID_COUNT),
         ttl_s=section.integer("ttl_s", 900),
         rows_per_chunk=section.integer("rows_per_chunk", defaults.rows_per_chunk),
+        deadline_s=section.integer("deadline_s", 0, least=0),
     )
     for key in ("direct_max_ids", "id_batch_size"):
         if getattr(limits, key) > MAX_ID_COUNT:

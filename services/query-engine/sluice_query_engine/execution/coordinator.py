@@ -1,15 +1,13 @@
 """Runs queries: one run per query id, chunks shared between queries, an end for those that nobody looks at.
 
-It starts, joins, cancels and recalls; planning, reading and merging are done by what it is given.
+It starts, joins, cancels and recalls; a run is brought to its end by `answering`.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 import structlog
@@ -17,28 +15,14 @@ from google.protobuf import json_format
 from sluice.cache.v1 import frame_service_pb2 as frames
 from sluice.query.v1 import query_service_pb2 as pb
 from sluice.table.v1 import table_pb2
-from sluice_rpc.errors import Cancelled, InternalFault, NotFound, QueryTimeout, ServiceError, Unavailable, of_reason
-from sluice_rpc.ports import Clock
-from sluice_warehouse.permits import Permits
+from sluice_rpc.errors import InternalFault, ServiceError, Unavailable, of_reason
 
-from sluice_query_engine.cache import FrameCache
-from sluice_query_engine.catalog import Catalog
 from sluice_query_engine.dataset import Dataset
 from sluice_query_engine.errors import CacheExpired, QueryFinished, QueryNotReady, TooManyQueries
 from sluice_query_engine.execution import id_lists
-from sluice_query_engine.execution.chunk import StoredChunk
-from sluice_query_engine.execution.composer import Composer
-from sluice_query_engine.execution.executors import Finished, effective_parallel, run_bounded
-from sluice_query_engine.execution.flights import Flight, Flights
-from sluice_query_engine.execution.forecast import Forecast
-from sluice_query_engine.execution.interest import Patience
-from sluice_query_engine.execution.ledger import Ledger
+from sluice_query_engine.execution.answering import Answering, CoordinatorLimits, Tools
 from sluice_query_engine.execution.manifest import Outcome, parameters_of
-from sluice_query_engine.execution.references import PinnedReference, References
 from sluice_query_engine.execution.run import QueryRun
-from sluice_query_engine.execution.severity import most_severe
-from sluice_query_engine.execution.survey import Departures, Survey
-from sluice_query_engine.metrics import EngineMetrics
 from sluice_query_engine.parameters import JSON, canonical
 from sluice_query_engine.planning.identity import query_id_of
 from sluice_query_engine.state import Signal
@@ -48,44 +32,6 @@ log = structlog.get_logger()
 _KEPT_RUN_COUNT: Final = 512
 """Ended queries that are remembered in memory; older ones are recalled from the ledger or the cache."""
 _ANSWERED_STATES: Final = (pb.QUERY_STATE_COMPLETED, pb.QUERY_STATE_PARTIAL)
-_ATTEMPT_COUNT: Final = 2
-"""A query whose frames vanish before it is merged is planned once more."""
-
-
-@dataclass(frozen=True)
-class CoordinatorLimits:
-    """What queries of this process may take.
-
-    Args:
-        max_parallel: most chunks of one query at once, whatever its dataset says.
-        max_running_count: most queries at once.
-        patience: how long a query goes on without anybody looking.
-        query_deadline_s: seconds after which what has not been read is given up.
-        beat_s: how often abandoned queries are looked for and owner leases prolonged.
-    """
-
-    max_parallel: int
-    max_running_count: int
-    patience: Patience
-    query_deadline_s: float
-    beat_s: float = 1.0
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What the coordinator works with."""
-
-    catalog: Catalog
-    cache: FrameCache
-    survey: Survey
-    flights: Flights
-    references: References
-    composer: Composer
-    ledger: Ledger
-    permits: Permits
-    clock: Clock
-    metrics: EngineMetrics
-    forecast: Forecast
 
 
 class Coordinator:
@@ -99,6 +45,7 @@ class Coordinator:
     def __init__(self, tools: Tools, limits: CoordinatorLimits) -> None:
         self._tools = tools
         self._limits = limits
+        self._answering = Answering(tools, limits)
         self._runs: dict[str, QueryRun] = {}
         # Guards the dictionary; nothing slow happens under it.
         self._lock = threading.Lock()
@@ -133,7 +80,7 @@ class Coordinator:
             raise
         run.set_plan(departures.plan)
         self._tools.ledger.open(run)
-        future = self._pool.submit(self._work, run, departures)
+        future = self._pool.submit(self._answering.run, run, departures)
         future.add_done_callback(lambda ended: self._broke(run, ended))
         return run.snapshot()
 
@@ -240,118 +187,6 @@ class Coordinator:
         self._pool.shutdown(wait=True)
         self._beating.join()
 
-    def _work(self, run: QueryRun, departures: Departures) -> None:
-        costs: list[PinnedReference | Flight] = []
-        try:
-            for attempt in range(1, _ATTEMPT_COUNT + 1):
-                try:
-                    self._answer(run, departures, costs)
-                    break
-                except NotFound as error:
-                    # The cache came back empty between planning and merging.
-                    if error.reason != CacheExpired.reason or attempt == _ATTEMPT_COUNT or not run.running:
-                        raise
-                    departures = self._tools.survey.depart(run, run.parameters, no_cache=False)
-                    run.set_plan(departures.plan)
-        except ServiceError as error:
-            run.fail(error)
-        finally:
-            self._tools.ledger.close(run)
-            self._tools.metrics.query_ended(run.dataset.name, run.state_name)
-        self._prepare(run)
-
-    def _prepare(self, run: QueryRun) -> None:
-        """Have the main table ready for views nobody has asked for yet; the answer itself does not wait for it."""
-        if run.state_name not in ("completed", "partial"):
-            return
-        try:
-            self._tools.composer.prepare(run.query_id, run.dataset)
-        except ServiceError as error:
-            log.warning("main table is not ready", query_id=run.query_id, reason=error.reason)
-
-    def _answer(self, run: QueryRun, departures: Departures, costs: list[PinnedReference | Flight]) -> None:
-        """Answer the query as planned; what it cost is added to what earlier attempts did."""
-        try:
-            leave = partial(self._leave, run, departures)
-            with run.scope.attached(leave), run.overtime.attached(leave):
-                pinned = [self._tools.references.pin(item, run.client_id) for item in run.dataset.references]
-                run.references = references = {item.name: item.frame_id for item in pinned}
-                errors = self._read_chunks(run, departures)
-        finally:
-            self._leave(run, departures)
-        led = [flight for flight in departures.flights.values() if flight.leader is run]
-        costs += [*pinned, *led]
-        if not run.running:
-            return
-        outcome = Outcome(departures.plan, run.stored(), run.failures())
-        if outcome.empty:
-            raise most_severe(errors)
-        manifest = self._tools.composer.compose(run, outcome, references, run.query_id)
-        for flight in led:
-            self._tools.forecast.learn(run.dataset.name, flight.elapsed_s)
-        self._finish(run, manifest, costs)
-
-    def _finish(self, run: QueryRun, manifest: frames.Manifest, costs: list[PinnedReference | Flight]) -> None:
-        receipt = table_pb2.Receipt()
-        receipt.CopyFrom(manifest.receipt)
-        receipt.warehouse_statement_count = sum(item.statement_count for item in costs)
-        receipt.warehouse_row_count = sum(item.row_count for item in costs)
-        if self._tools.flights.alone:
-            receipt.plan += "; Redis is away, so another engine may have read the same"
-        if run.finish(receipt):
-            log.info(
-                "query finished",
-                query_id=run.query_id,
-                dataset=run.dataset.name,
-                state=run.state_name,
-                plan=receipt.plan,
-                row_count=receipt.row_count,
-                warehouse_row_count=receipt.warehouse_row_count,
-            )
-
-    def _read_chunks(self, run: QueryRun, departures: Departures) -> list[ServiceError]:
-        """Read what is missing, and return the errors of the chunks that failed."""
-        indexes = list(departures.flights)
-        tasks: list[Callable[[], StoredChunk]] = [
-            lambda flight=departures.flights[index]: self._tools.flights.land(flight, run)  # type: ignore[misc]
-            for index in indexes
-        ]
-        if not tasks:
-            return []
-        parallel = min(run.dataset.limits.parallel, self._limits.max_parallel)
-        width = effective_parallel(parallel, self._tools.permits.available_count, len(tasks))
-        errors: list[ServiceError] = []
-        for finished in run_bounded(tasks, width):
-            error = self._chunk_ended(run, indexes[finished.index], finished)
-            if error is not None:
-                errors.append(error)
-        return errors
-
-    def _chunk_ended(self, run: QueryRun, index: int, finished: Finished[StoredChunk]) -> ServiceError | None:
-        part = run.plan.chunks[index].part if run.plan else ""
-        facts = {"dataset": run.dataset.name, "query_id": run.query_id, "part": part, "index": index}
-        if finished.result is not None:
-            run.chunk_stored(index, finished.result)
-            self._tools.ledger.write(run, {index: finished.result.frame_id})
-            self._tools.metrics.chunk_ended(run.dataset.name, part, "stored", finished.result.row_count)
-            return None
-        if run.scope.cancelled:
-            return None
-        error = finished.error if isinstance(finished.error, ServiceError) else InternalFault(run.request_id)
-        if run.overtime.cancelled and error.reason == Cancelled.reason:
-            error = QueryTimeout(f"the query took longer than {self._limits.query_deadline_s:g} s")
-        if not isinstance(finished.error, ServiceError):
-            log.error("chunk broke", exc_info=finished.error, **facts)
-        log.warning("chunk failed", reason=error.reason, **facts)
-        run.chunk_failed(index, error.reason)
-        self._tools.ledger.write(run)
-        self._tools.metrics.chunk_ended(run.dataset.name, part, "failed", 0)
-        return error
-
-    def _leave(self, run: QueryRun, departures: Departures) -> None:
-        for flight in departures.flights.values():
-            self._tools.flights.leave(flight, run)
-
     def _provisional(self, run: QueryRun) -> frames.Manifest:
         references = run.references
         missing = dict.fromkeys(run.unfinished(), QueryNotReady.reason)
@@ -412,6 +247,6 @@ class Coordinator:
         if run.abandoned:
             run.cancel("nobody looked at it any more")
             return
-        if run.elapsed_s > self._limits.query_deadline_s:
+        if run.elapsed_s > self._limits.deadline_s(run.dataset):
             run.overtime.cancel()
         self._tools.ledger.write(run)
