@@ -244,10 +244,12 @@ class ResolveSplitDescendantsRequest(_message.Message):
     max_depth: _builtins.int
     """Rows of a walk, the container itself included, 1 to 20; 0 means 20."""
     max_node_count: _builtins.int
-    """Most containers in the answer; what lies beyond is cut. 0 means, and more is read as, the limit of the process."""
+    """Most containers in the answer, those asked for not counted against it; what lies beyond is cut. 0 means, and more
+    is read as, the limit of the process.
+    """
     @_builtins.property
     def container_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Container ids. One that descends from another costs nothing more."""
+        """Container ids."""
 
     def __init__(
         self,
@@ -645,7 +647,9 @@ class ResolveFullGenealogyRequest(_message.Message):
     is listed as cut.
     """
     max_node_count: _builtins.int
-    """Most containers in the answer; what lies beyond is cut. 0 means, and more is read as, the limit of the process."""
+    """Most containers in the answer, those asked for not counted against it; what lies beyond is cut. 0 means, and more
+    is read as, the limit of the process.
+    """
     @_builtins.property
     def container_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Container ids, the seeds."""
@@ -827,8 +831,8 @@ class ResolveFullGenealogyResponse(_message.Message):
 
     @_builtins.property
     def seed_roots(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Seed to the name of its root: of its ancestors without parents (or itself) the first by: wafer, most steps away,
-        name, id. The id where the root has no name; an entry for each seed.
+        """Seed to the name of its root: of its ancestors without parents the first, wafers before others, then by name, then
+        by id; itself where it has no ancestors. The id where the root has no name; an entry for each seed.
         """
 
     @_builtins.property
@@ -954,7 +958,9 @@ class ResolveForwardTreeRequest(_message.Message):
     max_depth: _builtins.int
     """Steps of each split walk, up from the seeds and down from the roots, 1 to 20; 0 means 20."""
     max_node_count: _builtins.int
-    """Most containers in the answer; what lies beyond is cut. 0 means, and more is read as, the limit of the process."""
+    """Most containers in the answer, those asked for not counted against it; what lies beyond is cut. 0 means, and more
+    is read as, the limit of the process.
+    """
     @_builtins.property
     def container_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Container ids, the seeds."""
