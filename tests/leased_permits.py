@@ -41,10 +41,16 @@ def ask_redis(ledger: RedisLedger, request: Request, server_ms: int) -> Reply:
 
 
 def open_permits(
-    ledger: Ledger, terms: Terms, share: int, process: str = "one", *, await_state: str = "granting"
+    ledger: Ledger,
+    terms: Terms,
+    share: int,
+    process: str = "one",
+    *,
+    await_state: str = "granting",
+    outlived: bool = False,
 ) -> ProcessPermits:
     """Return permits that have heard from their ledger."""
-    leases = Leases(process, terms, ledger, SystemClock(), RandomIds())
+    leases = Leases(process, terms, ledger, SystemClock(), RandomIds(), outlived=outlived)
     permits = ProcessPermits(share, leases)
     poll_until(lambda: leases.state == await_state, 10, f"{await_state}, not {leases.state}")
     return permits
@@ -62,6 +68,7 @@ def requests(process: str, terms: Terms = TERMS, incarnation: str = "") -> Calla
         left_ms: int = 10_000,
         waiting_count: int = 0,
         leaving: bool = False,
+        share: tuple[str, ...] = (),
     ) -> Request:
         return Request(
             *(process, incarnation or f"run of {process}", next(seq), terms, drops),
@@ -69,6 +76,7 @@ def requests(process: str, terms: Terms = TERMS, incarnation: str = "") -> Calla
             wish=Hold(wish, "somebody", left_ms) if wish else None,
             waiting_count=waiting_count,
             leaving=leaving,
+            share=share,
         )
 
     return make

@@ -127,7 +127,7 @@ def main(arguments: list[str]) -> None:
     name, port, seed, kind, *rest = arguments
     permits: Permits
     if kind == "leases":
-        permits = open_permits(PermitSettings.load(), name, SystemClock(), RandomIds())
+        permits = open_permits(PermitSettings.load(), name, SystemClock(), RandomIds(), outlived=False)
     else:
         permits = FailOpenPermits(rest[0], int(rest[1]))
     lane = SlowLane(CounterWarehouse(int(port)), permits, permit_wait_s=1.0)

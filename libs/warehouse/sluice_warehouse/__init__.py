@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from sluice_warehouse.statements import Statement
 
-__all__ = ["Bind", "Reading", "Statement", "Tag", "Warehouse", "open_warehouse"]
+__all__ = ["Bind", "Reading", "Statement", "Tag", "Warehouse", "open_warehouse", "outlives_process"]
 
 Bind: TypeAlias = str | int | float | date | datetime | None
 """A value for one bind; datetimes are plant-local, without a zone."""
@@ -140,6 +140,14 @@ class Warehouse(Protocol):
     def close(self) -> None:
         """End every running statement and close all sessions."""
         ...
+
+
+def outlives_process(url: str) -> bool:
+    """Return whether a statement may go on in the warehouse of this URL when the process that started it was killed.
+
+    Oracle may not notice a dead connection before it has rows to send; what is embedded dies with its process.
+    """
+    return urlsplit(url).scheme == "oracle"
 
 
 def open_warehouse(

@@ -99,6 +99,9 @@ class LeaseBook:
         """No answer to the last request."""
         self.name_taken = False
         """Another process of the same name was alive when the ledger last answered."""
+        self.asked = False
+        """The first request was answered, or was not in time."""
+        self._left_behind_until = 0.0
         self._process = process
         self._incarnation = incarnation
         self._seq = 0
@@ -120,6 +123,10 @@ class LeaseBook:
         if self.terms.lease_count == 0:
             return "none"
         return "away" if self.away else self.reply.state
+
+    def left_behind_count(self, now: float) -> int:
+        """Return how many permits of the share count for statements that runs before this one left behind."""
+        return self.reply.left_behind_count if now < self._left_behind_until else 0
 
     @property
     def free_count(self) -> int:
@@ -149,9 +156,10 @@ class LeaseBook:
             sent: monotonic instant just before the request went out: a lease counts from then, so that it is over
                 here before it is over there, however long the answer took.
         """
-        self.away, self.reply = False, reply
+        self.away, self.reply, self.asked = False, reply, True
         self.name_taken = reply.state == "conflict"
         if reply.state in ("granting", "grace"):
+            self._left_behind_until = now + reply.left_behind_ms / 1000
             for lease_id in request.drops:
                 self._drops.pop(lease_id, None)
             for lease_id in reply.lost:
@@ -169,7 +177,7 @@ class LeaseBook:
 
     def unanswered(self, request: Request) -> None:
         """Note that no answer came; what was asked for may have been granted, so it is given back."""
-        self.away = True
+        self.away = self.asked = True
         if request.wish is not None:
             self._drops[request.wish.lease_id] = None
 
@@ -179,15 +187,15 @@ class LeaseBook:
         if self._held.pop(lease.lease_id, None) is not None:
             self._drops[lease.lease_id] = None
 
-    def leaving(self) -> Request:
-        """Return the last thing to say: the name is free.
+    def leaving(self, share: tuple[str, ...] = ()) -> Request:
+        """Return the last thing to say: the name is free, and this of its share may have statements going on.
 
         What is held still, or in quarantine, is not given back: its statement may run on in the warehouse, and the
         ledger counts it until it must have ended.
         """
         self._seq += 1
         drops = tuple(self._drops)
-        return Request(self._process, self._incarnation, self._seq, self.terms, drops, leaving=True)
+        return Request(self._process, self._incarnation, self._seq, self.terms, drops, leaving=True, share=share)
 
 
 @dataclass(frozen=True)
@@ -219,9 +227,14 @@ class Leases:
         ledger: where leases are written down; closed with this.
         clock: only its monotonic reading counts.
         ids: for this run and for leases.
+        outlived: statements may go on in the warehouse when the process that started them is gone, so that a successor
+            counts those of its share too.
     """
 
-    def __init__(self, process: str, terms: Terms, ledger: Ledger, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self, process: str, terms: Terms, ledger: Ledger, clock: Clock, ids: Ids, *, outlived: bool = False
+    ) -> None:
+        self._outlived = outlived
         self._ledger = ledger
         self._clock = clock
         self._ids = ids
@@ -256,6 +269,21 @@ class Leases:
     def free_count(self) -> int:
         """Leases that were free when the ledger last answered."""
         return self._book.free_count
+
+    def blocked_count(self, share: int) -> int:
+        """Return how many permits of the share nobody may have now: statements of runs before may go on under them."""
+        if self.state == "conflict":
+            # Another process lives on this share.
+            return share
+        if not self._outlived:
+            return 0
+        # Before the ledger has been asked nobody knows what was left behind.
+        return min(share, self._book.left_behind_count(self._clock.monotonic())) if self._book.asked else share
+
+    def share_taken(self) -> None:
+        """Let the ledger know soon who holds the share, for whoever comes after this process; returns at once."""
+        if self._outlived:
+            self._wake.set()
 
     @property
     def grace_left_s(self) -> float:
@@ -295,8 +323,10 @@ class Leases:
         self._wake.set()
         if self._thread is not None:
             self._thread.join()
+        asker = self._asker() if self._asker is not None else None
+        share = asker.demand().share if asker is not None and self._outlived else ()
         try:
-            self._ledger.ask(self._book.leaving())
+            self._ledger.ask(self._book.leaving(share))
         except LedgerAway:
             log.info("leases run out by themselves, their ledger is away")
         self._ledger.close()

@@ -100,9 +100,18 @@ if book.plan ~= terms.plan then
   return answer('terms')
 end
 local mine = processes[request.process]
+local left_count, left_until_ms = 0, 0
+-- What an earlier release wrote has none of it.
+if mine ~= nil and (mine.left_behind_until_ms or 0) > book.clock_ms then
+  left_count, left_until_ms = mine.left_behind_count, mine.left_behind_until_ms
+end
 if mine ~= nil and mine.incarnation ~= request.incarnation then
   if present(mine) then
     return answer('conflict')
+  end
+  if #mine.share > 0 then
+    -- When it died is not known, so the longest life counts from here.
+    left_count, left_until_ms = left_count + #mine.share, book.clock_ms + life_ms
   end
   mine = nil
 end
@@ -116,7 +125,15 @@ for _, id in ipairs(request.drops) do
   end
 end
 if request.leaving then
-  redis.call('HDEL', KEYS[1], 'process:' .. request.process)
+  if #request.share == 0 and left_count == 0 then
+    redis.call('HDEL', KEYS[1], 'process:' .. request.process)
+  else
+    -- Not here any more, and remembered for whoever has the name next.
+    redis.call('HSET', KEYS[1], 'process:' .. request.process, cjson.encode({
+      incarnation = request.incarnation, seq = request.seq, seen_ms = book.clock_ms - presence_ms, waiting_count = 0,
+      share = request.share, left_behind_count = left_count, left_behind_until_ms = left_until_ms,
+    }))
+  end
   return answer('granting')
 end
 
@@ -133,6 +150,7 @@ end
 mine = {
   incarnation = request.incarnation, seq = request.seq, seen_ms = book.clock_ms, wants_since_ms = wants_since_ms,
   waiting_count = request.waiting_count, share = request.share,
+  left_behind_count = left_count, left_behind_until_ms = left_until_ms,
 }
 processes[request.process] = mine
 
@@ -173,6 +191,8 @@ return answer(in_grace and 'grace' or 'granting', {
   fence = granted and book.fence or 0,
   free_count = in_grace and 0 or math.max(0, terms.lease_count - lease_count),
   grace_left_ms = math.max(0, book.grace_until_ms - book.clock_ms),
+  left_behind_count = left_count,
+  left_behind_ms = left_count > 0 and left_until_ms - book.clock_ms or 0,
   -- An empty table would be an object in JSON.
   lost = table.concat(lost, ','),
 })

@@ -4,8 +4,11 @@
 
 A lease lives longer than any statement may: the longest hold, plus a margin in which a statement that was told to end
 does end. Nothing renews it and nothing but its owner ends it sooner, so a process that is paused, cut off or killed
-costs a lease for a while and never the cap. A ledger that is empty, was restarted or has other terms than before
-forgets who held what; it grants nothing until every lease it may have forgotten is over (grace).
+costs a lease for a while and never the cap. Of a share the ledger only knows who held it; what a killed process held
+when last heard counts against its successor for as long as a lease lives.
+
+A ledger that is empty, was restarted or has other terms than before forgets who held what; it grants nothing until
+every lease it may have forgotten is over (grace).
 
 Time is the ledger's own, in milliseconds: it adds up what the server's clock advances between two requests, and no
 advance that is negative or longer than a tick, so a clock that is set takes nobody's lease away.
@@ -94,9 +97,9 @@ class Request:
     waiting_count: int = 0
     """Callers that wait for a permit in the process."""
     share: tuple[str, ...] = ()
-    """Who holds the permits of its own share, for others to see."""
+    """Who holds the permits of its own share, for others to see and for a successor to count."""
     leaving: bool = False
-    """The process ends; its name is free at once."""
+    """The process ends; its name is free at once. What of the share it still names counts against the successor."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,10 @@ class Reply:
     """Holds the ledger does not count any more; their statements must end at once."""
     epoch: str = ""
     """Changes whenever the ledger may have forgotten something."""
+    left_behind_count: int = 0
+    """Permits of the process's share under which runs before it may have statements going on."""
+    left_behind_ms: int = 0
+    """Until those have surely ended."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +148,8 @@ class Presence:
     wants_since_ms: int | None = None
     waiting_count: int = 0
     share: tuple[str, ...] = ()
+    left_behind_count: int = 0
+    left_behind_until_ms: int = 0
 
 
 @dataclass
@@ -185,8 +194,9 @@ class LeaseLedger:
         if mine is not None and mine.incarnation == request.incarnation and request.seq <= mine.seq:
             return Reply("late", epoch=book.epoch)
         self._drop(book, request)
+        left = _left_behind(mine, book, request)
         if request.leaving:
-            book.processes.pop(request.process, None)
+            self._leave(book, request, left)
             return Reply("granting", epoch=book.epoch)
         wants_since_ms = mine.wants_since_ms if mine is not None and mine.incarnation == request.incarnation else None
         if request.waiting_count == 0 and request.wish is None:
@@ -194,7 +204,8 @@ class LeaseLedger:
         elif wants_since_ms is None:
             wants_since_ms = book.clock_ms
         book.processes[request.process] = Presence(
-            *(request.incarnation, request.seq, book.clock_ms, wants_since_ms, request.waiting_count, request.share)
+            *(request.incarnation, request.seq, book.clock_ms, wants_since_ms, request.waiting_count, request.share),
+            *left,
         )
         lost = self._adopt(book, request)
         granted = self._grant(book, request)
@@ -207,6 +218,8 @@ class LeaseLedger:
             grace_left_ms=max(0, book.grace_until_ms - book.clock_ms),
             lost=lost,
             epoch=book.epoch,
+            left_behind_count=left[0],
+            left_behind_ms=left[1] - book.clock_ms if left[0] else 0,
         )
 
     def _turn(self, request: Request, server_ms: int, run: str) -> Book:
@@ -233,6 +246,17 @@ class LeaseLedger:
             entry = book.leases.get(lease_id)
             if entry is not None and entry.incarnation == request.incarnation:
                 del book.leases[lease_id]
+
+    @staticmethod
+    def _leave(book: Book, request: Request, left: tuple[int, int]) -> None:
+        if not request.share and not left[0]:
+            book.processes.pop(request.process, None)
+            return
+        # Not here any more, and remembered for whoever has the name next.
+        away_ms = book.clock_ms - request.terms.presence_ms
+        book.processes[request.process] = Presence(
+            request.incarnation, request.seq, away_ms, None, 0, request.share, *left
+        )
 
     @staticmethod
     def _adopt(book: Book, request: Request) -> tuple[str, ...]:
@@ -270,6 +294,17 @@ class LeaseLedger:
 
 def _present(presence: Presence, book: Book, terms: Terms) -> bool:
     return presence.seen_ms > book.clock_ms - terms.presence_ms
+
+
+def _left_behind(mine: Presence | None, book: Book, request: Request) -> tuple[int, int]:
+    """Return how many statements of earlier runs may go on under the share, and until when."""
+    if mine is None:
+        return 0, 0
+    count = mine.left_behind_count if mine.left_behind_until_ms > book.clock_ms else 0
+    if mine.incarnation != request.incarnation and mine.share:
+        # When it died is not known, so the longest life counts from here.
+        return count + len(mine.share), book.clock_ms + request.terms.life_ms
+    return (count, mine.left_behind_until_ms) if count else (0, 0)
 
 
 def _entry(book: Book, request: Request, hold: Hold) -> Entry:

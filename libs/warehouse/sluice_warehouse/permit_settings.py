@@ -43,7 +43,7 @@ class PermitSettings(EnvironmentSettings):
     clocks that differ. A sixth of it is the largest gap between two heartbeats that is believed."""
 
 
-def open_permits(settings: PermitSettings, process: str, clock: Clock, ids: Ids) -> ProcessPermits:
+def open_permits(settings: PermitSettings, process: str, clock: Clock, ids: Ids, *, outlived: bool) -> ProcessPermits:
     """Return the permits of a process. Nothing waits for Redis: until it answers, the share is what there is.
 
     Args:
@@ -51,6 +51,7 @@ def open_permits(settings: PermitSettings, process: str, clock: Clock, ids: Ids)
         process: its folder's name.
         clock: for leases.
         ids: for leases.
+        outlived: statements may go on in the warehouse when the process is gone, see `outlives_process`.
 
     Raises:
         SettingsError: the shares do not fit under the cap, or do not name this process.
@@ -73,7 +74,7 @@ def open_permits(settings: PermitSettings, process: str, clock: Clock, ids: Ids)
         ledger = RedisLedger(settings.redis_url, prefix=settings.redis_prefix)
     except ValueError as error:
         raise SettingsError(f"{_PREFIX}REDIS_URL: {error}") from error
-    return ProcessPermits(own, Leases(name, terms_of(settings, plan), ledger, clock, ids))
+    return ProcessPermits(own, Leases(name, terms_of(settings, plan), ledger, clock, ids, outlived=outlived))
 
 
 def plan_of(settings: PermitSettings) -> PermitPlan:

@@ -300,6 +300,8 @@ class ProcessPermits:
         now = time.monotonic()
         token = _Token(wish.who, now, lease.until if lease is not None else now + wish.hold_s, lease)
         self._held[token] = None
+        if lease is None and self._leases is not None:
+            self._leases.share_taken()
         return token
 
     def _free_share(self) -> int:
@@ -311,10 +313,8 @@ class ProcessPermits:
         now = time.monotonic()
         for token in [token for token in self._held if token.quarantined and token.until <= now]:
             self._end(token)
-        if self._leases is not None and self._leases.state == "conflict":
-            # Another process lives on this share.
-            return 0
-        return self._share - sum(token.lease is None for token in self._held)
+        blocked = self._leases.blocked_count(self._share) if self._leases is not None else 0
+        return max(0, self._share - blocked - sum(token.lease is None for token in self._held))
 
     def _end(self, token: _Token) -> None:
         del self._held[token]

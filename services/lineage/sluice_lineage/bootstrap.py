@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from sluice_rpc.ports import RandomIds, SystemClock
 from sluice_rpc.server import RpcServer
 from sluice_rpc.settings import SettingsError
-from sluice_warehouse import Warehouse, open_warehouse
+from sluice_warehouse import Warehouse, open_warehouse, outlives_process
 from sluice_warehouse.breaker_metrics import register_breaker
 from sluice_warehouse.details import details_service
 from sluice_warehouse.lanes import SlowLane
@@ -46,7 +46,9 @@ def build(settings: Settings, warehouse: Warehouse | None = None) -> Process:
     closing = ExitStack()
     registry = CollectorRegistry()
     # Closed after the warehouse, which ends what runs: a permit counts until its statement has ended.
-    permits = open_permits(PermitSettings.load(), "lineage", SystemClock(), RandomIds())
+    permits = open_permits(
+        PermitSettings.load(), "lineage", SystemClock(), RandomIds(), outlived=outlives_process(settings.warehouse_url)
+    )
     closing.callback(permits.close)
     warehouse = warehouse or _warehouse(settings)
     closing.callback(warehouse.close)

@@ -10,7 +10,7 @@ from sluice.query.v1 import query_service_pb2_grpc
 from sluice_rpc.ports import Clock, Ids, RandomIds, SystemClock
 from sluice_rpc.server import RpcServer, Service
 from sluice_rpc.settings import SettingsError
-from sluice_warehouse import Warehouse, open_warehouse
+from sluice_warehouse import Warehouse, open_warehouse, outlives_process
 from sluice_warehouse.breaker_metrics import register_breaker
 from sluice_warehouse.details import details_service
 from sluice_warehouse.lanes import PoolLane, SlowLane
@@ -85,7 +85,9 @@ def build(settings: Settings, world: World | None = None) -> Process:
     registry = CollectorRegistry()
     with ExitStack() as closing:
         # Closed after the warehouse, which ends what runs: a permit counts until its statement has ended.
-        permits = open_permits(PermitSettings.load(), PROCESS, clock, ids)
+        permits = open_permits(
+            PermitSettings.load(), PROCESS, clock, ids, outlived=outlives_process(settings.warehouse_url)
+        )
         closing.callback(permits.close)
         warehouse = given.warehouse or _warehouse(settings)
         closing.callback(warehouse.close)

@@ -12,12 +12,13 @@ import sluice_lineage.settings as lineage_settings
 import sluice_query_engine.bootstrap as engine
 import sluice_query_engine.settings as engine_settings
 from sluice_rpc.ports import SystemClock
+from sluice_warehouse import outlives_process
 from sluice_warehouse.duckdb import DuckDBWarehouse
 from sluice_warehouse.permit_leases import MemoryLedger
 from sluice_warehouse.permits import ProcessPermits
 from sluice_warehouse.permits_redis import RedisLedger
 
-from tests.leased_permits import TERMS, end_grace, open_permits
+from tests.leased_permits import TERMS, end_grace, open_permits, requests
 from tests.polling import poll_until
 
 NAME: Final = "closing:"
@@ -61,6 +62,39 @@ def test_a_lease_given_back_is_free_at_the_stop(ledger: MemoryLedger) -> None:
     permits.acquire(5, "ended statement").release()
     permits.close()
     assert leases_in(ledger) == 0
+
+
+@pytest.mark.parametrize(("outlived", "free"), [(True, 1), (False, 2)])
+def test_after_a_kill_the_share_is_free_but_for_what_may_still_run(
+    ledger: MemoryLedger, outlived: bool, free: int
+) -> None:
+    killed = requests("one", incarnation="killed")
+    ledger.ask(killed(share=("walk that sorts",)))
+    permits = open_permits(ledger, TERMS, 2, outlived=outlived)
+    assert permits.available_count - TERMS.lease_count == free
+    permits.close()
+
+
+@pytest.mark.parametrize(("outlived", "left"), [(True, 1), (False, 0)])
+def test_a_share_in_quarantine_at_a_clean_stop_counts_against_the_next_run(
+    ledger: MemoryLedger, outlived: bool, left: int
+) -> None:
+    first = open_permits(ledger, TERMS, 2, outlived=outlived)
+    first.acquire(1, "lost statement").release(confirmed=False)
+    first.close()
+    assert ledger.ask(requests("one", incarnation="next")()).left_behind_count == left
+
+
+def test_the_ledger_hears_of_a_statement_under_the_share_before_the_next_beat(ledger: MemoryLedger) -> None:
+    permits = open_permits(ledger, replace(TERMS, margin_ms=600_000), 1, outlived=True)
+    with permits.acquire(1, "walk"):
+        poll_until(lambda: ledger.ledger.book and ledger.ledger.book.processes["one"].share == ("walk",), 5)
+    permits.close()
+
+
+def test_an_embedded_warehouse_does_not_outlive_its_process() -> None:
+    urls = ("oracle://reader@db.plant:1521/MES", "duckdb:////plant.duckdb")
+    assert [outlives_process(url) for url in urls] == [True, False]
 
 
 class LastWarehouse(DuckDBWarehouse):

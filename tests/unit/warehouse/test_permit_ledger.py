@@ -180,6 +180,42 @@ def test_a_name_is_free_once_its_process_was_silent_for_three_beats(server: Serv
     assert server.ask(requests("one", incarnation="another")("a")).granted
 
 
+def test_what_a_killed_process_held_of_its_share_counts_against_its_successor_for_a_whole_life(server: Server) -> None:
+    server.ask(requests("one")(share=("walk", "chunk")))
+    server.wait(TERMS.presence_ms)
+    again = requests("one", incarnation="another")
+    first = server.ask(again())
+    server.wait(TERMS.life_ms - 1)
+    last = server.ask(again())
+    server.wait(1)
+    over = server.ask(again())
+    assert [(reply.left_behind_count, reply.left_behind_ms) for reply in (first, last, over)] == [
+        *((2, TERMS.life_ms), (2, 1), (0, 0)),
+    ]
+
+
+def test_what_was_left_behind_adds_up_over_crashes(server: Server) -> None:
+    for incarnation in ("first", "second"):
+        server.ask(requests("one", incarnation=incarnation)(share=("walk",)))
+        server.wait(TERMS.presence_ms)
+    assert server.ask(requests("one", incarnation="third")()).left_behind_count == 2
+
+
+def test_a_process_that_leaves_with_its_share_in_use_frees_its_name_and_not_its_share(server: Server) -> None:
+    one = requests("one")
+    server.ask(one(share=("walk",)))
+    server.ask(one(leaving=True, share=("walk",)))
+    reply = server.ask(requests("one", incarnation="another")())
+    assert (reply.state, reply.left_behind_count) == ("granting", 1)
+
+
+def test_a_process_that_leaves_with_nothing_leaves_nothing_behind(server: Server) -> None:
+    one = requests("one")
+    server.ask(one(share=("walk",)))
+    server.ask(one(leaving=True))
+    assert server.ask(requests("one", incarnation="another")()).left_behind_count == 0
+
+
 def test_a_process_with_other_terms_gets_nothing_while_others_live_by_theirs(server: Server) -> None:
     server.ask(requests("one")())
     other = replace(TERMS, plan="cap=9", lease_count=9)

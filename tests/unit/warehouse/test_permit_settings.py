@@ -17,7 +17,7 @@ SHARES = "query-engine=2,lineage=1"
 
 
 def opened(process: str = "query-engine", **settings: object) -> ProcessPermits:
-    return open_permits(PermitSettings.model_validate(settings), process, SystemClock(), RandomIds())
+    return open_permits(PermitSettings.model_validate(settings), process, SystemClock(), RandomIds(), outlived=False)
 
 
 def sample(registry: CollectorRegistry, name: str, **labels: str) -> float | None:
