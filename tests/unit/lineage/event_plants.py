@@ -7,13 +7,23 @@ from datetime import datetime
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 from sluice_twin import plant_of
 
 NOON = datetime(2025, 6, 1, 12)
 PLANT_TIME = datetime(2025, 6, 2, 7, 30)
 
 Rows = Sequence[Mapping[str, object]]
+
+
+_HOLDS = """
+insert into DWH.DW_MES_HOLDRELEASEHISTORY by name
+select
+    printf('%016x', n // $each) as CONTAINERID,
+    printf('%016d', n) as HISTORYMAINLINEID,
+    $noon as HOLDTXNDATE,
+    nullif($comment, '') as HOLDCOMMENTS
+from range($count) as numbers(n)
+"""
 
 
 def container(number: int) -> str:
@@ -26,19 +36,10 @@ def small_plant(path: Path, **tables: Rows) -> str:
     return f"duckdb://{plant_of({f'DW_MES_{name}': rows for name, rows in tables.items()}, path, PLANT_TIME)}"
 
 
-def held_plant(path: Path, hold_count: int, each: int = 1) -> str:
-    """Write a plant whose first containers have so many holds each, and return its URL."""
+def held_plant(path: Path, container_count: int, each: int = 1, comment: str = "") -> str:
+    """Write a plant whose first containers have so many holds each, all with one comment, and return its URL."""
     plant_of({}, path, PLANT_TIME)
-    numbers = [number for number in range(hold_count) for _ in range(each)]
-    rows = pa.table(
-        {
-            "CONTAINERID": [container(number) for number in numbers],
-            "HISTORYMAINLINEID": [f"{position:016d}" for position in range(len(numbers))],
-            "HOLDTXNDATE": pa.array([NOON] * len(numbers), pa.timestamp("s")),
-        }
-    )
     with duckdb.connect(str(path)) as connection:
-        connection.register("new_rows", rows)
         # One statement for all rows: single inserts into so wide a table take half a minute.
-        connection.execute("insert into DWH.DW_MES_HOLDRELEASEHISTORY by name select * from new_rows")
+        connection.execute(_HOLDS, {"each": each, "count": container_count * each, "noon": NOON, "comment": comment})
     return f"duckdb://{path}"
