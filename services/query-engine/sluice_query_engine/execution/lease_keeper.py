@@ -35,7 +35,7 @@ class Hold:
         self.lease = lease
         self.until = until
         self.lost = False
-        self.ended = False
+        self.ended = threading.Event()
         """Its owner has given it back; a beat that was under way then must not take it again."""
         self.on_lost = on_lost
 
@@ -75,7 +75,7 @@ class LeaseKeeper:
         finally:
             with self._lock:
                 self._holds.pop(hold, None)
-                hold.ended = True
+                hold.ended.set()
             with suppress(LeasesAway):
                 self._leases.release(hold.lease)
 
@@ -132,10 +132,10 @@ class LeaseKeeper:
         try:
             if self._leases.renew(hold.lease, self._life_s):
                 return
-            if hold.ended:
+            if hold.ended.is_set():
                 return
             again = self._leases.take(hold.lease.name, hold.lease.token, self._life_s)
-            if hold.ended:
+            if hold.ended.is_set():
                 if again is not None:
                     self._leases.release(again)
                 return
