@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -12,12 +12,14 @@ from pydantic import SecretStr
 from sluice_twin.oracle_wire import FaultRule, OracleWireServer
 from sluice_warehouse import open_warehouse
 from sluice_warehouse.errors import (
+    LogonRefused,
     PoolExhausted,
     WarehouseError,
     WarehouseUnavailable,
 )
 from sluice_warehouse.lanes import PoolLane
 from sluice_warehouse.oracle import OracleWarehouse
+from sluice_warehouse.oracle_reading import OracleReading
 
 from tests.oracle_numbers import (
     NUMBERS,
@@ -218,3 +220,22 @@ def test_wire_a_logon_whose_last_step_stalls_is_unavailable(server: OracleWireSe
             drained(numbers(warehouse))
     finally:
         server.faults.clear()
+
+
+@pytest.mark.parametrize("lane", [numbers, pooled])
+def test_wire_a_refused_password_is_not_tried_again_until_it_changes(
+    tmp_path: Path, lane: Callable[[OracleWarehouse], OracleReading]
+) -> None:
+    file = tmp_path / "password"
+    file.write_text("wrong", encoding="utf-8")
+    counting = FaultRule(phase="logon", do="slow", bytes_per_s=1_000_000)
+    with numbers_server() as server, oracle(server.port, password_file=file) as warehouse:
+        server.faults.set([counting])
+        for _ in range(4):
+            with pytest.raises(WarehouseError, match="ORA-01017"):
+                drained(lane(warehouse))
+        tries = len(server.faults.fired)
+        with pytest.raises(LogonRefused, match="tried again in 900 s"):
+            warehouse.ping()
+        file.write_text("sluice", encoding="utf-8")
+        assert (tries, len(server.faults.fired), drained(lane(warehouse))) == (1, 1, ROW_COUNT)

@@ -6,7 +6,7 @@ Unavailable
 ├── CircuitOpen
 └── WarehouseUnavailable
 Internal
-├── WarehouseError
+├── WarehouseError ── LogonRefused
 └── ContractBroken
 QueryTimeout ── StatementTimeout
 Cancelled ── StatementCancelled
@@ -14,7 +14,11 @@ Cancelled ── StatementCancelled
 
 from __future__ import annotations
 
+from typing import Final
+
 from sluice_rpc.errors import Cancelled, Internal, QueryTimeout, Unavailable
+
+_WRONG_PASSWORD: Final = 1017
 
 
 class PermitsExhausted(Unavailable):
@@ -69,6 +73,19 @@ class WarehouseError(Internal):
     def __init__(self, ora: int) -> None:
         super().__init__(f"the warehouse refused the statement (ORA-{ora:05d})", ora=ora)
         self.ora = ora
+
+
+class LogonRefused(WarehouseError):
+    """The password was refused a while ago (ORA-01017) and is not tried again yet, so that the account is not locked.
+
+    Args:
+        left_s: seconds until it is; a changed password is tried at once.
+    """
+
+    def __init__(self, left_s: float) -> None:
+        super().__init__(_WRONG_PASSWORD)
+        self.message = f"the warehouse refused the password (ORA-01017); it is tried again in {left_s:.0f} s"
+        self.args = (self.message,)
 
 
 class ContractBroken(Internal):

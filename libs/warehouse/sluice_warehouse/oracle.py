@@ -26,6 +26,7 @@ from sluice_warehouse.guarded import GuardedWarehouse
 from sluice_warehouse.oracle_address import OracleAddress, parse_address
 from sluice_warehouse.oracle_binds import bound_values
 from sluice_warehouse.oracle_errors import DRIVER_FAULTS, meaning_of, translated
+from sluice_warehouse.oracle_password import Password
 from sluice_warehouse.oracle_pool import SessionPool
 from sluice_warehouse.oracle_reading import OracleReading, OracleRun, Order, ReadLimits, Sessions
 from sluice_warehouse.oracle_session import Logon, OracleSession, open_session
@@ -52,8 +53,10 @@ class OracleWarehouse:
     def __init__(self, address: OracleAddress, settings: OracleSettings) -> None:
         self._address = address
         self._settings = settings
-        self._pool = SessionPool(address, settings)
-        self._health = _HealthSession(address, settings)
+        # One for all sessions: each wrong logon counts against the same account.
+        self._password = Password(settings)
+        self._pool = SessionPool(address, settings, self._password)
+        self._health = _HealthSession(address, settings, self._password)
         self._budget = _Budget(settings.reconnect_budget)
         # Protects the readings.
         self._lock = threading.Lock()
@@ -72,7 +75,7 @@ class OracleWarehouse:
         limits = self._limits(deadline_s, self._settings.slow_call_timeout_ms)
         values = bound_values(statement, binds)
         order = Order(statement, tagged(statement, tag), values, schema, tag, limits)
-        return self._reading(_Dedicated(self._address, self._settings), order)
+        return self._reading(_Dedicated(self._address, self._settings, self._password), order)
 
     def open_pooled(
         self, statement: Statement, binds: Mapping[str, Bind], *, schema: pa.Schema, deadline_s: float, tag: Tag
@@ -126,12 +129,13 @@ class OracleWarehouse:
 class _Dedicated:
     """Sessions that serve one statement each."""
 
-    def __init__(self, address: OracleAddress, settings: OracleSettings) -> None:
+    def __init__(self, address: OracleAddress, settings: OracleSettings, password: Password) -> None:
         self._address = address
         self._settings = settings
+        self._password = password
 
     def acquire(self, deadline_s: float, logon: Logon) -> OracleSession:
-        return open_session(self._address, self._settings, deadline_s=deadline_s, logon=logon)
+        return open_session(self._address, self._settings, self._password, deadline_s=deadline_s, logon=logon)
 
     def may_reconnect(self) -> bool:
         # It is fresh. Whoever reads chunks decides about trying again, at one place.
@@ -172,9 +176,10 @@ def open_oracle(url: str, settings: OracleSettings) -> GuardedWarehouse:
 class _HealthSession:
     """A connection that only health checks use, so that they never queue behind statements."""
 
-    def __init__(self, address: OracleAddress, settings: OracleSettings) -> None:
+    def __init__(self, address: OracleAddress, settings: OracleSettings, password: Password) -> None:
         self._address = address
         self._settings = settings
+        self._password = password
         # Held by the one check that runs.
         self._turn = threading.Lock()
         self._session: OracleSession | None = None
@@ -195,7 +200,7 @@ class _HealthSession:
         timeout_ms = self._settings.health_call_timeout_ms
         fresh = self._session is None
         if self._session is None:
-            self._session = open_session(self._address, self._settings, deadline_s=timeout_ms / 1000)
+            self._session = open_session(self._address, self._settings, self._password, deadline_s=timeout_ms / 1000)
             self._session.name(Tag("sluice-health", "ping", ""))
         try:
             with self._session.call(timeout_ms) as connection:

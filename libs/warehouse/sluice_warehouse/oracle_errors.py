@@ -31,6 +31,8 @@ DRIVER_FAULTS: Final = (oracledb.Error, OSError, AttributeError)
 OTHER_FAULT: Final = 600
 """The number of faults that are none of Oracle's."""
 
+WRONG_PASSWORD: Final = 1017
+
 _ORA: Final[Mapping[int, Meaning]] = {
     # The session is dead.
     **dict.fromkeys(

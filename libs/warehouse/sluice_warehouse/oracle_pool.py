@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 import oracledb
@@ -11,7 +12,8 @@ import structlog
 
 from sluice_warehouse.errors import PoolExhausted, WarehouseUnavailable
 from sluice_warehouse.oracle_address import OracleAddress
-from sluice_warehouse.oracle_errors import DRIVER_FAULTS, meaning_of, no_session
+from sluice_warehouse.oracle_errors import DRIVER_FAULTS, WRONG_PASSWORD, meaning_of, no_session, ora_number
+from sluice_warehouse.oracle_password import Password
 from sluice_warehouse.oracle_session import OracleSession, bound, connect_params, prepare
 from sluice_warehouse.oracle_settings import OracleSettings
 from sluice_warehouse.oracle_sockets import Line, adopt, disown, shut, socket_of
@@ -25,15 +27,20 @@ class SessionPool:
     Args:
         address: where.
         settings: bounds of the pool and of its waits.
+        password: to log on with.
     """
 
-    def __init__(self, address: OracleAddress, settings: OracleSettings) -> None:
+    def __init__(self, address: OracleAddress, settings: OracleSettings, password: Password) -> None:
         self._address = address
         self._settings = settings
+        self._password = password
         # Protects what follows; held while a pool is made, which connects nothing.
         self._lock = threading.Lock()
         self._pool: oracledb.ConnectionPool | None = None
         self._line = Line()
+        self._password_text = ""
+        # Pools whose password is not taken any more, until the last of their sessions is given back.
+        self._retired: list[tuple[oracledb.ConnectionPool, Line]] = []
         self._closed = False
 
     @property
@@ -62,6 +69,8 @@ class SessionPool:
         try:
             connection = pool.acquire()
         except DRIVER_FAULTS as error:
+            if ora_number(error) == WRONG_PASSWORD:
+                self._retire(pool)
             if meaning_of(error) != "pool":
                 raise no_session(error, self._settings.pool_wait_ms / 1000) from error
             if pool.busy >= pool.max:
@@ -73,8 +82,8 @@ class SessionPool:
             raise WarehouseUnavailable from error
         return OracleSession(
             connection,
-            give_back=pool.release,
-            drop=lambda used: _drop(pool, used),
+            give_back=lambda used: self._end(used, pool.release),
+            drop=lambda used: self._end(used, lambda gone: _drop(pool, gone)),
             grace_s=self._settings.cancel_grace_s,
         )
 
@@ -82,17 +91,21 @@ class SessionPool:
         """Close all sessions, politely as long as the grace lasts."""
         with self._lock:
             self._closed = True
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            _close(pool, self._line, self._settings.cancel_grace_s)
+            pools, self._retired = self._retired, []
+            if self._pool is not None:
+                pools.append((self._pool, self._line))
+            self._pool = None
+        for pool, line in pools:
+            _close(pool, line, self._settings.cancel_grace_s)
 
     def _made(self) -> tuple[oracledb.ConnectionPool, Line]:
         settings = self._settings
         line = Line()
         before = set(threading.enumerate())
         try:
+            self._password_text = self._password.text()
             pool = oracledb.create_pool(
-                **connect_params(self._address, settings),
+                **connect_params(self._address, settings, self._password_text),
                 min=settings.pool_min,
                 max=settings.pool_max,
                 increment=settings.pool_increment,
@@ -112,6 +125,28 @@ class SessionPool:
     def _prepared(self, connection: oracledb.Connection, _tag: str) -> None:
         prepare(connection, self._settings.call_timeout_ms)
 
+    def _retire(self, pool: oracledb.ConnectionPool) -> None:
+        """Make no more sessions with a password that was refused; those that are in use go on."""
+        with self._lock:
+            if self._pool is not pool:
+                return
+            self._retired.append((pool, self._line))
+            self._pool = None
+            self._password.refused(self._password_text)
+        self._close_idle_retired()
+
+    def _end(self, connection: oracledb.Connection, end: Callable[[oracledb.Connection], None]) -> None:
+        end(connection)
+        if self._retired:
+            self._close_idle_retired()
+
+    def _close_idle_retired(self) -> None:
+        with self._lock:
+            idle = [item for item in self._retired if item[0].busy == 0]
+            self._retired = [item for item in self._retired if item not in idle]
+        for pool, line in idle:
+            _close_aside(pool, line)
+
     def _replace(self, hanging: oracledb.ConnectionPool) -> None:
         with self._lock:
             if self._pool is not hanging:
@@ -119,7 +154,11 @@ class SessionPool:
             line, self._pool = self._line, None
         # Nothing of it answers, so nothing is asked politely.
         line.cut()
-        threading.Thread(target=_close, args=(hanging, line, 0.0), name="oracle-pool-close", daemon=True).start()
+        _close_aside(hanging, line)
+
+
+def _close_aside(pool: oracledb.ConnectionPool, line: Line) -> None:
+    threading.Thread(target=_close, args=(pool, line, 0.0), name="oracle-pool-close", daemon=True).start()
 
 
 def _close(pool: oracledb.ConnectionPool, line: Line, grace_s: float) -> None:

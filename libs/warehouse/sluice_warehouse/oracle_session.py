@@ -6,20 +6,21 @@ import operator
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Final
+from typing import Any, Final
 
 import oracledb
 import structlog
 
 from sluice_warehouse import Tag
-from sluice_warehouse.errors import WarehouseUnavailable
+from sluice_warehouse.errors import WarehouseError, WarehouseUnavailable
 from sluice_warehouse.oracle_address import OracleAddress
-from sluice_warehouse.oracle_errors import DRIVER_FAULTS, no_session
+from sluice_warehouse.oracle_errors import DRIVER_FAULTS, WRONG_PASSWORD, no_session
+from sluice_warehouse.oracle_password import Password
 from sluice_warehouse.oracle_settings import OracleSettings
 from sluice_warehouse.oracle_sockets import Line, noting, shut, socket_of
 from sluice_warehouse.statements import load
@@ -120,11 +121,11 @@ def break_call(connection: oracledb.Connection) -> None:
             deque(takewhile(operator.call, (driver.get_is_healthy, driver.cancel)), maxlen=0)
 
 
-def connect_params(address: OracleAddress, settings: OracleSettings) -> dict[str, object]:
+def connect_params(address: OracleAddress, settings: OracleSettings, password: str) -> dict[str, object]:
     """Return the driver's arguments that connections and pools share, the password among them."""
     return {
         "user": address.user,
-        "password": settings.secret(),
+        "password": password,
         "host": address.host,
         "port": address.port,
         "service_name": address.service,
@@ -140,13 +141,19 @@ def connect_params(address: OracleAddress, settings: OracleSettings) -> dict[str
 
 
 def open_session(
-    address: OracleAddress, settings: OracleSettings, *, deadline_s: float, logon: Logon | None = None
+    address: OracleAddress,
+    settings: OracleSettings,
+    password: Password,
+    *,
+    deadline_s: float,
+    logon: Logon | None = None,
 ) -> OracleSession:
     """Return a connection of its own, outside any pool.
 
     Args:
         address: where and as whom.
         settings: bounds.
+        password: to log on with.
         deadline_s: seconds from now for all of it.
         logon: lets another thread give it up.
 
@@ -155,7 +162,7 @@ def open_session(
         WarehouseError: the logon was refused.
     """
     until = time.monotonic() + min(deadline_s, settings.logon_timeout_s)
-    connection = (logon or Logon()).connected(address, settings, until)
+    connection = _logged_on(address, settings, password, until, logon or Logon())
     session = OracleSession(connection, give_back=_close, drop=_close, grace_s=settings.cancel_grace_s)
     try:
         prepare(connection, int(1000 * (until - time.monotonic())))
@@ -163,6 +170,21 @@ def open_session(
         session.end(reusable=False)
         raise no_session(error, deadline_s) from error
     return session
+
+
+def _logged_on(
+    address: OracleAddress, settings: OracleSettings, password: Password, until: float, logon: Logon
+) -> oracledb.Connection:
+    try:
+        text = password.text()
+    except OSError as error:
+        raise no_session(error, 0) from error
+    try:
+        return logon.connected(connect_params(address, settings, text), until)
+    except WarehouseError as error:
+        if error.ora == WRONG_PASSWORD:
+            password.refused(text)
+        raise
 
 
 class Logon:
@@ -177,15 +199,15 @@ class Logon:
         self._line.cut()
         self._answers.put(None)
 
-    def connected(self, address: OracleAddress, settings: OracleSettings, until: float) -> oracledb.Connection:
-        """Return the connection, made before this moment of the monotonic clock.
+    def connected(self, params: Mapping[str, object], until: float) -> oracledb.Connection:
+        """Return the connection of these driver arguments, made before this moment of the monotonic clock.
 
         Raises:
             WarehouseUnavailable: it was not made in time, or given up.
             WarehouseError: the logon was refused.
         """
         started = time.monotonic()
-        threading.Thread(target=self._connect, args=(address, settings), name="oracle-connect", daemon=True).start()
+        threading.Thread(target=self._connect, args=(params,), name="oracle-connect", daemon=True).start()
         try:
             answer = self._answers.get(timeout=max(0.0, until - started))
         except Empty:
@@ -199,10 +221,10 @@ class Logon:
             raise no_session(answer, until - started) from answer
         return answer
 
-    def _connect(self, address: OracleAddress, settings: OracleSettings) -> None:
+    def _connect(self, params: Mapping[str, Any]) -> None:
         try:
             with noting(self._line):
-                self._answers.put(oracledb.connect(**connect_params(address, settings)))
+                self._answers.put(oracledb.connect(**params))
         except DRIVER_FAULTS as error:
             self._line.close()
             self._answers.put(error)

@@ -27,6 +27,9 @@ class OracleSettings(EnvironmentSettings):
     """Password of the URL's user; prefer `password_file`."""
     password_file: Path | None = None
     """File whose first line is the password; read at each logon, so that it may change while the process runs."""
+    refused_password_rest_s: float = Field(default=900.0, ge=0)
+    """How long a password that was refused is not tried again, in seconds, since Oracle locks an account after a few
+    refusals. A changed password is tried at once."""
     connect_timeout_s: float = Field(
         default=10.0, gt=0, validation_alias=_also("CONNECT_TIMEOUT_S", "DB_TCP_CONNECT_TIMEOUT")
     )
