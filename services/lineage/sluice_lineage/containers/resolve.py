@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -140,7 +141,7 @@ class Containers:
         patterns = [position for position in positions if is_pattern(search.names[position])]
         for batch in _batches(exact, MAX_ID_COUNT):
             names = [search.names[position] for position in batch]
-            statement = expand_ids(source.exact, "tokens", len(names))
+            statement = _of_names(source.exact, len(names))
             binds = {**id_binds("tokens", names), **source.binds}
             with self._reading(statement, binds, search, asking) as reading:
                 for found in reading:
@@ -270,6 +271,12 @@ def _fits(matched: pa.Array, name: str) -> pa.Array:
     before, _, after = name.partition(WILDCARD)
     long_enough = pc.greater_equal(pc.utf8_length(matched), len(before) + len(after))
     return pc.and_(long_enough, pc.and_(pc.starts_with(matched, before), pc.ends_with(matched, after)))
+
+
+@lru_cache(maxsize=64)
+def _of_names(statement: Statement, count: int) -> Statement:
+    # Nearly every statement of a long list has a thousand names, and widening the text takes tens of milliseconds.
+    return expand_ids(statement, "tokens", count)
 
 
 def _pattern_binds(names: Sequence[str]) -> dict[str, str]:
