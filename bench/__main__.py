@@ -20,6 +20,7 @@ from bench import (
     export_memory,
     frame_transfer,
     hold_views,
+    lineage_walk,
     long_query,
     oracle_fetch,
     shared_tier,
@@ -40,6 +41,7 @@ WORKLOADS: dict[str, Callable[[], tuple[list[Comparison], list[str]]]] = {
     "cache-memory": cache_memory.run,
     "shared-tier": shared_tier.run,
     "oracle-fetch": oracle_fetch.run,
+    "lineage-walk": lineage_walk.run,
 }
 _VERSIONS = ("duckdb", "pyarrow", "pandas", "grpcio", "redis")
 

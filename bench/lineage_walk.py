@@ -1,0 +1,246 @@
+"""Genealogy of 1, 1,000 and 50,000 seeds in a plant of 1 M containers.
+
+(a) In process, edges as arrays: against DuckDB's recursive WITH and against rustworkx, both giving the same ancestors.
+(b) Cold, end to end over gRPC: against the same statements run bare. (c) Warm, beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import rustworkx as rx
+from sluice.lineage.v1 import lineage_service_pb2 as pb
+from sluice.lineage.v1 import lineage_service_pb2_grpc as pb_grpc
+from sluice_client.ports import take_free
+from sluice_lineage import graph
+from sluice_lineage.edge_memory import Lifetimes, MemoryEdges
+from sluice_lineage.edge_reader import Caller, Sources, load_statements
+from sluice_lineage.edges import Relation
+from sluice_lineage.genealogy import Genealogy, Wanted
+from sluice_lineage.kinship import full_genealogy
+from sluice_lineage.withdrawal import Withdrawal
+from sluice_rpc.client import open_channel
+from sluice_rpc.healthcheck import problem_of
+from sluice_rpc.ports import SystemClock
+from sluice_twin import write_plant
+from sluice_twin.plant import DEFAULT_SEED, GENERATOR_VERSION
+from sluice_warehouse import Bind, Reading, Statement
+from sluice_warehouse.duckdb import DuckDBWarehouse
+from sluice_warehouse.lanes import SlowLane
+from sluice_warehouse.permits import LocalPermits
+from sluice_warehouse.statements import to_duckdb
+
+from bench.hold_plant import BUILD_DIR
+from bench.measure import Comparison, alternate
+from tests.polling import poll_until
+
+CONTAINER_COUNT: Final = 1_000_000
+MERGE_COUNT: Final = 360_000
+SIZES: Final = (1, 1_000, 50_000)
+ROUNDS: Final = 5
+STEPS, HOPS = 20, 20
+_CONTAINERS, _MERGES = "DW_MES_CONTAINER", "DW_MES_PJ_COMBINEDASSYLOTS"
+_SQL: Final = Path(__file__).parent / "every_ancestor.sql"
+_Ran = list[tuple[Statement, Mapping[str, Bind]]]
+
+
+def run() -> tuple[list[Comparison], list[str]]:
+    """Return the comparisons and lines of absolute figures."""
+    plant = _plant()
+    with duckdb.connect(str(plant), read_only=True) as connection:
+        ids = connection.sql(f"select CONTAINERID from DWH.{_CONTAINERS}").to_arrow_table().column(0)
+    seeds = [ids.take(np.random.default_rng(7).choice(len(ids), size, replace=False)).to_pylist() for size in SIZES]
+    compared, lines = _walks(plant, seeds)
+    for wanted in seeds:
+        cold, warm = _end_to_end(plant, wanted)
+        compared.append(cold)
+        lines.append(warm)
+    return compared, lines
+
+
+def _plant() -> Path:
+    path = BUILD_DIR / f"lineage-{CONTAINER_COUNT}-v{GENERATOR_VERSION}.duckdb"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sizes = {_CONTAINERS: CONTAINER_COUNT, _MERGES: MERGE_COUNT}
+        write_plant(path, scale=1, seed=DEFAULT_SEED, sizes=sizes, tables=tuple(sizes))
+    return path
+
+
+class _Edges:
+    """The plant's splits and merges as arrays, as a table, and as a graph."""
+
+    def __init__(self, plant: Path) -> None:
+        store = MemoryEdges(Lifetimes(1, 1))
+        with duckdb.connect(str(plant), read_only=True) as connection:
+            split = connection.sql(f"select CONTAINERID, SPLITFROMID from DWH.{_CONTAINERS}")
+            merge = connection.sql(f"select LOTID, CONTAINERID from DWH.{_MERGES}")
+            children, parents, targets, sources = (
+                store.number(table.column(position).combine_chunks())
+                for table in (split.to_arrow_table(), merge.to_arrow_table())
+                for position in (0, 1)
+            )
+        size = int(max(each.max() for each in (children, parents, targets, sources))) + 1
+        self.store = store
+        self.parents = np.full(size, graph.NO_NODE, np.int32)
+        self.parents[children] = parents
+        self.sources = graph.arcs_of(targets, sources, size)
+        has_parent = parents >= 0
+        younger = np.concatenate([children[has_parent], targets])
+        older = np.concatenate([parents[has_parent], sources])
+        self.table = pa.table({"child": younger, "parent": older})
+        self.graph: Any = rx.PyDiGraph()
+        self.graph.add_nodes_from(range(size))
+        self.graph.add_edges_from_no_data(list(zip(older.tolist(), younger.tolist(), strict=True)))
+
+    def walk(self, seeds: graph.Nodes) -> graph.Pairs:
+        return graph.ancestry(self.parents, self.sources, seeds, STEPS, HOPS).pairs
+
+
+def _walks(plant: Path, seeds: list[list[str]]) -> tuple[list[Comparison], list[str]]:
+    edges = _Edges(plant)
+    compared, lines = [], []
+    with duckdb.connect(config={"threads": 2}) as connection:
+        connection.register("edge_rows", edges.table)
+        connection.execute("create table edges as from edge_rows")
+        for wanted in seeds:
+            nodes = edges.store.number(pa.array(wanted))
+            connection.register("seeds", pa.table({"node": nodes}))
+            plain = [int(node) for node in nodes]
+            sql = _SQL.read_text(encoding="utf-8")
+
+            def ours(_: int, nodes: graph.Nodes = nodes) -> graph.Pairs:
+                return edges.walk(nodes)
+
+            def by_sql(_: int, sql: str = sql) -> Any:
+                return connection.execute(sql).fetchnumpy()
+
+            def by_graph(_: int, plain: list[int] = plain) -> list[set[int]]:
+                return [rx.ancestors(edges.graph, node) for node in plain]
+
+            _same(nodes, ours(0), by_sql(0), by_graph(0))
+            name = f"(a) ancestors of {len(wanted):,} seeds as arrays"
+            at_least = 20.0 if len(wanted) == SIZES[-1] else None
+            sql_s = alternate(ours, by_sql, rounds=ROUNDS)
+            if at_least is not None:
+                compared.append(Comparison(f"{name}, against recursive WITH", *sql_s, at_least=at_least))
+            else:
+                lines.append(f"{name}: recursive WITH takes {_median(sql_s[1]) / _median(sql_s[0]):.0f}× as long")
+            compared.append(
+                Comparison(f"{name}, against rustworkx", *alternate(ours, by_graph, rounds=ROUNDS), at_most=1.5)
+            )
+    return compared, lines
+
+
+def _same(nodes: graph.Nodes, ours: graph.Pairs, by_sql: Any, by_graph: list[set[int]]) -> None:
+    mine = np.sort(nodes[ours.owners].astype(np.int64) << 32 | ours.nodes)
+    theirs = np.sort(by_sql["seed"].astype(np.int64) << 32 | by_sql["node"])
+    if not np.array_equal(mine, theirs) or sum(map(len, by_graph)) != len(mine):
+        raise AssertionError("the three do not give the same ancestors")
+
+
+def _end_to_end(plant: Path, wanted: list[str]) -> tuple[Comparison, str]:
+    statements = _recorded(plant, wanted)
+    warm_s: list[float] = []
+    with ExitStack() as closing, duckdb.connect(str(plant), read_only=True) as connection:
+        connection.execute("set threads = 2")
+        stub: list[Callable[[], int]] = []
+
+        def fresh() -> None:
+            closing.close()
+            stub[:] = [closing.enter_context(_process(plant, wanted))]
+
+        def ours(_: int) -> None:
+            stub[0]()
+
+        def bare(_: int) -> None:
+            for text, binds in statements:
+                connection.sql(text, params=binds).to_arrow_table()
+
+        # The largest takes minutes and repeats the same statement a hundred times, so one round is a series.
+        rounds = 1 if len(wanted) == SIZES[-1] else 3
+        cold = alternate(ours, bare, rounds=rounds, warm_ups=0, settle=fresh)
+        fresh()
+        pair_count = stub[0]()
+        for _ in range(ROUNDS):
+            start = time.perf_counter()
+            stub[0]()
+            warm_s.append(time.perf_counter() - start)
+    size = f"{len(wanted):,} seeds"
+    compared = Comparison(f"(b) {size} cold over gRPC, against {len(statements)} bare statements", *cold, at_most=1.5)
+    line = f"(c) {size} warm over gRPC: {_median(tuple(warm_s)) * 1000:,.1f} ms for {pair_count:,} pairs"
+    return compared, line
+
+
+class _RecordingLane(SlowLane):
+    """A lane that remembers what ran."""
+
+    ran: _Ran
+
+    @contextmanager
+    def read(self, statement: Statement, binds: Mapping[str, Bind], **given: Any) -> Iterator[Reading]:
+        self.ran.append((statement, dict(binds)))
+        with super().read(statement, binds, **given) as reading:
+            yield reading
+
+
+def _recorded(plant: Path, wanted: list[str]) -> list[tuple[str, Mapping[str, Bind]]]:
+    """The statements that lineage runs for these seeds, as DuckDB reads them."""
+    warehouse = DuckDBWarehouse(plant)
+    lane = _RecordingLane(warehouse, LocalPermits(1))
+    lane.ran = []
+    store = MemoryEdges(Lifetimes(3600, 3600))
+    sources = Sources(lane, load_statements("recursive_with"), lambda: store, SystemClock(), shared_batch_count=3)
+    caller = Caller(time.monotonic() + 300, "bench", Withdrawal())
+    full_genealogy(Genealogy(sources, max_node_count=1 << 30), Wanted(wanted, STEPS, 1 << 30), caller)
+    warehouse.close()
+    assert not store.unknown(Relation.LOTS, store.number(pa.array(wanted)), time.time()).any()
+    return [(to_duckdb(statement), binds) for statement, binds in lane.ran]
+
+
+@contextmanager
+def _process(plant: Path, wanted: list[str]) -> Iterator[Callable[[], int]]:
+    """A lineage process that has read nothing yet, and a call of it that ends when all tables are there."""
+    address = f"127.0.0.1:{take_free(1)[0]}"
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
+    own = {"LISTEN": address, "WAREHOUSE_URL": f"duckdb://{plant.absolute()}", "LOG_LEVEL": "warning"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sluice_lineage"],
+        env={**inherited, **{f"SLUICE_LINEAGE_{key}": value for key, value in own.items()}},
+    )
+    try:
+        poll_until(lambda: not problem_of(address), 60)
+        with open_channel(address, "lineage") as channel:
+            stub = pb_grpc.LineageServiceStub(channel)
+            yield lambda: _read(stub, wanted)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _read(stub: pb_grpc.LineageServiceStub, wanted: list[str]) -> int:
+    request = pb.ReadGenealogyRequest(kind=pb.GENEALOGY_KIND_FULL, container_ids=wanted)
+    pieces: dict[int, list[bytes]] = {}
+    table = 0
+    for part in stub.ReadGenealogy(request, timeout=300):
+        if part.WhichOneof("part") == "header":
+            table = part.header.table
+            pieces[table] = []
+        elif part.WhichOneof("part") == "chunk":
+            pieces[table].append(part.chunk.ipc)
+    tables = {name: pa.ipc.open_stream(b"".join(parts)).read_all() for name, parts in pieces.items()}
+    return int(tables[pb.GENEALOGY_TABLE_ANCESTORS].num_rows)
+
+
+def _median(seconds: tuple[float, ...]) -> float:
+    return sorted(seconds)[len(seconds) // 2]
