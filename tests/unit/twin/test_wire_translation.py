@@ -115,6 +115,8 @@ def test_wire_bytes_of_another_protocol_harm_nobody(server: OracleWireServer, pi
                 stranger.sendall(piece)
             except OSError:
                 break
+    with connected(server) as friend:
+        assert rows_of(friend, "select 1 from dual") == [(1,)]
 
 
 def test_wire_strangers_leave_no_session(server: OracleWireServer) -> None:
