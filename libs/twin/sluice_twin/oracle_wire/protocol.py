@@ -78,7 +78,6 @@ class Function(IntEnum):
     REEXECUTE_AND_FETCH = 0x4E
     EXECUTE = 0x5E
     CLOSE_CURSORS = 0x69
-    LOGON_PROOF = 0x73
     LOGON_CHALLENGE = 0x76
     END_TO_END = 0x87
     PING = 0x93
@@ -86,15 +85,10 @@ class Function(IntEnum):
 
 
 class ExecuteOption(IntFlag):
-    """What an execute call shall do."""
+    """What an execute call shall do, as far as it makes a difference here."""
 
-    PARSE = 0x1
-    BIND = 0x8
-    DEFINE = 0x10
     EXECUTE = 0x20
     FETCH = 0x40
-    COMMIT = 0x100
-    DESCRIBE_ONLY = 0x20000
 
 
 class OracleType(IntEnum):

@@ -149,11 +149,6 @@ class OracleWireServer:
         """Sessions that are within a call at this moment, as V$SESSION counts them."""
         return self._sessions.active
 
-    @property
-    def peak_active_sessions(self) -> int:
-        """Most sessions that were within a call at once."""
-        return self._sessions.peak_active
-
     def sessions(self) -> list[SessionRecord]:
         """Return who is logged on, oldest first."""
         return self._sessions.records

@@ -51,7 +51,6 @@ class SessionTable:
         self._in_flight = 0
         self._peak = 0
         self._active = 0
-        self._active_peak = 0
 
     def new_id(self) -> int:
         """Return the id of a session that is about to log on."""
@@ -150,12 +149,6 @@ class SessionTable:
         with self._lock:
             return self._active
 
-    @property
-    def peak_active(self) -> int:
-        """Most sessions that were within a call at once."""
-        with self._lock:
-            return self._active_peak
-
     def _set_status(self, session_id: int, status: Status) -> None:
         with self._lock:
             record = self._records.get(session_id)
@@ -163,4 +156,3 @@ class SessionTable:
                 return
             self._records[session_id] = replace(record, status=status)
             self._active += 1 if status == "ACTIVE" else -1
-            self._active_peak = max(self._active_peak, self._active)
