@@ -491,7 +491,7 @@ class EventWarning(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """`CACHE_SKIPPED`: more ids than are kept. `CACHE_UNAVAILABLE`: the cache or Redis could not be asked, or did not take
-    the answer.
+    the answer. `RATE_COUNTED_HERE`: Redis is away, so requests are counted in this process alone.
     """
     message: _builtins.str
     """For people."""

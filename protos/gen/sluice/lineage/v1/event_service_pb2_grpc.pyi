@@ -47,9 +47,9 @@ class EventServiceStub:
 
     Raises INVALID_PARAMETER (an unknown domain too), TOO_MANY_IDS, CACHE_EXPIRED (the frame of ids is gone),
     SERVICE_UNAVAILABLE (the frame of ids cannot be read), RATE_LIMITED, PERMITS_EXHAUSTED, CIRCUIT_OPEN,
-    WAREHOUSE_UNAVAILABLE, WAREHOUSE_ERROR, CONTRACT_BROKEN, QUERY_TIMEOUT. Where several batches are asked for and some fail, the rest is read first, and the call then raises
-    the worst of the failures with `domain`, `failed_batch_count` and `failed_id_count`; unless partial answers are
-    allowed: then the stream ends well and its receipt is partial.
+    WAREHOUSE_UNAVAILABLE, WAREHOUSE_ERROR, CONTRACT_BROKEN, QUERY_TIMEOUT. Where one of several batches fails, no
+    other is started, and the call raises the worst failure with `domain`, `failed_batch_count` and `failed_id_count`;
+    unless partial answers are allowed: then the others are read, the stream ends well and its receipt is partial.
     """
 
 @_typing.type_check_only
@@ -71,9 +71,9 @@ class EventServiceAsyncStub(EventServiceStub):
 
     Raises INVALID_PARAMETER (an unknown domain too), TOO_MANY_IDS, CACHE_EXPIRED (the frame of ids is gone),
     SERVICE_UNAVAILABLE (the frame of ids cannot be read), RATE_LIMITED, PERMITS_EXHAUSTED, CIRCUIT_OPEN,
-    WAREHOUSE_UNAVAILABLE, WAREHOUSE_ERROR, CONTRACT_BROKEN, QUERY_TIMEOUT. Where several batches are asked for and some fail, the rest is read first, and the call then raises
-    the worst of the failures with `domain`, `failed_batch_count` and `failed_id_count`; unless partial answers are
-    allowed: then the stream ends well and its receipt is partial.
+    WAREHOUSE_UNAVAILABLE, WAREHOUSE_ERROR, CONTRACT_BROKEN, QUERY_TIMEOUT. Where one of several batches fails, no
+    other is started, and the call raises the worst failure with `domain`, `failed_batch_count` and `failed_id_count`;
+    unless partial answers are allowed: then the others are read, the stream ends well and its receipt is partial.
     """
 
 class EventServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -104,9 +104,9 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Raises INVALID_PARAMETER (an unknown domain too), TOO_MANY_IDS, CACHE_EXPIRED (the frame of ids is gone),
         SERVICE_UNAVAILABLE (the frame of ids cannot be read), RATE_LIMITED, PERMITS_EXHAUSTED, CIRCUIT_OPEN,
-        WAREHOUSE_UNAVAILABLE, WAREHOUSE_ERROR, CONTRACT_BROKEN, QUERY_TIMEOUT. Where several batches are asked for and some fail, the rest is read first, and the call then raises
-        the worst of the failures with `domain`, `failed_batch_count` and `failed_id_count`; unless partial answers are
-        allowed: then the stream ends well and its receipt is partial.
+        WAREHOUSE_UNAVAILABLE, WAREHOUSE_ERROR, CONTRACT_BROKEN, QUERY_TIMEOUT. Where one of several batches fails, no
+        other is started, and the call raises the worst failure with `domain`, `failed_batch_count` and `failed_id_count`;
+        unless partial answers are allowed: then the others are read, the stream ends well and its receipt is partial.
         """
 
 def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
