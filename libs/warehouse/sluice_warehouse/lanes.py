@@ -63,14 +63,12 @@ class SlowLane:
         An end that the warehouse has not confirmed leaves the permit in quarantine until the statement's deadline.
 
         Args:
-            statement: what to run.
-            binds: its values.
+            statement, binds: what to run, and its values.
             schema: the columns it must yield.
             deadline_s: seconds from now for the wait and the statement together.
             tag: what the DBA reads beside the session.
-            withdrawn: set from elsewhere to end the wait for a permit; a running statement is ended by
-                `Reading.cancel`.
-            statement_s: longest the statement may run once it has its permit, by the wall clock.
+            withdrawn: set to end the wait for a permit; a running statement is ended by `Reading.cancel`.
+            statement_s: longest the statement may run once it has its permit.
 
         Raises:
             PermitsExhausted: no permit within 60 s or the deadline.
