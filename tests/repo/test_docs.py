@@ -118,3 +118,14 @@ def test_every_page_of_docs_is_linked() -> None:
 
 def test_the_changelog_has_room_for_the_next_change() -> None:
     assert "\n## [Unreleased]\n" in text_of(ROOT / "CHANGELOG.md")
+
+
+def test_every_module_that_the_dba_sees_is_ours_by_name_and_documented() -> None:
+    shown = {
+        name
+        for folder in ("libs", "services")
+        for path in (ROOT / folder).rglob("*.py")
+        for name in re.findall(r'\bTag\(\s*"([^"]+)"', text_of(path))
+    }
+    (row,) = re.findall(r"^\| `MODULE` \|(.+)\|$", text_of(ROOT / "docs" / "oracle.md"), re.MULTILINE)
+    assert shown == set(re.findall(r"`(sluice-[a-z-]+)`", row))

@@ -257,7 +257,7 @@ class EdgeReader:
                 binds,
                 schema=schema,
                 deadline_s=max(0.0, caller.until - time.monotonic()),
-                tag=Tag("lineage", f"{name} {action}", caller.client_id),
+                tag=Tag("sluice-lineage", f"{name} {action}", caller.client_id),
                 withdrawn=caller.withdrawal.event,
             ) as reading,
             caller.withdrawal.cancels(reading),

@@ -30,7 +30,7 @@ from sluice_warehouse.statements import parse
 
 from tests.polling import poll_until
 
-TAG = Tag("lineage", "split_ancestors 1/1", "request-7")
+TAG = Tag("sluice-lineage", "split_ancestors 1/1", "request-7")
 NUMBERS = parse("numbers", "select c.QTY as n from DWH.DW_MES_CONTAINER c order by c.CONTAINERID")
 MANY = parse("many", "select a.QTY as n from DWH.DW_MES_CONTAINER a, DWH.DW_MES_CONTAINER b, DWH.DW_MES_CONTAINER c")
 BROKEN = parse("broken", "select n from DWH.NOT_THERE")
@@ -52,7 +52,7 @@ def test_a_statement_holds_one_permit_while_it_runs(lane: SlowLane, permits: Loc
     with lane.read(NUMBERS, {}, schema=SCHEMA, deadline_s=30, tag=TAG) as reading:
         next(iter(reading))
         held = permits.snapshot().holders
-    assert (held, permits.available_count) == (("lineage split_ancestors 1/1 for request-7",), 1)
+    assert (held, permits.available_count) == (("sluice-lineage split_ancestors 1/1 for request-7",), 1)
 
 
 def test_the_permit_comes_back_when_the_statement_is_refused(lane: SlowLane, permits: LocalPermits) -> None:

@@ -157,7 +157,7 @@ class Containers:
         self, statement: Statement, binds: Mapping[str, Bind], search: _Search, asking: Asking
     ) -> Iterator[Reading]:
         search.statement_count += 1
-        tag = Tag("lineage", f"resolve {statement.name}", asking.client_id)
+        tag = Tag("sluice-lineage", f"resolve {statement.name}", asking.client_id)
         left_s = max(0.0, asking.until - time.monotonic())
         withdrawn = asking.withdrawal.event
         with (

@@ -158,7 +158,7 @@ class EventReader:
     ) -> Iterator[RunningBatch]:
         """Give the rows of one batch of ids; leaving it ends the statement and gives its permit back."""
         domain = wanted.domain
-        tag = Tag("lineage", f"{domain.statement.name} {batch.number}/{of}", wanted.client_id)
+        tag = Tag("sluice-lineage", f"{domain.statement.name} {batch.number}/{of}", wanted.client_id)
         left_s = max(0.0, until - time.monotonic())
         with (
             self._lane.read(
