@@ -17,6 +17,7 @@ from bench import (
     cache_views,
     cold_query,
     engine_memory,
+    events_memory,
     export_memory,
     frame_transfer,
     hold_views,
@@ -42,6 +43,7 @@ WORKLOADS: dict[str, Callable[[], tuple[list[Comparison], list[str]]]] = {
     "shared-tier": shared_tier.run,
     "oracle-fetch": oracle_fetch.run,
     "lineage-walk": lineage_walk.run,
+    "events-memory": events_memory.run,
 }
 _VERSIONS = ("duckdb", "pyarrow", "pandas", "grpcio", "redis")
 
