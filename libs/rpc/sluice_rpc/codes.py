@@ -1,7 +1,7 @@
 """The one table of error codes: what each is over gRPC, over HTTP, and when trying again makes sense.
 
 Every member of `sluice.error.v1.ErrorCode` that is ever sent stands here; tests hold the table against the proto, the
-error family, docs/errors.md and a running suite. Only the gateway looks at HTTP (ADR 0032).
+error family, docs/errors.md and a running suite. Only the gateway looks at HTTP (ADR 0020).
 """
 
 from __future__ import annotations
