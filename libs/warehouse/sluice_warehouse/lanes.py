@@ -15,12 +15,10 @@ import pyarrow as pa
 
 from sluice_warehouse import Bind, Reading, Statement, Tag, Warehouse
 from sluice_warehouse.errors import PermitsExhausted, PoolExhausted, StatementTimeout
-from sluice_warehouse.permits import LocalPermits, Permits
+from sluice_warehouse.permits import LONGEST_HOLD_S, LocalPermits, Permits
 
 PERMIT_WAIT_S: Final = 60.0
 """Longest wait for a permit."""
-SLOW_DEADLINE_S: Final = 300.0
-"""Longest a statement of the slow lane may run."""
 POOL_DEADLINE_S: Final = 55.0
 """Longest a short look-up may run."""
 POOL_WAIT_S: Final = 5.0
@@ -56,7 +54,7 @@ class SlowLane:
         deadline_s: float,
         tag: Tag,
         withdrawn: threading.Event | None = None,
-        statement_s: float = SLOW_DEADLINE_S,
+        statement_s: float = LONGEST_HOLD_S,
     ) -> Iterator[Reading]:
         """Wait for a permit, run the statement, and give the permit back once the statement has ended.
 
@@ -77,7 +75,7 @@ class SlowLane:
         """
         until = time.monotonic() + deadline_s
         who = f"{tag.module} {tag.action} for {tag.client_id}"
-        hold_s = min(SLOW_DEADLINE_S, statement_s, deadline_s)
+        hold_s = min(LONGEST_HOLD_S, statement_s, deadline_s)
         with self._permits.acquire(min(self._permit_wait_s, deadline_s), who, withdrawn, hold_s=hold_s) as permit:
             left_s = min(time.monotonic() + statement_s, until, permit.until) - time.monotonic()
             if left_s <= 0:

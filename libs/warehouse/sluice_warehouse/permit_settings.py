@@ -36,8 +36,8 @@ class PermitSettings(EnvironmentSettings):
     """Where leases are written down, `redis://...`: one server, without automatic failover. Empty: the rest is idle."""
     redis_prefix: str = ""
     """Put before the key; for several deployments on one Redis."""
-    hold_s: float = Field(default=LONGEST_HOLD_S, ge=1, le=3600)
-    """Longest a statement under a lease may run, in seconds."""
+    hold_s: float = Field(default=LONGEST_HOLD_S, ge=1, le=LONGEST_HOLD_S)
+    """Longest a statement under a lease may run, in seconds; none runs longer than 300 s, with a lease or without."""
     margin_s: float = Field(default=30.0, ge=0.6, le=600)
     """How much longer a lease lives than its statement may, in seconds: time for a cancel to be confirmed, and for
     clocks that differ. A sixth of it is the largest gap between two heartbeats that is believed."""

@@ -24,7 +24,7 @@ from sluice_warehouse.permit_leases import Demand, Lease, Leases, LeaseState
 log = structlog.get_logger()
 
 LONGEST_HOLD_S: Final = 300.0
-"""Longest time between a grant and the deadline of the statement under it."""
+"""Longest time between a grant and the deadline of the statement under it, so the longest that one runs."""
 CHECK_S: Final = 0.05
 """How soon a waiter notices that nobody wants its statement any more, or that a lost permit was found."""
 CLOSING_WAIT_S: Final = 0.5

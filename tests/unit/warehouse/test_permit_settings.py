@@ -79,6 +79,12 @@ def test_a_redis_url_of_another_kind_is_refused() -> None:
         opened(cap=5, shares=SHARES, redis_url="http://127.0.0.1:1")
 
 
+def test_a_hold_longer_than_any_statement_runs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_PERMIT_HOLD_S", "301")
+    with pytest.raises(SettingsError, match="SLUICE_PERMIT_HOLD_S"):
+        PermitSettings.load()
+
+
 @pytest.mark.parametrize("text", ["a", "a=0", "a=-1", "=1", "a=1,a=2", "a=1;b=2"])
 def test_shares_of_another_form_are_refused(text: str) -> None:
     with pytest.raises(PlanError, match="SHARES"):
