@@ -101,12 +101,8 @@ def build(settings: Settings, world: World | None = None) -> Process:
         plant_clock = PlantClock(warehouse, clock)
         leases = given.leases or (RedisLeases(link) if link else None)
         own = _Own(clock, ids, leases, closing)
-        flights = _flights(
-            settings, SlowLane(warehouse, permits, permit_wait_s=settings.permit_wait_s), cache, plant_clock, own
-        )
-        metrics = EngineMetrics(registry)
-        if link is not None:
-            metrics.watch_redis(lambda: not link.degraded)
+        lane = SlowLane(warehouse, permits, permit_wait_s=settings.permit_wait_s)
+        flights = _flights(settings, lane, cache, plant_clock, own)
         tools = Tools(
             catalog=catalog,
             cache=cache,
@@ -117,19 +113,23 @@ def build(settings: Settings, world: World | None = None) -> Process:
             ledger=Ledger(state, ids.new()),
             permits=permits,
             clock=clock,
-            metrics=metrics,
+            metrics=_metrics(registry, link),
             forecast=Forecast(plant_clock),
         )
         PermitMetrics(permits, registry)
         coordinator = Coordinator(tools, _coordinator_limits(settings))
         closing.callback(coordinator.close)
         links = {"state": link.answers} if link is not None else {}
-        services = [
-            _service(settings, tools, coordinator, plant_clock),
-            details_service(warehouse, permits, clock, closing, links),
-        ]
-        server = RpcServer(PROCESS, settings, services, registry)
-        return Process(server, coordinator, permits, closing.pop_all())
+        details = details_service(warehouse, permits, clock, closing, links)
+        services = [_service(settings, tools, coordinator, plant_clock), details]
+        return Process(RpcServer(PROCESS, settings, services, registry), coordinator, permits, closing.pop_all())
+
+
+def _metrics(registry: CollectorRegistry, link: RedisLink | None) -> EngineMetrics:
+    metrics = EngineMetrics(registry)
+    if link is not None:
+        metrics.watch_redis(lambda: not link.degraded)
+    return metrics
 
 
 def _service(settings: Settings, tools: Tools, coordinator: Coordinator, plant_clock: PlantClock) -> Service:
