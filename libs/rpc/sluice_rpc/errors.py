@@ -213,7 +213,9 @@ def of_reason(reason: str, message: str, **metadata: object) -> ServiceError:
     """Return an error that is known by its code alone, as a query keeps it; an unknown code is one of ours too."""
     known = CODES.get(reason)
     base = _BASE_BY_STATUS[known.status] if known else Internal
-    return base(message, reason=reason, **metadata)
+    error = base(message, reason=reason)
+    error.metadata = {key: str(value) for key, value in metadata.items()}
+    return error
 
 
 def to_status(error: ServiceError) -> status_pb2.Status:
