@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -25,6 +25,8 @@ from sluice_twin.oracle_wire import OracleWireServer
 from sluice_warehouse import Reading, Tag
 from sluice_warehouse.lanes import PoolLane, SlowLane
 from sluice_warehouse.oracle import OracleWarehouse
+from sluice_warehouse.permit_leases import LedgerAway
+from sluice_warehouse.permit_ledger import Reply, Request
 from sluice_warehouse.permits import ProcessPermits
 from sluice_warehouse.permits_redis import RedisLedger
 from sluice_warehouse.schema import parse_schema
@@ -112,11 +114,19 @@ def leased(redis_url: str) -> tuple[ProcessPermits, RedisLedger]:
     """Return the permits of this process: a share of one, and one lease of the Redis behind this URL."""
     terms = replace(TERMS, plan="cap=2;one=1", lease_count=1)
     ledger = RedisLedger(redis_url, prefix=f"matrix-{os.getpid()}:")
-    end_grace(lambda asked, now_ms: ask_redis(ledger, asked, now_ms), terms)
+    end_grace(lambda asked, now_ms: _answered(ledger, asked, now_ms), terms)
     # What is imported by now stays; looking for what a reading has left is quicker without it.
     gc.collect()
     gc.freeze()
     return open_permits(RedisLedger(redis_url, prefix=f"matrix-{os.getpid()}:"), terms, 1), ledger
+
+
+def _answered(ledger: RedisLedger, asked: Request, now_ms: int) -> Reply:
+    """Ask again where a busy machine lets the ledger's short time-out pass; a request may come twice."""
+    for _ in range(4):
+        with suppress(LedgerAway):
+            return ask_redis(ledger, asked, now_ms)
+    return ask_redis(ledger, asked, now_ms)
 
 
 class World:
@@ -158,8 +168,14 @@ class World:
         held = [
             f"permit of {permit.who}" for permit in (*self.permits.snapshot().held, *self._pool.slots.snapshot().held)
         ]
-        leases = [f"lease of {lease.who}" for lease in self.ledger.read().leases]
+        leases = [f"lease of {who}" for who in self._lessees()]
         return [*held, *leases, *(["statement"] * self.server.statements_in_flight)]
+
+    def _lessees(self) -> list[str]:
+        try:
+            return [lease.who for lease in self.ledger.read().leases]
+        except LedgerAway:
+            return ["nobody knows"]
 
 
 def run_cell(cell: Cell, redis_url: str) -> Seen:
