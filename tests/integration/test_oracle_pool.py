@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import cast
 
 import oracledb
+import pyarrow as pa
 import pytest
 from pydantic import SecretStr
 from sluice_twin.oracle_wire import FaultRule, OracleWireServer
@@ -239,3 +241,11 @@ def test_wire_a_refused_password_is_not_tried_again_until_it_changes(
             warehouse.ping()
         file.write_text("sluice", encoding="utf-8")
         assert (tries, len(server.faults.fired), drained(lane(warehouse))) == (1, 1, ROW_COUNT)
+
+
+def test_wire_a_mistake_of_ours_is_not_taken_for_a_warehouse_that_is_away(warehouse: OracleWarehouse) -> None:
+    broken = cast("pa.Schema", ["ID"])
+    reading = warehouse.open(NUMBERS, {}, schema=broken, deadline_s=10, tag=TAG)
+    with pytest.raises(AttributeError):
+        next(reading)
+    reading.close()

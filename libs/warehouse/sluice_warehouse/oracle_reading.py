@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+import oracledb
 import pyarrow as pa
 import structlog
 from sluice_rpc.errors import ServiceError
@@ -167,7 +168,7 @@ class OracleRun:
         self._session = session
         try:
             session.name(order.tag)
-            asked, self.fitting = self._columns(session)
+            found = self._found(session)
         except DRIVER_FAULTS as error:
             self._session = None
             # A connection that died before the statement ran leaves nothing behind; one that was cut may.
@@ -175,29 +176,38 @@ class OracleRun:
             session.end(reusable=meaning_of(error) in ("refused", "contract"))
             self.check()
             raise translated(error, part, order.limits.deadline_s) from error
-        return session, asked
+        return session, self._asking(found)
 
-    def _columns(self, session: OracleSession) -> tuple[Asked, Fitting]:
-        """Return what the statement's columns are now, and how they become the declared ones.
+    def _found(self, session: OracleSession) -> list[oracledb.FetchInfo]:
+        """Return what the statement's columns are now; raises what the driver raises."""
+        with session.call(self._timeout_ms()) as connection, connection.cursor() as cursor:
+            cursor.parse(self.order.text)
+            return cursor.description or []
+
+    def _asking(self, found: list[oracledb.FetchInfo]) -> Asked:
+        """Return what is asked for, and keep how it becomes what is declared.
+
+        Apart from the driver's calls, so that a mistake of ours is not taken for one of its faults.
 
         Raises:
-            ContractBroken: they cannot.
-            What the driver raises.
+            ContractBroken: a column cannot become the declared one, is missing, or is not declared.
         """
         order, part = self.order, self.order.statement.name
-        with session.call(self._timeout_ms()) as connection, connection.cursor() as cursor:
-            cursor.parse(order.text)
-            asked = Asked(order.schema, cursor.description or [], part)
-        return asked, Fitting(order.schema, asked.names, part)
+        asked = Asked(order.schema, found, part)
+        self.fitting = Fitting(order.schema, asked.names, part)
+        return asked
 
     def _changed(self, session: OracleSession) -> ServiceError:
         """Return the fault of columns that are others than those described, as after DDL in between; asks which."""
         try:
-            self._columns(session)
-        except ContractBroken as broken:
-            return broken
+            found = self._found(session)
         except DRIVER_FAULTS as error:
             log.warning("changed columns are not told", statement=self.order.statement.name, fault=type(error).__name__)
+        else:
+            try:
+                self._asking(found)
+            except ContractBroken as broken:
+                return broken
         return ContractBroken("?", self.order.statement.name, "changed while it was read")
 
     def _timeout_ms(self) -> int:
