@@ -8,12 +8,14 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from sluice.cache.v1 import frame_service_pb2 as pb
+from sluice.table.v1 import table_pb2
+from sluice_rpc import arrow
 from sluice_rpc.errors import ServiceError
 
 from tests.cache_process import Started, started
 from tests.chaos.small_disk import SmallDisk, small_disk
 from tests.polling import poll_until
-from tests.unit.cache.driver import frame_source, manifest_source, sliced
+from tests.unit.cache.driver import Cache, frame_source, manifest_source, sliced
 
 HOT = pa.table({"n": pa.array(range(1000), pa.int64())})
 SPOOLED = pa.table({"n": pa.array(range(20_000), pa.int64())})
@@ -119,3 +121,48 @@ def test_killed_on_such_a_disk_and_started_on_a_better_one_it_has_what_it_had(
     with started(disk.folder, **SETTINGS) as again:
         assert again.cache.get("frame-hot").equals(HOT)
         assert again.cache.get("frame-spooled").equals(SPOOLED)
+
+
+LARGE = pa.table({"n": pa.array(range(1_500_000), pa.int64())})
+LARGE_COUNT = "select count(*) as n from f"
+
+
+def test_a_frame_that_moved_down_is_read_where_it_lies_while_there_is_no_room_above(disk: SmallDisk) -> None:
+    small = {**SETTINGS, "spill_row_count": "2000000", "memory_max_bytes": str(16 << 20)}
+    with started(disk.folder, **small) as running:
+        cache = running.cache
+        cache.put("frame-down", LARGE, codec=None)
+        cache.put("frame-above", LARGE, codec=None)
+        assert {path.name.partition(".")[0] for path in (disk.folder / "spool").iterdir()} == {"frame-down"}
+        disk.fill(running.process.pid)
+        assert cache.get("frame-down").equals(LARGE)
+        assert cache.one([frame_source("f", "frame-down")], LARGE_COUNT)["n"].to_pylist() == [LARGE.num_rows]
+        disk.relieve(running.process.pid)
+        assert cache.get("frame-down").equals(LARGE)
+
+
+def test_a_frame_in_redis_outlives_reads_that_find_no_room_on_the_disk(
+    disk: SmallDisk, tmp_path: Path, redis_url: str
+) -> None:
+    with started(tmp_path / "one", redis_url=redis_url, **SETTINGS) as one:
+        one.cache.put("frame-1", HOT)
+        poll_until(lambda: in_redis(one.cache), 30.0, "the copy in Redis")
+    with started(disk.folder, redis_url=redis_url, **SETTINGS) as other:
+        disk.fill(other.process.pid)
+        assert streamed(other.cache).equals(HOT)
+        with pytest.raises(ServiceError) as caught:
+            other.cache.one([frame_source("f", "frame-1")], LARGE_COUNT)
+        assert caught.value.reason == "MEMORY_PRESSURE"
+        disk.relieve(other.process.pid)
+        assert other.cache.one([frame_source("f", "frame-1")], LARGE_COUNT)["n"].to_pylist() == [HOT.num_rows]
+
+
+def in_redis(cache: Cache) -> bool:
+    """Return whether the first frame has its copy there."""
+    return table_pb2.TIER_REDIS in cache.frames.StatFrame(pb.StatFrameRequest(frame_id="frame-1")).frame.tiers
+
+
+def streamed(cache: Cache) -> pa.Table:
+    """Return the first frame as it is sent compressed."""
+    responses = cache.frames.GetFrame(pb.GetFrameRequest(frame_id="frame-1", compression=pb.COMPRESSION_ZSTD))
+    return arrow.decode(item.chunk.ipc for item in responses if item.WhichOneof("part") == "chunk").read_all()

@@ -285,19 +285,19 @@ class FrameStore:
         copy = present if source is self.memory else self._read(source, frame)
         if copy is None:
             return None
-        writer = self.memory.create(frame.frame_id, frame.version, copy.schema)
         try:
-            for batch in copy.batches():
-                writer.write(batch)
-            token = writer.commit()
+            token = self._written(copy, frame)
         except TierAway:
             return None
-        except (CopyBroken, pa.ArrowException, OSError) as error:
+        except (CopyBroken, pa.ArrowException) as error:
             log.warning("copy dropped", tier=source.kind.name.lower(), frame_id=frame.frame_id, reason=str(error))
             self._lose(source, frame)
             return None
+        except OSError as error:
+            # Sources tell what is wrong with them by CopyBroken: this is the disk that the copy was to be written to.
+            self._left_where_it_lies(frame, error)
+            return None
         finally:
-            writer.abort()
             copy.close()
         changed = self.catalogue.change(frame, lambda present: present.with_copy(TierKind.MEMORY, token))
         filled = self.memory.open(frame.with_copy(TierKind.MEMORY, token))
@@ -307,6 +307,24 @@ class FrameStore:
             self.memory.delete(token)
         self.trim()
         return Opened(changed or frame, filled, source.kind) if isinstance(filled, MappedCopy) else None
+
+    def _written(self, copy: Copy, frame: Frame) -> str:
+        """Write the rows of a copy to the first tier and return its name there."""
+        writer = self.memory.create(frame.frame_id, frame.version, copy.schema)
+        try:
+            for batch in copy.batches():
+                writer.write(batch)
+            return writer.commit()
+        finally:
+            writer.abort()
+
+    def _left_where_it_lies(self, frame: Frame, error: OSError) -> None:
+        """Say that the first tier's disk has no room for a frame; raises MemoryPressure where no file can be read."""
+        log.warning("copy not made", tier="memory", frame_id=frame.frame_id, reason=str(error))
+        for told in self._full:
+            told()
+        if TierKind.SPOOL not in frame.copies or not self.spool.folder.in_place:
+            raise MemoryPressure from error
 
     def _fetch(self, shared: RedisTier, frame: Frame) -> OpenedStream | None:
         """Copy a frame from the shared tier as it lies there; whoever waited finds it."""
@@ -323,14 +341,21 @@ class FrameStore:
         if values is None:
             self._lose(shared, frame)
             return None
+        try:
+            token = self._written_encoded(values, frame)
+        except OSError as error:
+            log.warning("copy not made", tier="memory", frame_id=frame.frame_id, reason=str(error))
+            return OpenedStream(frame, pa.py_buffer(b"".join(values)))
+        return self._entered(frame, token)
+
+    def _written_encoded(self, values: list[bytes], frame: Frame) -> str:
         writer = self.memory.create_encoded(frame.frame_id, frame.version)
         try:
             for value in values:
                 writer.add(value)
-            token = writer.commit()
+            return writer.commit()
         finally:
             writer.abort()
-        return self._entered(frame, token)
 
     def _entered(self, frame: Frame, token: str) -> OpenedStream | None:
         changed = self.catalogue.change(frame, _adding(TierKind.MEMORY, token))
