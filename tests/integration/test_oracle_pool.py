@@ -11,10 +11,12 @@ import oracledb
 import pyarrow as pa
 import pytest
 from pydantic import SecretStr
+from sluice_rpc.settings import SettingsError
 from sluice_twin.oracle_wire import FaultRule, OracleWireServer
 from sluice_warehouse import open_warehouse
 from sluice_warehouse.errors import (
     LogonRefused,
+    PasswordUnreadable,
     PoolExhausted,
     WarehouseError,
     WarehouseUnavailable,
@@ -249,3 +251,16 @@ def test_wire_a_mistake_of_ours_is_not_taken_for_a_warehouse_that_is_away(wareho
     with pytest.raises(AttributeError):
         next(reading)
     reading.close()
+
+
+@pytest.mark.parametrize("lane", [numbers, pooled])
+def test_wire_a_missing_password_file_does_not_look_like_a_warehouse_that_is_away(
+    server: OracleWireServer, tmp_path: Path, lane: Callable[[OracleWarehouse], OracleReading]
+) -> None:
+    with oracle(server.port, password_file=tmp_path / "gone") as warehouse, pytest.raises(PasswordUnreadable):
+        drained(lane(warehouse))
+
+
+def test_oracle_without_a_password_is_refused_at_the_start() -> None:
+    with pytest.raises(SettingsError, match="SLUICE_WAREHOUSE_PASSWORD_FILE"):
+        open_warehouse("oracle://reader@127.0.0.1:1521/MES")

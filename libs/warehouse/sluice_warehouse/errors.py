@@ -6,7 +6,7 @@ Unavailable
 ├── CircuitOpen
 └── WarehouseUnavailable
 Internal
-├── WarehouseError ── LogonRefused
+├── WarehouseError ── LogonRefused, PasswordUnreadable
 └── ContractBroken
 QueryTimeout ── StatementTimeout
 Cancelled ── StatementCancelled
@@ -18,6 +18,7 @@ from typing import Final
 
 from sluice_rpc.errors import Cancelled, Internal, QueryTimeout, Unavailable
 
+_NO_PASSWORD: Final = 1005
 _WRONG_PASSWORD: Final = 1017
 
 
@@ -85,6 +86,15 @@ class LogonRefused(WarehouseError):
     def __init__(self, left_s: float) -> None:
         super().__init__(_WRONG_PASSWORD)
         self.message = f"the warehouse refused the password (ORA-01017); it is tried again in {left_s:.0f} s"
+        self.args = (self.message,)
+
+
+class PasswordUnreadable(WarehouseError):
+    """The file of the password is not there or cannot be read, so that nobody was asked (as ORA-01005)."""
+
+    def __init__(self) -> None:
+        super().__init__(_NO_PASSWORD)
+        self.message = "the file of the warehouse's password cannot be read"
         self.args = (self.message,)
 
 

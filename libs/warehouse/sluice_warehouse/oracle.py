@@ -18,6 +18,7 @@ from typing import Final
 import pyarrow as pa
 import structlog
 from sluice_rpc.ports import SystemClock
+from sluice_rpc.settings import SettingsError
 
 from sluice_warehouse import Bind, Statement, Tag
 from sluice_warehouse.breaker import Breaker, BreakerRule
@@ -161,7 +162,13 @@ def open_oracle(url: str, settings: OracleSettings) -> GuardedWarehouse:
 
     Raises:
         ValueError: the URL lacks a piece, or holds a password.
+        SettingsError: there is no password: each logon without one counts against the account.
     """
+    address = parse_address(url)
+    if settings.password_file is None and not settings.password.get_secret_value():
+        raise SettingsError(
+            "SLUICE_WAREHOUSE_PASSWORD_FILE: an oracle:// warehouse needs it, or SLUICE_WAREHOUSE_PASSWORD"
+        )
     rule = BreakerRule(
         failure_threshold=settings.breaker_failure_threshold,
         failure_rate=settings.breaker_failure_rate,
@@ -170,7 +177,7 @@ def open_oracle(url: str, settings: OracleSettings) -> GuardedWarehouse:
         enabled=settings.breaker_enabled,
     )
     breaker = Breaker(rule, SystemClock(), lambda state: log.warning("breaker changed", state=state))
-    return GuardedWarehouse(OracleWarehouse(parse_address(url), settings), breaker)
+    return GuardedWarehouse(OracleWarehouse(address, settings), breaker)
 
 
 class _HealthSession:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
-from sluice_warehouse.errors import LogonRefused
+from sluice_warehouse.errors import LogonRefused, PasswordUnreadable
 from sluice_warehouse.oracle_settings import OracleSettings
 
 log = structlog.get_logger()
@@ -35,9 +35,12 @@ class Password:
 
         Raises:
             LogonRefused: it is the one that was refused, and its rest is not over.
-            OSError: its file cannot be read.
+            PasswordUnreadable: its file is missing or cannot be read; the warehouse is not to blame.
         """
-        text = self._settings.secret()
+        try:
+            text = self._settings.secret()
+        except OSError as error:
+            raise PasswordUnreadable from error
         with self._lock:
             left_s = self._until - self._clock()
             if text == self._refused and left_s > 0:

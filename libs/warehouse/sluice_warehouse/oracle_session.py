@@ -175,10 +175,7 @@ def open_session(
 def _logged_on(
     address: OracleAddress, settings: OracleSettings, password: Password, until: float, logon: Logon
 ) -> oracledb.Connection:
-    try:
-        text = password.text()
-    except OSError as error:
-        raise no_session(error, 0) from error
+    text = password.text()
     try:
         return logon.connected(connect_params(address, settings, text), until)
     except WarehouseError as error:
