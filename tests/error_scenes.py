@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -118,20 +118,22 @@ class Scene:
         return [f"{MARKED_ID[:12]}{next(self._ids):04d}"]
 
     @contextmanager
-    def faults(self, **rule: Any) -> Iterator[None]:
-        """Let the engine's warehouse show a fault within the context."""
+    def faults(self, **rule: Any) -> Iterator[Callable[[], bool]]:
+        """Let the engine's warehouse show a fault within the context, and give what says whether it has."""
+        # The stand-in remembers the faults of all rules before.
+        before = len(self.oracle.faults.fired)
         self.oracle.faults.set([FaultRule(**rule)])
         try:
-            yield
+            yield lambda: len(self.oracle.faults.fired) > before
         finally:
             self.oracle.faults.clear()
 
     @contextmanager
     def stalled(self) -> Iterator[str]:
         """Give a query that runs until the context ends, and then is withdrawn by force."""
-        with self.faults(phase="execute", do="stall", statement=HOLDS, seconds=30):
+        with self.faults(phase="execute", do="stall", statement=HOLDS, seconds=30) as fired:
             query_id = self.started()
-            poll_until(lambda: self.oracle.faults.fired, BACK_S, "the statement to stall")
+            poll_until(fired, BACK_S, "the statement to stall")
             yield query_id
         self.http.delete(f"/api/queries/{query_id}", params={"force": "true"})
         self.settle()

@@ -129,19 +129,19 @@ def limited(scene: Scene, plant: Path) -> Outcome:
 @provokes("POOL_EXHAUSTED")
 def no_connection(scene: Scene, plant: Path) -> Outcome:
     scene.forget_references()
-    with scene.faults(phase="execute", do="stall", statement="as plant_time", seconds=3):
+    with scene.faults(phase="execute", do="stall", statement="as plant_time", seconds=3) as fired:
         # The plant's clock takes the one connection, and the names that a query needs want it too.
-        listing = threading.Thread(target=asking_the_clock, args=(scene,))
+        listing = threading.Thread(target=asking_the_clock, args=(scene, fired))
         listing.start()
-        poll_until(lambda: scene.oracle.faults.fired, BACK_S, "the clock to stall")
+        poll_until(fired, BACK_S, "the clock to stall")
         outcome = of_query(scene, scene.ask())
         listing.join(BACK_S)
     return outcome
 
 
-def asking_the_clock(scene: Scene) -> None:
+def asking_the_clock(scene: Scene, fired: Callable[[], bool]) -> None:
     """Ask for the plant's time until the engine asks the warehouse for it; a reading is used for a second."""
-    poll_until(lambda: scene.queries.ListDatasets(pb.ListDatasetsRequest()) and scene.oracle.faults.fired, BACK_S)
+    poll_until(lambda: scene.queries.ListDatasets(pb.ListDatasetsRequest()) and fired(), BACK_S)
 
 
 @provokes("PERMITS_EXHAUSTED")
