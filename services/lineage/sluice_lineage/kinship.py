@@ -112,28 +112,8 @@ def full_genealogy(genealogy: Genealogy, wanted: Wanted, caller: Caller) -> Full
     nodes = _read_back(reader, numbers, wanted)
     origins = _read_origins(reader, nodes)
     family = Family(store, np.union1d(nodes, origins.numbers()))
-    here, seeds = family.positions(nodes), family.positions(numbers)
-    parents = np.full(len(family), NO_NODE, np.int32)
-    parent_numbers = store.parents(nodes)
-    parents[here] = family.positions(parent_numbers)
-    merged = store.neighbours(Relation.SOURCES, nodes)
-    sources = family.positions(merged.nodes)
-    # A source outside of the walked nodes may be in the family as somebody's wafer or rework source.
-    outside = np.concatenate(
-        [
-            here[(parent_numbers >= 0) & ~np.isin(parent_numbers, nodes)],
-            here[merged.owners[~np.isin(merged.nodes, nodes)]],
-        ]
-    )
-    edges = Edges.of(
-        [
-            (SPLIT, parents[here], here),
-            (MERGE, sources, here[merged.owners]),
-            (WAFER, family.positions(origins.wafer_of), here),
-            (REWORK, family.positions(origins.source_of), here),
-        ],
-        len(family),
-    )
+    seeds = family.positions(numbers)
+    parents, edges, outside = _edges_back(family, nodes, origins)
     size = len(family)
     walked = graph.ancestry(parents, edges.back(size, MERGE), seeds, wanted.max_depth, wanted.hop_count)
     pairs = _with_origins(walked.pairs, seeds, edges.back(size, WAFER, REWORK), size)
@@ -168,18 +148,9 @@ def forward_tree(genealogy: Genealogy, wanted: Wanted, caller: Caller) -> Forwar
         reader.know(family.numbers)
     here = family.positions(tree)
     children, outside = children_of(family, np.setdiff1d(met, last))
-    split = _arc_pairs(children)
-    edges = Edges.of(
-        [
-            (SPLIT, *split),
-            (SPLIT, family.positions(store.parents(tree)), here),
-            *_merge_parts(reader, family, tree, merges),
-            (WAFER, family.positions(origins.wafer_of), here),
-            (REWORK, family.positions(origins.source_of), here),
-        ],
-        len(family),
-    )
-    edges = _without_split_merges(edges, len(family))
+    split = [(SPLIT, *_arc_pairs(children)), (SPLIT, family.positions(store.parents(tree)), here)]
+    others = [*_merge_parts(reader, family, tree, merges), *_origin_parts(family, here, origins)]
+    edges = _without_split_merges(Edges.of([*split, *others], len(family)), len(family))
     types = node_types(family.texts(), _wafers(family, origins))
     childless = np.diff(edges.arcs(len(family), SPLIT).offsets) == 0
     cut = np.unique(np.concatenate([family.positions(last), outside, family.positions(cut_above)]))
@@ -218,6 +189,28 @@ def _read_back(reader: EdgeReader, numbers: Nodes, wanted: Wanted) -> Nodes:
     with reader.optional("containers", len(nodes)):
         reader.know(nodes)
     return nodes
+
+
+def _edges_back(family: Family, nodes: Nodes, origins: _Origins) -> tuple[Nodes, Edges, Nodes]:
+    """The split parent of each container, all edges, and the containers from which edges lead beyond those walked."""
+    store, here = family.store, family.positions(nodes)
+    parent_numbers = store.parents(nodes)
+    parents = np.full(len(family), NO_NODE, np.int32)
+    parents[here] = family.positions(parent_numbers)
+    merged = store.neighbours(Relation.SOURCES, nodes)
+    sources = family.positions(merged.nodes)
+    # A source outside of the walked nodes may be in the family as somebody's wafer or rework source.
+    unwalked = (parent_numbers >= 0) & ~np.isin(parent_numbers, nodes)
+    outside = np.concatenate([here[unwalked], here[merged.owners[~np.isin(merged.nodes, nodes)]]])
+    parts = [(SPLIT, parents[here], here), (MERGE, sources, here[merged.owners])]
+    return parents, Edges.of([*parts, *_origin_parts(family, here, origins)], len(family)), outside
+
+
+def _origin_parts(family: Family, here: Nodes, origins: _Origins) -> list[tuple[int, Nodes, Nodes]]:
+    return [
+        (WAFER, family.positions(origins.wafer_of), here),
+        (REWORK, family.positions(origins.source_of), here),
+    ]
 
 
 def _read_merges(reader: EdgeReader, nodes: Nodes) -> list[Relation]:
