@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -92,3 +93,26 @@ def test_who_joins_a_read_that_has_just_failed_gets_another_try(flights: Flights
         flights.land(flight, "first")
     reader.failing = False
     assert flights.land(flights.join(flight, "second", ignore), "second") == CHUNK
+
+
+def test_a_forced_read_does_not_join_one_that_began_before_it(flights: Flights) -> None:
+    begun = flights.want(JOB, "first", ignore)
+    assert flights.want(replace(JOB, not_before=NOW), "second", ignore) is not begun
+
+
+def test_a_forced_read_does_not_join_one_that_an_earlier_request_forced(flights: Flights) -> None:
+    begun = flights.want(replace(JOB, not_before=NOW - timedelta(seconds=1)), "first", ignore)
+    assert flights.want(replace(JOB, not_before=NOW), "second", ignore) is not begun
+
+
+def test_who_wants_anything_fresh_joins_a_forced_read(flights: Flights) -> None:
+    flights.want(JOB, "first", ignore)
+    forced = flights.want(replace(JOB, not_before=NOW), "second", ignore)
+    assert flights.want(JOB, "third", ignore) is forced
+
+
+def test_a_read_that_a_forced_one_did_not_join_still_ends_for_those_who_want_it(flights: Flights) -> None:
+    begun = flights.want(JOB, "first", ignore)
+    forced = flights.want(replace(JOB, not_before=NOW), "second", ignore)
+    assert (flights.land(begun, "first"), flights.land(forced, "second")) == (CHUNK, CHUNK)
+    assert flights.pending("s", "slice") == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -147,6 +147,17 @@ def test_a_forced_read_does_not_take_a_frame_from_before_it(world: World) -> Non
     world.clock.advance(5)
     anew = replace(JOB, not_before=world.clock.now())
     assert world.begin(1, job=anew).result(WAIT_S).frame_id == "chunk-other-1"
+
+
+def test_a_forced_read_does_not_take_what_lands_from_a_read_that_began_before_it(world: World) -> None:
+    first = world.owned_by_one()
+    world.clock.advance(1)
+    second = world.begin(1, job=replace(JOB, not_before=world.clock.now()))
+    assert not wait([second], 0.2).done, "it waits for the lease"
+    world.other.gate.set()
+    world.one.gate.set()
+    assert first.result(WAIT_S).frame_id == "chunk-one-1"
+    assert second.result(WAIT_S).frame_id == "chunk-other-1"
 
 
 def test_a_failure_is_not_shared(world: World) -> None:

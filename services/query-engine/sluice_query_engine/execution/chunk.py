@@ -81,6 +81,14 @@ class ChunkJob:
         """What tells it from all other chunks: two jobs of one name are one read."""
         return ":".join((self.series, bound_text(self.start), bound_text(self.end), *self._ids_hash))
 
+    def suits(self, not_before: datetime | None) -> bool:
+        """Return whether what this job brings is surely read at an instant or later; None suits whatever comes."""
+        return not_before is None or (self.not_before is not None and self.not_before >= not_before)
+
+    def takes(self, stored: StoredChunk) -> bool:
+        """Return whether a chunk was read late enough for this job."""
+        return self.not_before is None or stored.read_time >= self.not_before
+
     def statement(self) -> Statement:
         """Return the statement to run; it has room for ids in powers of two, so that the warehouse parses few texts."""
         if self.ids is None:

@@ -120,11 +120,14 @@ class Flights:
             ]
 
     def want(self, job: ChunkJob, seeker: Hashable, listener: Listener) -> Flight:
-        """Return the flight of a job, its own or one that others already want, and want it too."""
+        """Return the flight of a job, its own or one that others already want, and want it too.
+
+        A flight that may bring rows from before the job's time is left to those who want it.
+        """
         key = FlightKey.of(job)
         with self._changed:
             flight = self._flights.get(key)
-            fresh = flight is None or flight.scope.cancelled
+            fresh = flight is None or flight.scope.cancelled or not flight.job.suits(job.not_before)
             if flight is None or fresh:
                 flight = self._flights[key] = Flight(key, job)
             flight.wanted_by[seeker] = listener

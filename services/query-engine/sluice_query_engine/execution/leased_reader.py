@@ -102,7 +102,7 @@ class LeasedReader:
             try:
                 lease = self._leases.take(name, self._ids.new(), self._limits.life_s)
                 if lease is None:
-                    landed, seen = self._await_landing(name, scope, until, seen)
+                    landed, seen = self._await_landing(job, scope, until, seen)
                     if landed is not None:
                         return landed
                     continue
@@ -151,9 +151,10 @@ class LeasedReader:
         return None
 
     def _await_landing(
-        self, name: str, scope: CancelScope, until: float, seen: int | None
+        self, job: ChunkJob, scope: CancelScope, until: float, seen: int | None
     ) -> tuple[StoredChunk | None, int | None]:
         """Wait while another process reads; return its chunk, or None once the lease is free, and the fence seen."""
+        name = lease_name(job)
         pause_s = self._limits.look_s
         while True:
             sight = self._leases.look(name)
@@ -162,7 +163,10 @@ class LeasedReader:
                 # What landed before the one who reads now began is what this reader was planned without.
                 seen = fence
             if sight.landed is not None and seen is not None and fence > seen:
-                return _stored(sight.landed.record), fence
+                stored = _stored(sight.landed.record)
+                if job.takes(stored):
+                    return stored, fence
+                seen = fence
             if not sight.held:
                 return None, seen
             if self._clock.monotonic() >= until:
