@@ -25,7 +25,7 @@ class ProcessDetails:
         self._timeout_s = settings.health_timeout_s
 
     async def read(self) -> pb.GetDetailsResponse | None:
-        """Return what it says; None when it does not answer, which its health tells."""
+        """Return what it says; None when it does not answer in time."""
         try:
             response: pb.GetDetailsResponse = await self._stub.GetDetails(
                 pb.GetDetailsRequest(), timeout=self._timeout_s

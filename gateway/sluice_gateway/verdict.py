@@ -19,6 +19,7 @@ REASON_CODES: Final = (
     "cache_unreachable",
     "warehouse_unreachable",
     "lineage_unreachable",
+    "details_unknown",
     "circuit_open",
     "permits_saturated",
     "memory_pressure",
@@ -30,6 +31,7 @@ REASON_CODES: Final = (
 
 _WITHOUT_ANSWERS: Final = frozenset({"query_engine_unreachable", "cache_unreachable"})
 _QUERY_ENGINE: Final = "query-engine"
+_CACHE: Final = "cache"
 _LEASES_RUN: Final = frozenset({"none", "granting", "away"})
 """Away is Redis's own reason."""
 
@@ -80,12 +82,22 @@ def _all(found: Findings) -> Iterator[Reason]:
         if text:
             yield Reason(f"{process.replace('-', '_')}_unreachable", process, text)
     for process, details in found.details.items():
-        if details is not None:
+        if details is None:
+            yield from _unknown(found, process)
+        else:
             yield from _of_warehouse(process, details.warehouse)
             yield from _of_permits(process, details.permits)
             yield from _of_redis(process, details.redis)
-    if found.cache is not None:
+    if found.cache is None:
+        yield from _unknown(found, _CACHE)
+    else:
         yield from _of_cache(found.cache)
+
+
+def _unknown(found: Findings, process: str) -> Iterator[Reason]:
+    # Of a process that does not serve its own reason says enough.
+    if not found.reasons.get(process):
+        yield Reason("details_unknown", process, "serves, but does not say how it is")
 
 
 def _of_warehouse(process: str, warehouse: pb.WarehouseDetails) -> Iterator[Reason]:

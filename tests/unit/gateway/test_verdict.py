@@ -30,7 +30,7 @@ def well(**changes: object) -> pb.GetDetailsResponse:
 
 
 def of_engine(**changes: object) -> Findings:
-    return Findings(details={"query-engine": well(**changes), "lineage": WELL})
+    return Findings(details={"query-engine": well(**changes), "lineage": WELL}, cache=CALM)
 
 
 def of_cache(*tiers: cache_pb.TierStats, level: cache_pb.PressureLevel.ValueType) -> Findings:
@@ -42,14 +42,21 @@ def breaker(state: pb.BreakerState.ValueType) -> pb.WarehouseDetails:
 
 
 NORMAL = cache_pb.PRESSURE_LEVEL_NORMAL
+CALM = cache_pb.GetStatsResponse()
 AWAY = cache_pb.TierStats(tier=table_pb2.TIER_REDIS, reason="away")
 FULL = cache_pb.TierStats(tier=table_pb2.TIER_SPOOL, available=True, disk_reason="No space left on device")
 HELD = pb.PermitDetails(total_count=4, waiting_count=1, lease_state="none")
 FOUND = [
-    (Findings(reasons={"query-engine": "cannot be reached"}), "query_engine_unreachable", "unhealthy"),
-    (Findings(reasons={"cache": "cannot be reached"}), "cache_unreachable", "unhealthy"),
+    (
+        Findings({"query-engine": "cannot be reached"}, {"query-engine": None}, CALM),
+        "query_engine_unreachable",
+        "unhealthy",
+    ),
+    (Findings({"cache": "cannot be reached"}), "cache_unreachable", "unhealthy"),
     (of_engine(warehouse=pb.WarehouseDetails()), "warehouse_unreachable", "unhealthy"),
-    (Findings(reasons={"lineage": "cannot be reached"}), "lineage_unreachable", "degraded"),
+    (Findings({"lineage": "cannot be reached"}, {"lineage": None}, CALM), "lineage_unreachable", "degraded"),
+    (Findings(details={"query-engine": None, "lineage": WELL}, cache=CALM), "details_unknown", "degraded"),
+    (Findings(details={"query-engine": WELL, "lineage": WELL}), "details_unknown", "degraded"),
     (of_engine(warehouse=breaker(pb.BREAKER_STATE_OPEN)), "circuit_open", "degraded"),
     (of_engine(warehouse=breaker(pb.BREAKER_STATE_HALF_OPEN)), "circuit_open", "degraded"),
     (of_engine(permits=HELD), "permits_saturated", "degraded"),
@@ -64,7 +71,7 @@ SILENT = [
     of_engine(warehouse=breaker(pb.BREAKER_STATE_CLOSED)),
     of_engine(permits=pb.PermitDetails(total_count=4, lease_state="granting")),
     of_cache(cache_pb.TierStats(tier=table_pb2.TIER_REDIS, switched_off=True), level=cache_pb.PRESSURE_LEVEL_EVICT),
-    Findings(reasons={"cache": "", "lineage": ""}, details={"lineage": None}),
+    Findings(reasons={"cache": "", "lineage": ""}, details={"lineage": WELL}, cache=CALM),
 ]
 
 
@@ -80,7 +87,7 @@ def test_what_is_as_it_should_be_is_healthy(found: Findings) -> None:
 
 
 def test_a_warehouse_that_only_lineage_misses_leaves_queries_alone() -> None:
-    found = Findings(details={"query-engine": WELL, "lineage": well(warehouse=pb.WarehouseDetails())})
+    found = Findings(details={"query-engine": WELL, "lineage": well(warehouse=pb.WarehouseDetails())}, cache=CALM)
     assert status_of(reasons_of(found)) == "degraded"
 
 
