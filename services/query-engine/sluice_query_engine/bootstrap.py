@@ -16,7 +16,7 @@ from sluice_warehouse.details import details_service
 from sluice_warehouse.lanes import PoolLane, SlowLane
 from sluice_warehouse.permit_metrics import PermitMetrics
 from sluice_warehouse.permit_settings import PermitSettings, open_permits
-from sluice_warehouse.permits import Permits
+from sluice_warehouse.permits import Permits, ProcessPermits
 
 from sluice_query_engine.cache import FrameCache, GrpcFrameCache
 from sluice_query_engine.catalog import Catalog, CatalogError, load_catalog
@@ -84,11 +84,7 @@ def build(settings: Settings, world: World | None = None) -> Process:
     clock, ids = given.clock or SystemClock(), given.ids or RandomIds()
     registry = CollectorRegistry()
     with ExitStack() as closing:
-        # Closed after the warehouse, which ends what runs: a permit counts until its statement has ended.
-        permits = open_permits(
-            PermitSettings.load(), PROCESS, clock, ids, outlived=outlives_process(settings.warehouse_url)
-        )
-        closing.callback(permits.close)
+        permits = _permits(settings, clock, ids, closing)
         warehouse = given.warehouse or _warehouse(settings)
         closing.callback(warehouse.close)
         register_breaker(warehouse, registry)
@@ -123,6 +119,14 @@ def build(settings: Settings, world: World | None = None) -> Process:
         details = details_service(warehouse, permits, clock, closing, links)
         services = [_service(settings, tools, coordinator, plant_clock), details]
         return Process(RpcServer(PROCESS, settings, services, registry), coordinator, permits, closing.pop_all())
+
+
+def _permits(settings: Settings, clock: Clock, ids: Ids, closing: ExitStack) -> ProcessPermits:
+    outlived = outlives_process(settings.warehouse_url)
+    permits = open_permits(PermitSettings.load(), PROCESS, clock, ids, outlived=outlived)
+    # Closed after the warehouse, which ends what runs: a permit counts until its statement has ended.
+    closing.callback(permits.close)
+    return permits
 
 
 def _metrics(registry: CollectorRegistry, link: RedisLink | None) -> EngineMetrics:
