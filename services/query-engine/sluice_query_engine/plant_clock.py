@@ -6,7 +6,7 @@ import threading
 from datetime import datetime, timedelta
 from typing import Final
 
-from sluice_rpc.errors import Unavailable
+from sluice_rpc.errors import ServiceError
 from sluice_rpc.ports import Clock
 from sluice_warehouse import Warehouse
 
@@ -31,10 +31,10 @@ class PlantClock:
     def now(self) -> datetime:
         """Return the plant's time to the second.
 
-        While the warehouse is away this is the last reading moved on by our own clock.
+        While the warehouse is away, or too slow, this is the last reading moved on by our own clock.
 
         Raises:
-            Unavailable: the warehouse is away and was never read.
+            ServiceError: the warehouse does not say, and was never read.
         """
         with self._lock:
             last = self._last
@@ -43,7 +43,7 @@ class PlantClock:
             return last[0]
         try:
             read = self._warehouse.plant_time().replace(microsecond=0)
-        except Unavailable:
+        except ServiceError:
             if last is None:
                 raise
             return last[0] + timedelta(seconds=int(monotonic - last[1]))
