@@ -19,7 +19,7 @@ class Doomed:
 
     Attributes:
         expired: data files whose pointer says that their time is over, or of which a newer version stands.
-        orphans: data files that nothing names, and private files of processes that never came back.
+        orphans: data files without a pointer that nothing names, and private files of processes that never came back.
         dead_pointers: pointers whose data file is gone.
     """
 
@@ -55,6 +55,8 @@ def doomed(spooled: Spooled, held: Callable[[str], bool], now: datetime, grace: 
     data = {item.name for item in spooled.listed if item.is_data}
     named = {token for frame in spooled.frames for token in frame.copies.values()}
     newest = _newest([*spooled.frames, *spooled.pointers.values()])
+    # Also by what this release cannot read: a newer one may have written it.
+    pointed = {*spooled.pointers, *pointers_of(spooled.listed)}
     old = [item for item in spooled.listed if now - item.changed_time >= grace]
     free = [item for item in old if item.name not in named and not held(item.name)]
     return Doomed(
@@ -64,7 +66,7 @@ def doomed(spooled: Spooled, held: Callable[[str], bool], now: datetime, grace: 
         orphans=_names(
             item
             for item in free
-            if (item.is_data and item.name not in spooled.pointers)
+            if (item.is_data and item.name not in pointed)
             or (item.is_temporary and now - item.changed_time >= TEMPORARY_GRACE)
         ),
         dead_pointers=_names(item for item in old if item.is_pointer and data_of(item.name) not in data),

@@ -50,6 +50,10 @@ def test_a_file_without_pointer_is_an_orphan() -> None:
     assert going([listed("frame-a.1.parquet")], [], []).orphans == ("frame-a.1.parquet",)
 
 
+def test_a_file_whose_pointer_cannot_be_read_is_left_to_who_wrote_it() -> None:
+    assert going([listed("frame-a.1.parquet"), listed("frame-a.1.json")], [], []) == Doomed()
+
+
 def test_a_file_whose_pointer_may_still_come_is_left() -> None:
     assert going([listed("frame-a.1.parquet", NOW - timedelta(seconds=599))], [], []) == Doomed()
 
