@@ -144,3 +144,11 @@ def test_serve_command_serves_the_plant(twin_path: Path) -> None:
     finally:
         serving.kill()
         serving.communicate()
+
+
+def test_wire_only_statements_that_are_to_count_are_in_flight() -> None:
+    with OracleWireServer(None, counted=lambda sql: "/* mine */" in sql) as server, connected(server) as connection:
+        rows_of(connection, "select 1 from dual")
+        others = server.peak_in_flight
+        rows_of(connection, "select /* mine */ 1 from dual")
+        assert (others, server.peak_in_flight, server.statements_in_flight) == (0, 1, 0)

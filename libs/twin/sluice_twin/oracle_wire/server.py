@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -49,6 +49,7 @@ class OracleWireServer:
         out_of_band: whether breaks may come as urgent bytes.
         session_data_unit: largest packet.
         orphan_s: how long a statement that is executing goes on after its client is gone.
+        counted: says of a statement's text whether it counts as in flight; None counts all.
         host: address to listen at.
     """
 
@@ -69,6 +70,7 @@ class OracleWireServer:
         out_of_band: bool = False,
         session_data_unit: int = 65_535,
         orphan_s: float = 0.0,
+        counted: Callable[[str], bool] | None = None,
         host: str = "127.0.0.1",
     ) -> None:
         self._file = file
@@ -84,7 +86,7 @@ class OracleWireServer:
         self._orphan_s = orphan_s
         self.faults = Faults(path=faults, seed=seed) if isinstance(faults, Path) else Faults(faults, seed=seed)
         """What goes wrong; may be changed while the server runs."""
-        self._sessions = SessionTable(session_limit, user_session_limit)
+        self._sessions = SessionTable(session_limit, user_session_limit, counted)
         self._pages = PageStore()
         # Protects the connections.
         self._lock = threading.Lock()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
@@ -38,9 +39,13 @@ class SessionTable:
     Args:
         session_limit: sessions at once, of all users; None has no limit.
         user_limit: sessions at once of one user; None has no limit.
+        counted: says of a statement's text whether it counts as in flight; None counts all.
     """
 
-    def __init__(self, session_limit: int | None, user_limit: int | None) -> None:
+    def __init__(
+        self, session_limit: int | None, user_limit: int | None, counted: Callable[[str], bool] | None = None
+    ) -> None:
+        self._counted = counted
         self.session_limit = session_limit
         self.user_limit = user_limit
         # Protects everything below.
@@ -94,13 +99,17 @@ class SessionTable:
         """Note that a session waits for its client."""
         self._set_status(session_id, "INACTIVE")
 
-    def begin_statement(self, session_id: int, sql: str) -> None:
-        """Count a statement as running."""
+    def begin_statement(self, session_id: int, sql: str) -> bool:
+        """Count a statement as running, and say whether it counts."""
         with self._lock:
             record = self._records[session_id]
+            if self._counted is not None and not self._counted(sql):
+                self._records[session_id] = replace(record, sql=sql)
+                return False
             self._records[session_id] = replace(record, sql=sql, open_statement_count=record.open_statement_count + 1)
             self._in_flight += 1
             self._peak = max(self._peak, self._in_flight)
+            return True
 
     def end_statement(self, session_id: int) -> None:
         """Count a statement as ended."""

@@ -129,8 +129,7 @@ class Statements:
     def begin(self, cursor: Cursor) -> None:
         """Count a cursor's statement as in flight; one that it ran before has ended."""
         self.end(cursor)
-        self._sessions.begin_statement(self._session_id, cursor.sql)
-        cursor.running = True
+        cursor.running = self._sessions.begin_statement(self._session_id, cursor.sql)
         cursor.sent_row_count = cursor.batch_count = 0
 
     def describe(self, cursor: Cursor, clock: datetime, change: FaultRule | None = None) -> None:
