@@ -107,6 +107,13 @@ def test_a_query_started_twice_is_read_once(rig: EngineRig) -> None:
     assert rig.warehouse.counts.started == 14
 
 
+def test_a_running_query_that_is_asked_for_without_the_cache_is_read_once_more(rig: EngineRig) -> None:
+    first, second = rig.start(*YEAR), rig.start(*YEAR, no_cache=True)
+    assert rig.finish(second.query_id).receipt.chunks.run == 13
+    assert first.query_id == second.query_id
+    assert rig.warehouse.counts.started == 14 + 13
+
+
 def test_two_queries_at_once_share_every_chunk_they_both_need(rig: EngineRig) -> None:
     first, second = rig.start(*YEAR), rig.start(*YEAR_AND_A_WEEK)
     ended = [rig.finish(first.query_id), rig.finish(second.query_id)]

@@ -97,6 +97,10 @@ class Answering:
             for attempt in range(1, _ATTEMPT_COUNT + 1):
                 try:
                     self._answer(run, departures, costs)
+                    while run.begin_anew():
+                        departures = self._tools.survey.depart(run, run.parameters, no_cache=True)
+                        run.set_plan(departures.plan)
+                        self._answer(run, departures, costs)
                     break
                 except NotFound as error:
                     # The cache came back empty between planning and merging.

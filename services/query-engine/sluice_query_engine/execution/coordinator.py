@@ -57,6 +57,8 @@ class Coordinator:
     def start(self, dataset: Dataset, parameters: Mapping[str, JSON], *, no_cache: bool, client_id: str) -> pb.Query:
         """Start the query, or join the run of the same id, and return it as it stands.
 
+        A run that is joined without the cache reads everything once more before it ends.
+
         Raises:
             TooManyQueries: as many run as this process takes on.
             ServiceUnavailable: the cache is away, so nothing can be planned.
@@ -64,8 +66,7 @@ class Coordinator:
         query_id = query_id_of(dataset.name, dataset.version, parameters)
         with self._lock:
             there = self._runs.get(query_id)
-            if there is not None and there.running:
-                there.start_again()
+            if there is not None and there.start_again(anew=no_cache):
                 return there.snapshot()
             if sum(run.running for run in self._runs.values()) >= self._limits.max_running_count:
                 raise TooManyQueries(self._limits.max_running_count)

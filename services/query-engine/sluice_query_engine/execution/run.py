@@ -67,6 +67,7 @@ class QueryRun:
         self._stored: dict[int, StoredChunk] = {}
         self._receipt: table_pb2.Receipt | None = None
         self._error: tuple[str, str] | None = None
+        self._asked_anew = False
         self._change_count = 0
         self._interest = Interest(patience, clock.monotonic())
         # Guards everything above, and wakes watchers.
@@ -104,10 +105,20 @@ class QueryRun:
         with self._changed:
             return self._interest.lost(self._clock.monotonic())
 
-    def start_again(self) -> None:
-        """One more caller started it."""
+    def start_again(self, *, anew: bool = False) -> bool:
+        """One more caller started it, `anew` one who wants no row from before now; False when it has ended."""
         with self._changed:
+            if not self.running:
+                return False
             self._interest.start(self._clock.monotonic())
+            self._asked_anew = self._asked_anew or anew
+            return True
+
+    def begin_anew(self) -> bool:
+        """Return whether it must be read again for who came after its plan; what comes later counts anew."""
+        with self._changed:
+            asked, self._asked_anew = self._asked_anew and self.running, False
+            return asked
 
     def touch(self) -> None:
         """Somebody looked."""
@@ -182,9 +193,13 @@ class QueryRun:
             return [chunk.index for chunk in self._chunks if chunk.state in _UNFINISHED_STATES]
 
     def finish(self, receipt: table_pb2.Receipt) -> bool:
-        """End with an answer; False when it had ended before."""
+        """End with an answer; False when it had ended before, or somebody asked for rows newer than these."""
         whole = receipt.status == table_pb2.COMPLETENESS_COMPLETE
-        return self._end(pb.QUERY_STATE_COMPLETED if whole else pb.QUERY_STATE_PARTIAL, receipt, None)
+        with self._changed:
+            # Past its time there is none left to read again.
+            if self._asked_anew and not self.overtime.cancelled:
+                return False
+            return self._end(pb.QUERY_STATE_COMPLETED if whole else pb.QUERY_STATE_PARTIAL, receipt, None)
 
     def fail(self, error: ServiceError) -> bool:
         """End without an answer; False when it had ended before."""
