@@ -8,14 +8,21 @@ from pathlib import Path
 import pytest
 from google.protobuf import descriptor_pool, json_format, message_factory
 from sluice.cache.v1 import frame_service_pb2, sql_service_pb2
-from sluice.lineage.v1 import lineage_service_pb2
+from sluice.lineage.v1 import container_service_pb2, event_service_pb2, lineage_service_pb2
 from sluice.query.v1 import query_service_pb2
 
 from tests.repo.settings_page import PAGE, docstrings, page, settings_class
 from tests.repo.tree import PROCESSES, ROOT, files, relative, text_of
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-PROTOS = (frame_service_pb2, sql_service_pb2, lineage_service_pb2, query_service_pb2)
+PROTOS = (
+    frame_service_pb2,
+    sql_service_pb2,
+    container_service_pb2,
+    event_service_pb2,
+    lineage_service_pb2,
+    query_service_pb2,
+)
 """Importing a stub is what puts its services into the pool."""
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 

@@ -115,8 +115,7 @@ def build(settings: Settings, world: World | None = None) -> Process:
         PermitMetrics(permits, registry)
         coordinator = Coordinator(tools, _coordinator_limits(settings))
         closing.callback(coordinator.close)
-        links = {"state": link.answers} if link is not None else {}
-        details = details_service(warehouse, permits, clock, closing, links)
+        details = details_service(warehouse, permits, clock, closing, {"state": link.answers} if link else {})
         services = [_service(settings, tools, coordinator, plant_clock), details]
         return Process(RpcServer(PROCESS, settings, services, registry), coordinator, permits, closing.pop_all())
 
