@@ -49,6 +49,7 @@ class Cell:
         fault: its name.
         rule: what the stand-in does, once.
         victim: what the reading that is hit ends with.
+        others: what readings beside it end with.
     """
 
     fault: str
@@ -56,6 +57,7 @@ class Cell:
     lane: Lane
     rule: Rule
     victim: str
+    others: str
 
     @property
     def name(self) -> str:
@@ -100,5 +102,5 @@ def _cells_of(fault: Mapping[str, Any]) -> list[Cell]:
         for lane in LANES:
             victim = fault.get(lane, {}).get(phase) or fault.get("both", {}).get(phase)
             if victim is not None:
-                made.append(Cell(fault["name"], phase, lane, fault["rule"], victim))
+                made.append(Cell(fault["name"], phase, lane, fault["rule"], victim, fault.get("others", "answer")))
     return made
