@@ -201,7 +201,7 @@ def test_statements_carry_names_for_the_dba(start_on_file: Start) -> None:
     )
     (line,) = lineage.started()
     assert (line["module"], line["action"], line["client_id"], line["statement"]) == (
-        "lineage",
+        "sluice-lineage",
         "split_ancestors 1/1",
         "request-7",
         "split_ancestors",
