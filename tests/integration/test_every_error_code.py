@@ -129,7 +129,7 @@ def limited(scene: Scene, plant: Path) -> Outcome:
 @provokes("POOL_EXHAUSTED")
 def no_connection(scene: Scene, plant: Path) -> Outcome:
     scene.forget_references()
-    with scene.faults(phase="execute", do="stall", statement="as plant_time", seconds=3) as fired:
+    with scene.faults(phase="execute", do="stall", statement="as plant_time", seconds=8) as fired:
         # The plant's clock takes the one connection, and the names that a query needs want it too.
         listing = threading.Thread(target=asking_the_clock, args=(scene, fired))
         listing.start()

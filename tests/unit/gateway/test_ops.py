@@ -57,7 +57,8 @@ async def test_many_looks_at_health_ask_the_processes_once(behind: Behind) -> No
         async with gateway.closing, opened(gateway) as client:
             first, second = (await client.get("/health")).json(), (await client.get("/health")).json()
     assert (first, telling.asked_count) == (second, 1)
-    assert first["degraded_reason"] == "permits_saturated"
+    # The other processes of this test tell nothing of themselves, which is a reason of its own.
+    assert {"permits_saturated", "details_unknown"} <= {reason["code"] for reason in first["reasons"]}
 
 
 async def test_running_queries_are_shown_with_whom_they_run_for(
