@@ -49,6 +49,7 @@ def asked(running: Started) -> str:
     return "right" if answer["n"].to_pylist() == [ROWS.num_rows] else "wrong"
 
 
+@pytest.mark.timeout(400)
 def test_many_heavy_statements_are_answered_or_refused_and_it_lives(small: Started) -> None:
     with ThreadPoolExecutor(6) as pool:
         outcomes = list(pool.map(lambda _: asked(small), range(60)))

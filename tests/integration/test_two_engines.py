@@ -155,15 +155,6 @@ def test_owner_killed_in_the_middle_of_statements(pair: EnginePair, year: Year, 
     check_the_other_finishes(pair, query_id, kill(pair.one), leases)
 
 
-def test_owner_killed_between_two_batches_of_rows(pair: EnginePair, year: Year, leases: redis.Redis) -> None:
-    pair.one.faults([{**rule, "hang_after_row_count": 1} for rule in HANGS])
-    query_id = pair.one.start(*year.whole)
-    poll_until(lambda: pair.one.get(query_id).progress.row_count > 0, 20, "rows of a chunk that has not ended")
-    assert pair.frame_count() == 0
-    pair.other.start(*year.whole)
-    check_the_other_finishes(pair, query_id, kill(pair.one), leases)
-
-
 def test_owner_killed_while_it_waits_for_a_permit(home: EngineHome, year: Year, leases: redis.Redis) -> None:
     with home.pair({"SLUICE_PERMIT_SHARES": "query-engine=1"}) as pair:
         pair.one.faults(HANGS)

@@ -185,4 +185,6 @@ def _drop(pool: oracledb.ConnectionPool, connection: oracledb.Connection) -> Non
     made = socket_of(connection)
     if made is not None:
         shut(made)
-    pool.drop(connection)
+    # The pool's own thread may have found the dead connection first; the driver then says so with a ValueError.
+    with suppress(ValueError):
+        pool.drop(connection)
