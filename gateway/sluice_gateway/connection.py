@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
-from contextlib import aclosing, asynccontextmanager
-from typing import TypeVar
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from typing import Any, TypeVar
 
 import structlog
 from sluice_rpc.errors import ServiceError
@@ -92,3 +92,15 @@ class WatchedStream(StreamingResponse):
 async def _left(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def closing_source(
+    opened: AbstractAsyncContextManager[Any], pieces: AsyncGenerator[bytes, None]
+) -> AsyncGenerator[bytes, None]:
+    """Yield the pieces and close what they come from, however that ends."""
+    try:
+        async for piece in pieces:
+            yield piece
+    finally:
+        await opened.__aexit__(None, None, None)
+        await pieces.aclose()

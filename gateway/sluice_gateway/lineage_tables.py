@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from sluice_gateway import render
 from sluice_gateway.body import JSON
-from sluice_gateway.connection import WatchedStream
+from sluice_gateway.connection import WatchedStream, closing_source
 from sluice_gateway.errors import TooManyForJson
 from sluice_gateway.messages import JSONObject
 
@@ -106,19 +106,7 @@ def arrow_stream(
     opened: AbstractAsyncContextManager[Any], pieces: AsyncGenerator[bytes, None], headers: dict[str, str]
 ) -> WatchedStream:
     """Return an Arrow stream whose source is closed with it."""
-    return WatchedStream(closing(opened, pieces), ARROW_TYPE, {"Vary": "Accept", **headers})
-
-
-async def closing(
-    opened: AbstractAsyncContextManager[Any], pieces: AsyncGenerator[bytes, None]
-) -> AsyncGenerator[bytes, None]:
-    """Yield the pieces and close what they come from, however that ends."""
-    try:
-        async for piece in pieces:
-            yield piece
-    finally:
-        await opened.__aexit__(None, None, None)
-        await pieces.aclose()
+    return WatchedStream(closing_source(opened, pieces), ARROW_TYPE, {"Vary": "Accept", **headers})
 
 
 def json_answer(content: dict[str, JSON] | dict[str, object]) -> Response:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sluice_gateway import body, lineage_tables, messages, render
-from sluice_gateway.connection import WatchedStream, while_connected
+from sluice_gateway.connection import WatchedStream, closing_source, while_connected
 from sluice_gateway.identity import Identity
 from sluice_gateway.lineage import Lineage, first_of
 from sluice_gateway.lineage_inputs import LineageInput
@@ -80,7 +80,7 @@ async def _started(
             media_type = lineage_tables.ARROW_TYPE if as_arrow else "application/json"
             return Response(b"".join(held), media_type=media_type, headers={"Vary": "Accept"})
         closing.pop_all()
-    body_pieces = lineage_tables.closing(opened, _chained(held, pieces))
+    body_pieces = closing_source(opened, _chained(held, pieces))
     media_type = lineage_tables.ARROW_TYPE if as_arrow else "application/json"
     return WatchedStream(body_pieces, media_type, {"Vary": "Accept"})
 

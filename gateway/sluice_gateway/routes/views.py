@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sluice_gateway import body, inputs, messages, render
-from sluice_gateway.connection import WatchedStream, while_connected
+from sluice_gateway.connection import WatchedStream, closing_source, while_connected
 from sluice_gateway.definitions import Definition, Definitions
 from sluice_gateway.engine import QueryEngine, TableStream, ViewAnswer
 from sluice_gateway.identity import Identity
@@ -126,7 +126,7 @@ class ViewRoutes:
         as_arrow = file_format == "arrow"
         pieces = _arrow_pieces(stream, text) if as_arrow else self._encoded(stream, file_format, receipt)
         headers = _file_headers(name, file_format, receipt)
-        return WatchedStream(_closing(opening, pieces), _MEDIA_TYPES[file_format], headers)
+        return WatchedStream(closing_source(opening, pieces), _MEDIA_TYPES[file_format], headers)
 
     async def _encoded(
         self, stream: TableStream, file_format: str, receipt: messages.JSONObject
@@ -205,17 +205,6 @@ def _one_paged_view(asked: inputs.Asked, definition: Definition) -> str:
     if not asked.views and not definition.rows_views:
         raise InvalidParameter("view", "the dataset has no view with rows")
     return asked.views[0] if asked.views else definition.rows_views[0]
-
-
-async def _closing(
-    opened: AbstractAsyncContextManager[TableStream], pieces: AsyncGenerator[bytes, None]
-) -> AsyncGenerator[bytes, None]:
-    try:
-        async for piece in pieces:
-            yield piece
-    finally:
-        await opened.__aexit__(None, None, None)
-        await pieces.aclose()
 
 
 async def _arrow_pieces(stream: TableStream, receipt: bytes) -> AsyncGenerator[bytes, None]:

@@ -14,7 +14,7 @@ from sluice_rpc.arrow import PIECE_BYTES, Piece
 Message = TypeVar("Message")
 
 CHUNK_FIELD: Final = 2
-"""Number of `TableChunk chunk` in GetFrameResponse, RunQueryResponse and PutFrameRequest."""
+"""Number of `TableChunk chunk` in GetFrameResponse, RunQueryResponse, PutFrameRequest and ReadContainersResponse."""
 
 TRANSPORT_OPTIONS: Final = (
     # A piece travels as one HTTP/2 frame and is read by few calls; the default cuts it into 64 frames.

@@ -16,10 +16,10 @@ class EventSettings(RpcServerSettings):
     """Part of the settings of the lineage process."""
 
     cache_target: str = ""
-    """The cache process, `host:port`: where events are kept and where frames of ids are read. It need not be there when
-    the process starts; empty keeps nothing."""
+    """The cache process, `host:port`: where events, edges and resolved values are kept and frames of ids are read. It
+    need not be there when the process starts; empty keeps nothing."""
     redis_url: str = ""
-    """Where it is noted which events are kept, `redis://...`; empty notes it in this process alone."""
+    """Where it is noted which events are kept and requests are counted, `redis://...`; empty: in this process alone."""
     redis_prefix: str = ""
     """Put before every key; for several deployments on one Redis."""
     domains_dir: Path = Path(__file__).resolve().parents[1] / "domains"
