@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -168,3 +169,13 @@ def test_a_cache_that_cannot_be_reached_says_so_at_once() -> None:
         put(client, "frame-a")
     client.close()
     assert caught.value.reason == "SERVICE_UNAVAILABLE"
+
+
+def test_a_client_that_is_closed_leaves_no_thread(tmp_path: Path) -> None:
+    with serving_cache(tmp_path) as target:
+        before = set(threading.enumerate())
+        client = GrpcFrameCache(target)
+        watchers = set(threading.enumerate()) - before
+        client.close()
+        assert watchers
+        assert not [thread for thread in watchers if thread.is_alive()]

@@ -20,6 +20,8 @@ RECONNECT_S: Final = 0.6
 """Twice the channel's pause between two attempts; so much longer a view takes to fail while the cache is down."""
 CALL_TIMEOUT_S: Final = 30.0
 """Deadline of calls that only touch metadata."""
+_WATCHER_END_S: Final = 5.0
+"""Longest wait for the thread that watches a channel; it looks for its subscribers every 0.2 s."""
 _PIPE_PIECE_COUNT: Final = 4
 """Pieces of about 1 MiB between the warehouse's thread and the sender's; what a slow cache makes us hold."""
 
@@ -152,6 +154,7 @@ class GrpcFrameCache:
         return answers
 
     def close(self) -> None:
+        self._connection.forget()
         self._channel.close()
 
 
@@ -166,12 +169,22 @@ class _Connection:
         # Guards the flag, and wakes those who wait for a connection.
         self._changed = threading.Condition()
         self._broken = False
+        self._channel = channel
+        before = set(threading.enumerate())
         channel.subscribe(self._told)
+        # gRPC watches for subscribers in a thread of its own.
+        self._watchers = set(threading.enumerate()) - before
 
     def settle(self) -> None:
         """Return at once if the channel is connected or has yet to try, else when it is again or soon anyway."""
         with self._changed:
             self._changed.wait_for(lambda: not self._broken, RECONNECT_S)
+
+    def forget(self) -> None:
+        """Return when nothing asks the channel for its state any more; on a closed one the thread that asks dies."""
+        self._channel.unsubscribe(self._told)
+        for watcher in self._watchers:
+            watcher.join(_WATCHER_END_S)
 
     def _told(self, state: grpc.ChannelConnectivity) -> None:
         with self._changed:
