@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, cast
 
 import pyarrow as pa
 from sluice_warehouse.schema import UnknownType, parse_type
-from sluice_warehouse.statements import Statement, StatementError, expand_ids, load
+from sluice_warehouse.statements import MAX_ID_COUNT, Statement, StatementError, expand_ids, load
 
 from sluice_query_engine.dataset import Parameter, Part
 from sluice_query_engine.page_section import read_pages
@@ -104,10 +104,11 @@ def _check_ids(section: Section, part: Part, before: Mapping[str, Part]) -> None
 
 
 def _check_binds(folder: Path, part: Part, parameters: Sequence[Parameter]) -> None:
-    """Check that the statement binds what its cut gives, and else parameters that are single values."""
+    """Check that the statement binds what its cut gives, and else parameters; lists only where it is not cut by ids."""
     path, binds = folder / f"{part.name}.sql", set(part.statement.bind_names)
     wanted = _BINDS[part.cut]
-    single = {item.name for item in parameters if item.type != "text_list"}
+    lists = {item.name: item for item in parameters if item.type == "text_list" and part.cut != "ids"}
+    single = {item.name for item in parameters if item.type != "text_list"} | set(lists)
     ranged = part.cut == "ids" and any(item.role for item in parameters)
     allowed = wanted | single | (_RANGE_BINDS if ranged else frozenset())
     half_a_range = part.cut == "ids" and len(_RANGE_BINDS & binds) == 1
@@ -121,11 +122,22 @@ def _check_binds(folder: Path, part: Part, parameters: Sequence[Parameter]) -> N
             given = binds - {"row_limit"}
             if set(statement.bind_names) - {"first_row", "last_row"} != given:
                 raise CatalogError(path, "", f"{statement.name} binds other parameters")
-    if part.cut == "ids":
-        try:
-            expand_ids(part.statement, "ids", 1)
-        except ValueError as error:
-            raise CatalogError(path, "", str(error)) from None
+    for name in ["ids"] if part.cut == "ids" else sorted(binds & set(lists)):
+        _check_list(path, part, name, lists.get(name))
+
+
+def _check_list(path: Path, part: Part, name: str, parameter: Parameter | None) -> None:
+    """Check that a list stands alone in IN lists, always given, and short enough for one of them."""
+    if parameter is not None and (not parameter.required or parameter.max_items > MAX_ID_COUNT):
+        raise CatalogError(
+            path, "", f"binds the list {name}, which must be required and of {MAX_ID_COUNT} items at most"
+        )
+    pages = () if part.pages is None else (part.pages.count, part.pages.page)
+    try:
+        for statement in (part.statement, *pages):
+            expand_ids(statement, name, 1)
+    except ValueError as error:
+        raise CatalogError(path, "", str(error)) from None
 
 
 def read_columns(section: Section) -> tuple[pa.Schema, tuple[str, ...]]:

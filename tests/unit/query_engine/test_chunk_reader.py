@@ -236,3 +236,39 @@ def test_withdrawn_work_ends_the_statement(cache: MemoryFrameCache, clock: FakeC
 
 def test_a_chunk_without_rows_is_stored(cache: MemoryFrameCache, clock: FakeClock) -> None:
     assert read(cache, clock, FakeWarehouse([])).row_count == 0
+
+
+LISTED = Statement(
+    "of_machines", "select x from DWH.T where m in (:machines) and t >= :start_time", ("machines", "start_time")
+)
+
+
+def job_of(machines: list[str]) -> ChunkJob:
+    return ChunkJob(
+        dataset="equipment-jobs",
+        series="0123456789abcdef",
+        part=Part("of_machines", LISTED, SCHEMA, "time", "hold_time", None),
+        start=OLD,
+        end=OLD + timedelta(days=31),
+        parameters={"machines": machines},
+        max_row_count=10,
+        freshness=FreshnessRule(timedelta(seconds=900), timedelta(days=1), timedelta(days=2)),
+        client_id="request-1",
+    )
+
+
+def test_a_list_beside_a_range_is_bound_in_powers_of_two_and_filled_with_its_last_value() -> None:
+    job = job_of(["A", "B", "C"])
+    assert "m in (:machines_1, :machines_2, :machines_3, :machines_4)" in job.statement().text
+    assert job.binds() == {
+        "machines_1": "A",
+        "machines_2": "B",
+        "machines_3": "C",
+        "machines_4": "C",
+        "start_time": OLD,
+    }
+
+
+def test_an_empty_list_beside_a_range_is_one_null() -> None:
+    job = job_of([])
+    assert job.binds() == {"machines_1": None, "start_time": OLD}

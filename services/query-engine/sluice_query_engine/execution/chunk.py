@@ -16,11 +16,12 @@ from sluice_rpc.errors import ServiceError
 from sluice_rpc.ports import Clock, Ids
 from sluice_warehouse import Bind, Reading, Statement, Tag
 from sluice_warehouse.lanes import SlowLane
-from sluice_warehouse.statements import MAX_ID_COUNT, expand_ids, id_binds
+from sluice_warehouse.statements import expand_ids
 
 from sluice_query_engine.cache import FrameCache, FrameWriter
 from sluice_query_engine.dataset import Part
 from sluice_query_engine.errors import ChunkTooLarge, RowsMoved
+from sluice_query_engine.execution.bound_lists import bound_lists, filled, list_binds, room_for, widened
 from sluice_query_engine.execution.chunk_rows import ChunkRows, Told
 from sluice_query_engine.execution.id_sets import IdBatch
 from sluice_query_engine.execution.retry_budget import RetryBudget
@@ -90,25 +91,26 @@ class ChunkJob:
         return self.not_before is None or stored.read_time >= self.not_before
 
     def statement(self) -> Statement:
-        """Return the statement to run; it has room for ids in powers of two, so that the warehouse parses few texts."""
-        if self.ids is None:
-            return self.part.statement
-        return expand_ids(self.part.statement, "ids", _room(len(self.ids.ids)))
+        """Return the statement to run, with room for its ids and for the lists that it binds."""
+        statement = self.with_lists(self.part.statement)
+        return statement if self.ids is None else expand_ids(statement, "ids", room_for(len(self.ids.ids)))
+
+    def with_lists(self, statement: Statement) -> Statement:
+        """Return a statement of the part with room for the lists among the parameters that it binds."""
+        return widened(statement, bound_lists(statement, self.parameters))
 
     def binds(self) -> dict[str, Bind]:
         """Return a value for each bind of the statement; one row beyond the limit shows that it was hit."""
         statement, places = self.statement(), {"row_limit": self.max_row_count + 1}
         if self.ids is None:
             return self.binds_of(statement, places)
-        ids = self.ids.ids
-        # What room is left is filled with the last id: an id that stands twice in a list counts once.
-        room = id_binds("ids", [*ids, *[ids[-1]] * (_room(len(ids)) - len(ids))])
-        return self.binds_of(statement, {**places, **room})
+        return self.binds_of(statement, {**places, **filled("ids", self.ids.ids)})
 
     def binds_of(self, statement: Statement, values: Mapping[str, Bind]) -> dict[str, Bind]:
         """Return a value for each bind of a statement: of these, of the range, and of the parameters."""
         single = {name: value for name, value in self.parameters.items() if isinstance(value, (str, int, float))}
-        known: dict[str, Bind] = {**single, "start_time": self.start, "end_time": self.end, **values}
+        lists = list_binds(bound_lists(self.part.statement, self.parameters))
+        known: dict[str, Bind] = {**single, **lists, "start_time": self.start, "end_time": self.end, **values}
         return {name: known[name] for name in statement.bind_names}
 
     def labels(self, *, truncated: bool) -> dict[str, str]:
@@ -133,10 +135,6 @@ class ChunkJob:
         """Part and range, or number of ids, for the DBA."""
         where = f"{len(self.ids.ids)} ids" if self.ids is not None else bound_text(self.start)
         return f"{self.part.name} {where}"
-
-
-def _room(count: int) -> int:
-    return int(min(1 << (count - 1).bit_length(), MAX_ID_COUNT))
 
 
 @dataclass(frozen=True)
@@ -251,11 +249,12 @@ class ChunkReader:
             with self._open(job, job.statement(), job.binds(), scope=scope, until=until) as reading:
                 yield reading
             return
+        numbered = job.with_lists(pages.page)
 
         @contextmanager
         def page(first: int, last: int) -> Iterator[Reading]:
-            binds = job.binds_of(pages.page, {"first_row": first, "last_row": last})
-            with self._open(job, pages.page, binds, scope=scope, until=until) as reading:
+            binds = job.binds_of(numbered, {"first_row": first, "last_row": last})
+            with self._open(job, numbered, binds, scope=scope, until=until) as reading:
                 told.begin()
                 yield reading
 
@@ -269,8 +268,9 @@ class ChunkReader:
         )
 
     def _counted(self, job: ChunkJob, count: Statement, scope: CancelScope, told: Told, until: float) -> int:
-        binds = job.binds_of(count, {})
-        opened = self._open(job, count, binds, scope=scope, until=until, schema=COUNT_SCHEMA)
+        statement = job.with_lists(count)
+        binds = job.binds_of(statement, {})
+        opened = self._open(job, statement, binds, scope=scope, until=until, schema=COUNT_SCHEMA)
         with opened as reading, scope.attached(reading.cancel):
             told.begin()
             return counted(reading)
