@@ -22,6 +22,62 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _DatasetKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DatasetKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DatasetKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DATASET_KIND_UNSPECIFIED: _DatasetKind.ValueType  # 0
+    """Never sent."""
+    DATASET_KIND_QUERY: _DatasetKind.ValueType  # 1
+    """By queries: parameters decide which rows are read."""
+    DATASET_KIND_SNAPSHOT: _DatasetKind.ValueType  # 2
+    """By itself: the whole table is read again and again; views answer without a query."""
+
+class DatasetKind(_DatasetKind, metaclass=_DatasetKindEnumTypeWrapper):
+    """How a dataset gets its rows."""
+
+DATASET_KIND_UNSPECIFIED: DatasetKind.ValueType  # 0
+"""Never sent."""
+DATASET_KIND_QUERY: DatasetKind.ValueType  # 1
+"""By queries: parameters decide which rows are read."""
+DATASET_KIND_SNAPSHOT: DatasetKind.ValueType  # 2
+"""By itself: the whole table is read again and again; views answer without a query."""
+Global___DatasetKind: _TypeAlias = DatasetKind  # noqa: Y015
+
+class _ColumnRole:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ColumnRoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ColumnRole.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    COLUMN_ROLE_UNSPECIFIED: _ColumnRole.ValueType  # 0
+    """Nothing is said."""
+    COLUMN_ROLE_DIMENSION: _ColumnRole.ValueType  # 1
+    """Rows are told apart by it."""
+    COLUMN_ROLE_MEASURE: _ColumnRole.ValueType  # 2
+    """A number that is drawn."""
+    COLUMN_ROLE_TIME: _ColumnRole.ValueType  # 3
+    """When: the axis of a trend."""
+    COLUMN_ROLE_ID: _ColumnRole.ValueType  # 4
+    """Names a lot, a machine, a job: what a link leads to."""
+
+class ColumnRole(_ColumnRole, metaclass=_ColumnRoleEnumTypeWrapper):
+    """What a column is to a chart."""
+
+COLUMN_ROLE_UNSPECIFIED: ColumnRole.ValueType  # 0
+"""Nothing is said."""
+COLUMN_ROLE_DIMENSION: ColumnRole.ValueType  # 1
+"""Rows are told apart by it."""
+COLUMN_ROLE_MEASURE: ColumnRole.ValueType  # 2
+"""A number that is drawn."""
+COLUMN_ROLE_TIME: ColumnRole.ValueType  # 3
+"""When: the axis of a trend."""
+COLUMN_ROLE_ID: ColumnRole.ValueType  # 4
+"""Names a lot, a machine, a job: what a link leads to."""
+Global___ColumnRole: _TypeAlias = ColumnRole  # noqa: Y015
+
 class _QueryState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -680,6 +736,7 @@ class ReadViewRequest(_message.Message):
     SORT_FIELD_NUMBER: _builtins.int
     DESCENDING_FIELD_NUMBER: _builtins.int
     ALLOW_PARTIAL_FIELD_NUMBER: _builtins.int
+    DATASET_FIELD_NUMBER: _builtins.int
     query_id: _builtins.str
     """16 lower-case hexadecimal characters."""
     page: _builtins.int
@@ -692,13 +749,15 @@ class ReadViewRequest(_message.Message):
     """Direction of `sort`. Unset means the default of the sort key."""
     allow_partial: _builtins.bool
     """Answer from the finished chunks while the query still runs."""
+    dataset: _builtins.str
+    """In place of `query_id`: a dataset of kind snapshot, of which the newest is read."""
     @_builtins.property
     def views(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """View names in the order the answers are wanted. Empty means the dataset's initial views."""
 
     @_builtins.property
     def filters(self) -> _struct_pb2.Struct:
-        """View-time filters by name, as the dataset's JSON Schema describes them."""
+        """View-time filters, and parameters of the views asked for, by name, as their JSON Schemas describe them."""
 
     def __init__(
         self,
@@ -711,10 +770,11 @@ class ReadViewRequest(_message.Message):
         sort: _builtins.str = ...,
         descending: _builtins.bool | None = ...,
         allow_partial: _builtins.bool = ...,
+        dataset: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_descending", b"_descending", "descending", b"descending", "filters", b"filters"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_descending", b"_descending", "allow_partial", b"allow_partial", "descending", b"descending", "filters", b"filters", "page", b"page", "page_size", b"page_size", "query_id", b"query_id", "sort", b"sort", "views", b"views"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_descending", b"_descending", "allow_partial", b"allow_partial", "dataset", b"dataset", "descending", b"descending", "filters", b"filters", "page", b"page", "page_size", b"page_size", "query_id", b"query_id", "sort", b"sort", "views", b"views"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__descending: _TypeAlias = _typing.Literal["descending"]  # noqa: Y015
     _WhichOneofArgType__descending: _TypeAlias = _typing.Literal["_descending", b"_descending"]  # noqa: Y015
@@ -832,8 +892,11 @@ class ReadOptionsRequest(_message.Message):
 
     QUERY_ID_FIELD_NUMBER: _builtins.int
     FILTERS_FIELD_NUMBER: _builtins.int
+    DATASET_FIELD_NUMBER: _builtins.int
     query_id: _builtins.str
     """16 lower-case hexadecimal characters."""
+    dataset: _builtins.str
+    """In place of `query_id`: a dataset of kind snapshot, of which the newest is read."""
     @_builtins.property
     def filters(self) -> _struct_pb2.Struct:
         """View-time filters that narrow the other filters' values."""
@@ -843,10 +906,11 @@ class ReadOptionsRequest(_message.Message):
         *,
         query_id: _builtins.str = ...,
         filters: _struct_pb2.Struct | None = ...,
+        dataset: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filters", b"filters"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filters", b"filters", "query_id", b"query_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "filters", b"filters", "query_id", b"query_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -951,6 +1015,7 @@ class ExportRowsRequest(_message.Message):
     FILTERS_FIELD_NUMBER: _builtins.int
     SORT_FIELD_NUMBER: _builtins.int
     DESCENDING_FIELD_NUMBER: _builtins.int
+    DATASET_FIELD_NUMBER: _builtins.int
     query_id: _builtins.str
     """16 lower-case hexadecimal characters."""
     view: _builtins.str
@@ -959,6 +1024,8 @@ class ExportRowsRequest(_message.Message):
     """Sort key; empty means the view's default."""
     descending: _builtins.bool
     """Direction of `sort`. Unset means the default of the sort key."""
+    dataset: _builtins.str
+    """In place of `query_id`: a dataset of kind snapshot, of which the newest is read."""
     @_builtins.property
     def filters(self) -> _struct_pb2.Struct:
         """View-time filters by name."""
@@ -971,10 +1038,11 @@ class ExportRowsRequest(_message.Message):
         filters: _struct_pb2.Struct | None = ...,
         sort: _builtins.str = ...,
         descending: _builtins.bool | None = ...,
+        dataset: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_descending", b"_descending", "descending", b"descending", "filters", b"filters"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_descending", b"_descending", "descending", b"descending", "filters", b"filters", "query_id", b"query_id", "sort", b"sort", "view", b"view"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_descending", b"_descending", "dataset", b"dataset", "descending", b"descending", "filters", b"filters", "query_id", b"query_id", "sort", b"sort", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__descending: _TypeAlias = _typing.Literal["descending"]  # noqa: Y015
     _WhichOneofArgType__descending: _TypeAlias = _typing.Literal["_descending", b"_descending"]  # noqa: Y015
@@ -1078,6 +1146,26 @@ class Dataset(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAME_FIELD_NUMBER: _builtins.int
     ROUTE_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
@@ -1089,6 +1177,10 @@ class Dataset(_message.Message):
     INITIAL_VIEWS_FIELD_NUMBER: _builtins.int
     DAY_RULE_FIELD_NUMBER: _builtins.int
     MAX_RANGE_DAYS_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    MODES_FIELD_NUMBER: _builtins.int
+    MODES_PARAMETER_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, for example `hold-history`."""
     route: _builtins.str
@@ -1103,6 +1195,10 @@ class Dataset(_message.Message):
     """How dates become instants, for people."""
     max_range_days: _builtins.int
     """Longest range in days, both ends included."""
+    kind: Global___DatasetKind.ValueType
+    """Whether it is queried or kept as a snapshot."""
+    modes_parameter: _builtins.str
+    """The parameter that picks the mode; empty where there are none."""
     @_builtins.property
     def parameters_schema(self) -> _struct_pb2.Struct:
         """JSON Schema (2020-12) of the primary parameters, as an object."""
@@ -1119,6 +1215,14 @@ class Dataset(_message.Message):
     def initial_views(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Views answered with the query when none are named."""
 
+    @_builtins.property
+    def modes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Mode]:
+        """The ways to ask, of which `modes_parameter` picks one; empty where there is only one way."""
+
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Title by language, BCP 47 tags such as `zh-TW`; `title` is English."""
+
     def __init__(
         self,
         *,
@@ -1133,20 +1237,78 @@ class Dataset(_message.Message):
         initial_views: _abc.Iterable[_builtins.str] | None = ...,
         day_rule: _builtins.str = ...,
         max_range_days: _builtins.int = ...,
+        kind: Global___DatasetKind.ValueType = ...,
+        modes: _abc.Iterable[Global___Mode] | None = ...,
+        modes_parameter: _builtins.str = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filters_schema", b"filters_schema", "parameters_schema", b"parameters_schema"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["day_rule", b"day_rule", "description", b"description", "filters_schema", b"filters_schema", "initial_views", b"initial_views", "max_range_days", b"max_range_days", "name", b"name", "parameters_schema", b"parameters_schema", "route", b"route", "title", b"title", "version", b"version", "views", b"views"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["day_rule", b"day_rule", "description", b"description", "filters_schema", b"filters_schema", "initial_views", b"initial_views", "kind", b"kind", "labels", b"labels", "max_range_days", b"max_range_days", "modes", b"modes", "modes_parameter", b"modes_parameter", "name", b"name", "parameters_schema", b"parameters_schema", "route", b"route", "title", b"title", "version", b"version", "views", b"views"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Dataset: _TypeAlias = Dataset  # noqa: Y015
 
 @_typing.final
+class Mode(_message.Message):
+    """A way to ask."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REQUIRED_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Value of the parameter that picks it."""
+    @_builtins.property
+    def required(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Parameters that must be given in this mode."""
+
+    @_builtins.property
+    def refused(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Parameters that belong to other modes only and are refused in this one."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        required: _abc.Iterable[_builtins.str] | None = ...,
+        refused: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "refused", b"refused", "required", b"required"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Mode: _TypeAlias = Mode  # noqa: Y015
+
+@_typing.final
 class View(_message.Message):
     """A view of a dataset."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     NAME_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
@@ -1156,6 +1318,9 @@ class View(_message.Message):
     PAGED_FIELD_NUMBER: _builtins.int
     SORT_KEYS_FIELD_NUMBER: _builtins.int
     CHART_FIELD_NUMBER: _builtins.int
+    PARAMETERS_SCHEMA_FIELD_NUMBER: _builtins.int
+    SELECTS_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name."""
     title: _builtins.str
@@ -1166,6 +1331,8 @@ class View(_message.Message):
     """Paged, sortable and exportable."""
     chart: _builtins.str
     """Chart hint, for example `line` or `pareto`; empty for tables."""
+    selects: _builtins.str
+    """The filter that clicking on the view sets, and that therefore does not narrow it; empty where there is none."""
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Column]:
         """Output columns in order."""
@@ -1178,6 +1345,16 @@ class View(_message.Message):
     def sort_keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___SortKey]:
         """Sort keys of a paged view; the first is the default."""
 
+    @_builtins.property
+    def parameters_schema(self) -> _struct_pb2.Struct:
+        """JSON Schema (2020-12) of the view's own parameters, as an object; each has a default. They are given among the
+        filters.
+        """
+
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Title by language."""
+
     def __init__(
         self,
         *,
@@ -1189,10 +1366,13 @@ class View(_message.Message):
         paged: _builtins.bool = ...,
         sort_keys: _abc.Iterable[Global___SortKey] | None = ...,
         chart: _builtins.str = ...,
+        parameters_schema: _struct_pb2.Struct | None = ...,
+        selects: _builtins.str = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["parameters_schema", b"parameters_schema"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chart", b"chart", "columns", b"columns", "description", b"description", "filters", b"filters", "name", b"name", "paged", b"paged", "sort_keys", b"sort_keys", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chart", b"chart", "columns", b"columns", "description", b"description", "filters", b"filters", "labels", b"labels", "name", b"name", "paged", b"paged", "parameters_schema", b"parameters_schema", "selects", b"selects", "sort_keys", b"sort_keys", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1204,10 +1384,36 @@ class Column(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAME_FIELD_NUMBER: _builtins.int
     TYPE_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    SCALE_FIELD_NUMBER: _builtins.int
+    AGGREGATE_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name."""
     type: _builtins.str
@@ -1216,6 +1422,22 @@ class Column(_message.Message):
     """Title for people."""
     description: _builtins.str
     """Meaning, with its unit."""
+    role: Global___ColumnRole.ValueType
+    """What it is to a chart; unspecified where nothing is said."""
+    unit: _builtins.str
+    """Unit of a measure, for example `h` or `%`; empty where it has none."""
+    scale: _builtins.int
+    """Digits after the point that are shown; absent where nothing is said."""
+    aggregate: _builtins.str
+    """How a measure may be put together over rows: `sum`, `min`, `max`, or `none` for ratios and distinct counts; empty
+    where nothing is said.
+    """
+    filter: _builtins.str
+    """The filter that a click on a value sets; empty where there is none."""
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Title by language."""
+
     def __init__(
         self,
         *,
@@ -1223,12 +1445,20 @@ class Column(_message.Message):
         type: _builtins.str = ...,
         title: _builtins.str = ...,
         description: _builtins.str = ...,
+        role: Global___ColumnRole.ValueType = ...,
+        unit: _builtins.str = ...,
+        scale: _builtins.int | None = ...,
+        aggregate: _builtins.str = ...,
+        filter: _builtins.str = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_scale", b"_scale", "scale", b"scale"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "name", b"name", "title", b"title", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scale", b"_scale", "aggregate", b"aggregate", "description", b"description", "filter", b"filter", "labels", b"labels", "name", b"name", "role", b"role", "scale", b"scale", "title", b"title", "type", b"type", "unit", b"unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__scale: _TypeAlias = _typing.Literal["scale"]  # noqa: Y015
+    _WhichOneofArgType__scale: _TypeAlias = _typing.Literal["_scale", b"_scale"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__scale) -> _WhichOneofReturnType__scale | None: ...
 
 Global___Column: _TypeAlias = Column  # noqa: Y015
 

@@ -25,23 +25,29 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsluice/table/v1/table.proto\x12\x0fsluice.table.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x19\n\nTableChunk\x12\x0b\n\x03ipc\x18\x01 \x01(\x0c\"\xdf\x03\n\x07Receipt\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12-\n\x06status\x18\x02 \x01(\x0e\x32\x1d.sluice.table.v1.Completeness\x12\x11\n\trow_count\x18\x03 \x01(\x03\x12-\n\tread_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x65xpires_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\x04tier\x18\x06 \x01(\x0e\x32\x15.sluice.table.v1.Tier\x12,\n\x06\x63hunks\x18\x07 \x01(\x0b\x32\x1c.sluice.table.v1.ChunkCounts\x12!\n\x19warehouse_statement_count\x18\x08 \x01(\x05\x12\x1b\n\x13warehouse_row_count\x18\t \x01(\x03\x12+\n\rfailed_ranges\x18\n \x03(\x0b\x32\x14.sluice.table.v1.Gap\x12.\n\x10truncated_ranges\x18\x0b \x03(\x0b\x32\x14.sluice.table.v1.Gap\x12\x0c\n\x04plan\x18\x0c \x01(\t\x12\x12\n\nas_of_time\x18\r \x01(\t\x12\r\n\x05stale\x18\x0e \x01(\x08\"I\n\x0b\x43hunkCounts\x12\r\n\x05total\x18\x01 \x01(\x05\x12\x0e\n\x06reused\x18\x02 \x01(\x05\x12\x0b\n\x03run\x18\x03 \x01(\x05\x12\x0e\n\x06\x66\x61iled\x18\x04 \x01(\x05\"O\n\x03Gap\x12\x0c\n\x04part\x18\x01 \x01(\t\x12\r\n\x05start\x18\x02 \x01(\t\x12\x0b\n\x03\x65nd\x18\x03 \x01(\t\x12\x10\n\x08id_count\x18\x04 \x01(\x05\x12\x0c\n\x04\x63ode\x18\x05 \x01(\t*}\n\x0c\x43ompleteness\x12\x1c\n\x18\x43OMPLETENESS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43OMPLETENESS_COMPLETE\x10\x01\x12\x1a\n\x16\x43OMPLETENESS_TRUNCATED\x10\x02\x12\x18\n\x14\x43OMPLETENESS_PARTIAL\x10\x03*M\n\x04Tier\x12\x14\n\x10TIER_UNSPECIFIED\x10\x00\x12\x0f\n\x0bTIER_MEMORY\x10\x01\x12\x0e\n\nTIER_REDIS\x10\x02\x12\x0e\n\nTIER_SPOOL\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsluice/table/v1/table.proto\x12\x0fsluice.table.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x19\n\nTableChunk\x12\x0b\n\x03ipc\x18\x01 \x01(\x0c\"\xb6\x04\n\x07Receipt\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12-\n\x06status\x18\x02 \x01(\x0e\x32\x1d.sluice.table.v1.Completeness\x12\x11\n\trow_count\x18\x03 \x01(\x03\x12-\n\tread_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x65xpires_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\x04tier\x18\x06 \x01(\x0e\x32\x15.sluice.table.v1.Tier\x12,\n\x06\x63hunks\x18\x07 \x01(\x0b\x32\x1c.sluice.table.v1.ChunkCounts\x12!\n\x19warehouse_statement_count\x18\x08 \x01(\x05\x12\x1b\n\x13warehouse_row_count\x18\t \x01(\x03\x12+\n\rfailed_ranges\x18\n \x03(\x0b\x32\x14.sluice.table.v1.Gap\x12.\n\x10truncated_ranges\x18\x0b \x03(\x0b\x32\x14.sluice.table.v1.Gap\x12\x0c\n\x04plan\x18\x0c \x01(\t\x12\x12\n\nas_of_time\x18\r \x01(\t\x12\r\n\x05stale\x18\x0e \x01(\x08\x12\x34\n\nresolution\x18\x0f \x01(\x0b\x32\x1b.sluice.table.v1.ResolutionH\x00\x88\x01\x01\x12\x10\n\x08\x64\x65graded\x18\x10 \x01(\x08\x42\r\n\x0b_resolution\"\xa2\x01\n\nResolution\x12\x0c\n\x04part\x18\x01 \x01(\t\x12\x13\n\x0binput_count\x18\x02 \x01(\x05\x12\x16\n\x0eresolved_count\x18\x03 \x01(\x03\x12\x11\n\tnot_found\x18\x04 \x03(\t\x12\x17\n\x0fnot_found_count\x18\x05 \x01(\x05\x12-\n\texpansion\x18\x06 \x01(\x0b\x32\x1a.sluice.table.v1.Expansion\"\xb8\x01\n\tExpansion\x12%\n\x1dmax_container_count_per_value\x18\x01 \x01(\x05\x12\x31\n\toffenders\x18\x02 \x03(\x0b\x32\x1e.sluice.table.v1.ExpandedValue\x12\x16\n\x0eoffender_count\x18\x03 \x01(\x05\x12\x1b\n\x13max_container_count\x18\x04 \x01(\x05\x12\x1c\n\x14over_container_limit\x18\x05 \x01(\x08\"7\n\rExpandedValue\x12\r\n\x05value\x18\x01 \x01(\t\x12\x17\n\x0f\x63ontainer_count\x18\x02 \x01(\x03\"I\n\x0b\x43hunkCounts\x12\r\n\x05total\x18\x01 \x01(\x05\x12\x0e\n\x06reused\x18\x02 \x01(\x05\x12\x0b\n\x03run\x18\x03 \x01(\x05\x12\x0e\n\x06\x66\x61iled\x18\x04 \x01(\x05\"O\n\x03Gap\x12\x0c\n\x04part\x18\x01 \x01(\t\x12\r\n\x05start\x18\x02 \x01(\t\x12\x0b\n\x03\x65nd\x18\x03 \x01(\t\x12\x10\n\x08id_count\x18\x04 \x01(\x05\x12\x0c\n\x04\x63ode\x18\x05 \x01(\t*}\n\x0c\x43ompleteness\x12\x1c\n\x18\x43OMPLETENESS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43OMPLETENESS_COMPLETE\x10\x01\x12\x1a\n\x16\x43OMPLETENESS_TRUNCATED\x10\x02\x12\x18\n\x14\x43OMPLETENESS_PARTIAL\x10\x03*M\n\x04Tier\x12\x14\n\x10TIER_UNSPECIFIED\x10\x00\x12\x0f\n\x0bTIER_MEMORY\x10\x01\x12\x0e\n\nTIER_REDIS\x10\x02\x12\x0e\n\nTIER_SPOOL\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sluice.table.v1.table_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_COMPLETENESS']._serialized_start=746
-  _globals['_COMPLETENESS']._serialized_end=871
-  _globals['_TIER']._serialized_start=873
-  _globals['_TIER']._serialized_end=950
+  _globals['_COMPLETENESS']._serialized_start=1242
+  _globals['_COMPLETENESS']._serialized_end=1367
+  _globals['_TIER']._serialized_start=1369
+  _globals['_TIER']._serialized_end=1446
   _globals['_TABLECHUNK']._serialized_start=81
   _globals['_TABLECHUNK']._serialized_end=106
   _globals['_RECEIPT']._serialized_start=109
-  _globals['_RECEIPT']._serialized_end=588
-  _globals['_CHUNKCOUNTS']._serialized_start=590
-  _globals['_CHUNKCOUNTS']._serialized_end=663
-  _globals['_GAP']._serialized_start=665
-  _globals['_GAP']._serialized_end=744
+  _globals['_RECEIPT']._serialized_end=675
+  _globals['_RESOLUTION']._serialized_start=678
+  _globals['_RESOLUTION']._serialized_end=840
+  _globals['_EXPANSION']._serialized_start=843
+  _globals['_EXPANSION']._serialized_end=1027
+  _globals['_EXPANDEDVALUE']._serialized_start=1029
+  _globals['_EXPANDEDVALUE']._serialized_end=1084
+  _globals['_CHUNKCOUNTS']._serialized_start=1086
+  _globals['_CHUNKCOUNTS']._serialized_end=1159
+  _globals['_GAP']._serialized_start=1161
+  _globals['_GAP']._serialized_end=1240
 # @@protoc_insertion_point(module_scope)

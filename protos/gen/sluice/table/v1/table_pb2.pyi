@@ -120,6 +120,8 @@ class Receipt(_message.Message):
     PLAN_FIELD_NUMBER: _builtins.int
     AS_OF_TIME_FIELD_NUMBER: _builtins.int
     STALE_FIELD_NUMBER: _builtins.int
+    RESOLUTION_FIELD_NUMBER: _builtins.int
+    DEGRADED_FIELD_NUMBER: _builtins.int
     query_id: _builtins.str
     """The query it belongs to; 16 lower-case hexadecimal characters. Empty for answers that belong to none (lineage)."""
     status: Global___Completeness.ValueType
@@ -140,6 +142,8 @@ class Receipt(_message.Message):
     """True when the warehouse did not answer and rows were used past the time until which they may be reused;
     `read_time` says how old they are.
     """
+    degraded: _builtins.bool
+    """True of a snapshot whose last refresh failed or came back empty: these rows are those of the refresh before."""
     @_builtins.property
     def read_time(self) -> _timestamp_pb2.Timestamp:
         """When the oldest row used was read from the warehouse."""
@@ -160,6 +164,10 @@ class Receipt(_message.Message):
     def truncated_ranges(self) -> _containers.RepeatedCompositeFieldContainer[Global___Gap]:
         """What was cut at the row limit, in plan order; of lineage, at the depth, hop or node limit."""
 
+    @_builtins.property
+    def resolution(self) -> Global___Resolution:
+        """Of a query whose containers were typed: what the values meant. Absent for all others."""
+
     def __init__(
         self,
         *,
@@ -177,14 +185,130 @@ class Receipt(_message.Message):
         plan: _builtins.str = ...,
         as_of_time: _builtins.str = ...,
         stale: _builtins.bool = ...,
+        resolution: Global___Resolution | None = ...,
+        degraded: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "expires_time", b"expires_time", "read_time", b"read_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_resolution", b"_resolution", "chunks", b"chunks", "expires_time", b"expires_time", "read_time", b"read_time", "resolution", b"resolution"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "chunks", b"chunks", "expires_time", b"expires_time", "failed_ranges", b"failed_ranges", "plan", b"plan", "query_id", b"query_id", "read_time", b"read_time", "row_count", b"row_count", "stale", b"stale", "status", b"status", "tier", b"tier", "truncated_ranges", b"truncated_ranges", "warehouse_row_count", b"warehouse_row_count", "warehouse_statement_count", b"warehouse_statement_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_resolution", b"_resolution", "as_of_time", b"as_of_time", "chunks", b"chunks", "degraded", b"degraded", "expires_time", b"expires_time", "failed_ranges", b"failed_ranges", "plan", b"plan", "query_id", b"query_id", "read_time", b"read_time", "resolution", b"resolution", "row_count", b"row_count", "stale", b"stale", "status", b"status", "tier", b"tier", "truncated_ranges", b"truncated_ranges", "warehouse_row_count", b"warehouse_row_count", "warehouse_statement_count", b"warehouse_statement_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__resolution: _TypeAlias = _typing.Literal["resolution"]  # noqa: Y015
+    _WhichOneofArgType__resolution: _TypeAlias = _typing.Literal["_resolution", b"_resolution"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__resolution) -> _WhichOneofReturnType__resolution | None: ...
+
+Global___Receipt: _TypeAlias = Receipt  # noqa: Y015
+
+@_typing.final
+class Resolution(_message.Message):
+    """What typed values meant when a query was put together; its rows are of exactly the containers found then."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PART_FIELD_NUMBER: _builtins.int
+    INPUT_COUNT_FIELD_NUMBER: _builtins.int
+    RESOLVED_COUNT_FIELD_NUMBER: _builtins.int
+    NOT_FOUND_FIELD_NUMBER: _builtins.int
+    NOT_FOUND_COUNT_FIELD_NUMBER: _builtins.int
+    EXPANSION_FIELD_NUMBER: _builtins.int
+    part: _builtins.str
+    """The part that holds them."""
+    input_count: _builtins.int
+    """Values, each once."""
+    resolved_count: _builtins.int
+    """Different containers they mean."""
+    not_found_count: _builtins.int
+    """Values that mean nothing, all of them."""
+    @_builtins.property
+    def not_found(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Values that mean nothing, as typed; the first 100."""
+
+    @_builtins.property
+    def expansion(self) -> Global___Expansion:
+        """Numbers above which an answer deserves a second look."""
+
+    def __init__(
+        self,
+        *,
+        part: _builtins.str = ...,
+        input_count: _builtins.int = ...,
+        resolved_count: _builtins.int = ...,
+        not_found: _abc.Iterable[_builtins.str] | None = ...,
+        not_found_count: _builtins.int = ...,
+        expansion: Global___Expansion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expansion", b"expansion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expansion", b"expansion", "input_count", b"input_count", "not_found", b"not_found", "not_found_count", b"not_found_count", "part", b"part", "resolved_count", b"resolved_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Receipt: _TypeAlias = Receipt  # noqa: Y015
+Global___Resolution: _TypeAlias = Resolution  # noqa: Y015
+
+@_typing.final
+class Expansion(_message.Message):
+    """Numbers above which what was typed deserves a second look. Above them nothing is refused and nothing left out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAX_CONTAINER_COUNT_PER_VALUE_FIELD_NUMBER: _builtins.int
+    OFFENDERS_FIELD_NUMBER: _builtins.int
+    OFFENDER_COUNT_FIELD_NUMBER: _builtins.int
+    MAX_CONTAINER_COUNT_FIELD_NUMBER: _builtins.int
+    OVER_CONTAINER_LIMIT_FIELD_NUMBER: _builtins.int
+    max_container_count_per_value: _builtins.int
+    """Containers of one value."""
+    offender_count: _builtins.int
+    """Values above it, all of them."""
+    max_container_count: _builtins.int
+    """Containers of a query."""
+    over_container_limit: _builtins.bool
+    """Whether the containers of this one are more."""
+    @_builtins.property
+    def offenders(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExpandedValue]:
+        """Values above it, most containers first; the first 100."""
+
+    def __init__(
+        self,
+        *,
+        max_container_count_per_value: _builtins.int = ...,
+        offenders: _abc.Iterable[Global___ExpandedValue] | None = ...,
+        offender_count: _builtins.int = ...,
+        max_container_count: _builtins.int = ...,
+        over_container_limit: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_container_count", b"max_container_count", "max_container_count_per_value", b"max_container_count_per_value", "offender_count", b"offender_count", "offenders", b"offenders", "over_container_limit", b"over_container_limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Expansion: _TypeAlias = Expansion  # noqa: Y015
+
+@_typing.final
+class ExpandedValue(_message.Message):
+    """A value that means many containers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    CONTAINER_COUNT_FIELD_NUMBER: _builtins.int
+    value: _builtins.str
+    """The value, as typed."""
+    container_count: _builtins.int
+    """Its containers."""
+    def __init__(
+        self,
+        *,
+        value: _builtins.str = ...,
+        container_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_count", b"container_count", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExpandedValue: _TypeAlias = ExpandedValue  # noqa: Y015
 
 @_typing.final
 class ChunkCounts(_message.Message):
