@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -78,9 +79,9 @@ class DuckDBWarehouse:
         self._thread_count = thread_count
         self._log = StatementLog(statement_log)
         self._faults = [source for source in (fault, FaultFile(fault_path) if fault_path else None) if source]
-        # Protects the connection and the clock that was read from it.
+        # Protects the engine and the clock that was read from it.
         self._lock = threading.Lock()
-        self._connection: Any = None
+        self._engine: _Engine | None = None
         self._plant_time: datetime | None = None
         self._closed = False
         self._readings: weakref.WeakSet[DuckDBReading] = weakref.WeakSet()
@@ -97,20 +98,19 @@ class DuckDBWarehouse:
             odd = ", ".join(sorted(set(binds) ^ set(statement.bind_names)))
             raise ValueError(f"binds of {statement.name!r} and their values differ in {odd}")
         fault = next((found for source in self._faults if (found := source(statement, binds))), Fault())
-        cursor = self._session()
+        engine, cursor = self._session()
         try:
             relation = cursor.sql(to_duckdb(statement), params=dict(binds))
             fitting = Fitting(schema, relation.columns, statement.name)
         except duckdb.Error as error:
             cursor.close()
-            if isinstance(error, duckdb.FatalException):
-                self._forget()
+            engine.judge(error)
             raise _translated(statement, error) from error
         except ServiceError:
             cursor.close()
             raise
         run = _Run(cursor, relation, statement, binds=binds, tag=tag, deadline_s=deadline_s, statement_log=self._log)
-        reading = DuckDBReading(run, fitting, fault)
+        reading = DuckDBReading(run, fitting, fault, engine)
         with self._lock:
             self._readings.add(reading)
         return reading
@@ -123,54 +123,53 @@ class DuckDBWarehouse:
 
     def plant_time(self) -> datetime:
         if self._plant_time is None:
-            cursor = self._session()
-            try:
-                row = cursor.execute("select PLANT_TIME from DWH_TWIN.META").fetchall()[0]
-            except duckdb.Error as error:
-                raise WarehouseUnavailable from error
-            finally:
-                cursor.close()
             # The file is read-only, so its clock stands still.
-            self._plant_time = row[0]
+            self._plant_time = self._asked("select PLANT_TIME from DWH_TWIN.META")
         return self._plant_time
 
     def ping(self) -> None:
-        cursor = self._session()
-        try:
-            cursor.execute("select 1").fetchall()
-        except duckdb.Error as error:
-            raise WarehouseUnavailable from error
-        finally:
-            cursor.close()
+        self._asked("select 1")
 
     def close(self) -> None:
         with self._lock:
             self._closed = True
-            connection, self._connection = self._connection, None
+            engine, self._engine = self._engine, None
             readings = list(self._readings)
         for reading in readings:
             reading.close()
-        if connection is not None:
-            connection.close()
+        if engine is not None:
+            engine.connection.close()
 
-    def _session(self) -> Any:
+    def _asked(self, sql: str) -> Any:
+        """Return the one value of a short question.
+
+        Raises:
+            WarehouseUnavailable: no answer.
+        """
+        engine, cursor = self._session()
+        try:
+            return cursor.execute(sql).fetchall()[0][0]
+        except duckdb.Error as error:
+            engine.judge(error)
+            raise WarehouseUnavailable from error
+        finally:
+            cursor.close()
+
+    def _session(self) -> tuple[_Engine, Any]:
         with self._lock:
             if self._closed:
                 raise WarehouseUnavailable
-            if self._connection is None:
-                self._connection = self._connect()
+            if self._engine is not None and self._engine.spoiled:
+                # DuckDB opens a file once in a process, so the spoiled engine goes with the last of its readings.
+                self._engine.connection.close()
+                self._engine = None
+            if self._engine is None:
+                self._engine = _Engine(self._connect())
             try:
-                return self._connection.cursor()
+                return self._engine, self._engine.connection.cursor()
             except duckdb.Error:
-                self._connection = None
+                self._engine = None
                 raise WarehouseUnavailable from None
-
-    def _forget(self) -> None:
-        """Connect anew next time: a fatal fault spoils the whole engine, not just the statement it happened in."""
-        with self._lock:
-            connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
 
     def _connect(self) -> Any:
         try:
@@ -183,6 +182,18 @@ class DuckDBWarehouse:
             log.warning("warehouse cannot be opened", path=str(self._path), fault=type(error).__name__)
             raise WarehouseUnavailable from error
         return connection
+
+
+@dataclass(eq=False)
+class _Engine:
+    """DuckDB on the file; a fatal fault spoils all of it, not just the statement it happened in."""
+
+    connection: Any
+    spoiled: bool = False
+
+    def judge(self, error: duckdb.Error) -> None:
+        """Note whether a fault leaves the engine of use."""
+        self.spoiled = self.spoiled or isinstance(error, duckdb.FatalException)
 
 
 class _Run:
@@ -247,8 +258,9 @@ class _Run:
 class DuckDBReading:
     """The rows of one statement; see `sluice_warehouse.Reading`."""
 
-    def __init__(self, run: _Run, fitting: Fitting, fault: Fault) -> None:
+    def __init__(self, run: _Run, fitting: Fitting, fault: Fault, engine: _Engine) -> None:
         self._run = run
+        self._engine = engine
         self._fitting = fitting
         self._fault = fault
         self._hung = False
@@ -306,19 +318,24 @@ class DuckDBReading:
     def _pull(self) -> pa.RecordBatch:
         run = self._run
         run.check()
+        if self._engine.spoiled:
+            raise WarehouseUnavailable
         try:
             if run.reader is None:
                 self._start()
             self._break_off()
             batch = run.reader.read_next_batch()
         except duckdb.Error as error:
-            run.check()
-            raise _translated(run.statement, error) from error
+            raise self._broken_off(error) from error
         except (OSError, pa.ArrowException) as error:
             # Past the first row DuckDB's faults come through Arrow's C stream, which keeps the text only.
-            run.check()
-            raise _translated(run.statement, _from_text(str(error))) from error
+            raise self._broken_off(_from_text(str(error))) from error
         return self._fitting.fit(batch)
+
+    def _broken_off(self, error: duckdb.Error) -> ServiceError:
+        self._engine.judge(error)
+        self._run.check()
+        return _translated(self._run.statement, error)
 
     def _start(self) -> None:
         run = self._run

@@ -6,11 +6,13 @@ import gc
 import json
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from sluice_warehouse import Bind, Statement, Tag, open_warehouse
 from sluice_warehouse.duckdb import DuckDBReading, DuckDBWarehouse
@@ -25,6 +27,7 @@ from sluice_warehouse.schema import parse_schema
 from sluice_warehouse.statements import parse
 
 from tests.polling import poll_until
+from tests.spoiled_engine import spoil
 
 TAG = Tag("query-engine hold-history", "slice 1/3", "request-7")
 LOTS = parse(
@@ -377,7 +380,9 @@ def test_a_closed_warehouse_is_unavailable(plant: Path) -> None:
 @pytest.mark.parametrize("slashes", ["//", "///"])
 def test_a_url_opens_the_file_it_names(plant: Path, slashes: str) -> None:
     warehouse = open_warehouse(f"duckdb:{slashes}{plant}")
-    warehouse.ping()
+    binds = {"first_qty": 0, "row_limit": 1}
+    with warehouse.open(LOTS, binds, schema=LOT_SCHEMA, deadline_s=30, tag=TAG) as reading:
+        assert [row["lot"] for batch in reading for row in batch.to_pylist()] == ["LOT0"]
     warehouse.close()
 
 
@@ -402,8 +407,37 @@ def test_a_fault_past_the_first_row_keeps_its_number(warehouse: DuckDBWarehouse)
 def test_a_connection_that_is_gone_is_made_anew(warehouse: DuckDBWarehouse) -> None:
     with lots(warehouse) as reading:
         assert next(reading).num_rows
-    warehouse._connection.close()
+    assert warehouse._engine is not None
+    warehouse._engine.connection.close()
     with pytest.raises(WarehouseUnavailable):
         lots(warehouse)
     with lots(warehouse) as reading:
         assert next(reading).num_rows
+
+
+def test_a_fatal_fault_in_mid_read_ends_every_reading_and_the_next_statement_works(
+    warehouse: DuckDBWarehouse, plant: Path
+) -> None:
+    with lots(warehouse) as begun, lots(warehouse) as bound:
+        assert next(begun).num_rows
+        # A connection of the same process to the same file is one to the same engine.
+        with duckdb.connect(str(plant), read_only=True) as same:
+            spoil(same)
+        with pytest.raises(WarehouseUnavailable):
+            next(bound)
+        with pytest.raises(WarehouseUnavailable):
+            next(begun)
+    with lots(warehouse) as reading:
+        assert next(reading).num_rows
+
+
+@pytest.mark.parametrize("ask", [DuckDBWarehouse.ping, DuckDBWarehouse.plant_time])
+def test_health_and_clock_come_back_after_a_fatal_fault(
+    warehouse: DuckDBWarehouse, plant: Path, ask: Callable[[DuckDBWarehouse], object]
+) -> None:
+    warehouse.ping()
+    with duckdb.connect(str(plant), read_only=True) as same:
+        spoil(same)
+    with pytest.raises(WarehouseUnavailable):
+        ask(warehouse)
+    ask(warehouse)

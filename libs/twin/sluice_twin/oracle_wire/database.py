@@ -20,7 +20,7 @@ from sluice_twin.oracle_wire.describing import describe
 from sluice_twin.oracle_wire.errors import OraError
 from sluice_twin.oracle_wire.pages import PAGE_ROW_COUNT
 from sluice_twin.oracle_wire.schema import DUAL, SIDE_CATALOG, SIDE_SCHEMA, TWIN_CATALOG, ServedSchema
-from sluice_twin.oracle_wire.translation import number_binds, translate
+from sluice_twin.oracle_wire.translation import Translated, number_binds, translate
 from sluice_twin.plant import PLANT_TIME
 
 _MEMORY_LIMIT: Final = "512MB"
@@ -35,6 +35,7 @@ _CODES: Final[tuple[tuple[type[duckdb.Error], int], ...]] = (
     (duckdb.InvalidInputException, 1722),
     (duckdb.OutOfMemoryException, 4030),
     (duckdb.ParserException, 900),
+    (duckdb.FatalException, 603),
 )
 
 
@@ -99,16 +100,14 @@ class TwinDatabase:
 
     def __init__(self, path: Path | None, extra: Mapping[str, Any]) -> None:
         self.schema = ServedSchema(extra)
-        self._connection = duckdb.connect(":memory:", config={"memory_limit": _MEMORY_LIMIT, "threads": _THREAD_COUNT})
-        self._connection.execute(f"create schema {SIDE_SCHEMA}")
-        self._create(DUAL, pa.table({"DUMMY": ["X"]}))
-        for name, rows in extra.items():
-            self._create(name.upper(), rows)
+        self._path = path
+        self._extra = extra
+        # Held while an engine is replaced.
+        self._replacing = threading.Lock()
+        self._connection = self._connected()
         self.plant_time: datetime = PLANT_TIME
         """Where the twin's clock stands: the file is read-only, so it does not move."""
         if path is not None:
-            place = exp.Literal.string(str(path)).sql(dialect="duckdb")
-            self._connection.execute(f"attach {place} as {TWIN_CATALOG} (read_only)")
             row = self._connection.execute(f"select PLANT_TIME from {TWIN_CATALOG}.DWH_TWIN.META").fetchone()  # noqa: S608
             assert row is not None
             self.plant_time = row[0]
@@ -123,10 +122,26 @@ class TwinDatabase:
         if len(values) != len(numbered.names):
             raise OraError(1008)
         translated = translate(numbered.sql, self.schema, clock)
-        cursor = self._connection.cursor()
+        binds = dict(zip(numbered.names, values, strict=True))
+        connection = self._connection
         try:
-            relation = cursor.sql(translated.duckdb_sql, params=dict(zip(numbered.names, values, strict=True)))
+            return self._bound(connection, translated, binds)
+        except duckdb.FatalException:
+            # A statement before spoiled the whole engine; this one has not run yet.
+            self._replace(connection)
+        try:
+            return self._bound(self._connection, translated, binds)
+        except duckdb.FatalException as error:
+            raise ora_error(error) from None
+
+    def _bound(self, connection: Any, translated: Translated, binds: Mapping[str, Value]) -> RunningQuery:
+        cursor = connection.cursor()
+        try:
+            relation = cursor.sql(translated.duckdb_sql, params=dict(binds))
             columns = describe(translated.query, self.schema, list(_arrow_schema(relation)))
+        except duckdb.FatalException:
+            cursor.close()
+            raise
         except duckdb.Error as error:
             cursor.close()
             raise ora_error(error) from None
@@ -149,11 +164,30 @@ class TwinDatabase:
         """Let the file go."""
         self._connection.close()
 
-    def _create(self, name: str, rows: Any) -> None:
-        self._connection.register("rows_to_serve", rows)
-        target = exp.to_identifier(name, quoted=True).sql(dialect="duckdb")
-        self._connection.execute(f"create table {SIDE_CATALOG}.{SIDE_SCHEMA}.{target} as from rows_to_serve")
-        self._connection.unregister("rows_to_serve")
+    def _replace(self, spoiled: Any) -> None:
+        """Start another engine; what still runs on the spoiled one ends there."""
+        with self._replacing:
+            if self._connection is spoiled:
+                self._connection = self._connected()
+        spoiled.close()
+
+    def _connected(self) -> Any:
+        connection = duckdb.connect(":memory:", config={"memory_limit": _MEMORY_LIMIT, "threads": _THREAD_COUNT})
+        connection.execute(f"create schema {SIDE_SCHEMA}")
+        _create(connection, DUAL, pa.table({"DUMMY": ["X"]}))
+        for name, rows in self._extra.items():
+            _create(connection, name.upper(), rows)
+        if self._path is not None:
+            place = exp.Literal.string(str(self._path)).sql(dialect="duckdb")
+            connection.execute(f"attach {place} as {TWIN_CATALOG} (read_only)")
+        return connection
+
+
+def _create(connection: Any, name: str, rows: Any) -> None:
+    connection.register("rows_to_serve", rows)
+    target = exp.to_identifier(name, quoted=True).sql(dialect="duckdb")
+    connection.execute(f"create table {SIDE_CATALOG}.{SIDE_SCHEMA}.{target} as from rows_to_serve")
+    connection.unregister("rows_to_serve")
 
 
 def _arrow_schema(relation: Any) -> pa.Schema:
@@ -186,6 +220,8 @@ def _from_text(text: str) -> OraError:
         return OraError(1013)
     if "Conversion Error" in text:
         return OraError(1722)
+    if "FATAL Error" in text:
+        return OraError(603)
     return OraError(604, f"error occurred at recursive SQL level 1: {text.splitlines()[0]}")
 
 

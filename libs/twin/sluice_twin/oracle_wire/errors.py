@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-ENDS_SESSION: Final = frozenset({28, 600, 1012, 1041, 1089, 1092, 2396, 3113, 3114, 3135})
+ENDS_SESSION: Final = frozenset({28, 600, 603, 1012, 1041, 1089, 1092, 2396, 3113, 3114, 3135})
 """Errors after which a server has no session any more; the driver drops its connection on each of them."""
 
 _TEXTS: Final[Mapping[int, str]] = {
     18: "maximum number of sessions exceeded",
     28: "your session has been killed",
+    603: "ORACLE server session terminated by fatal error",
     900: "invalid SQL statement",
     904: "invalid identifier",
     933: "SQL command not properly ended",
