@@ -1141,22 +1141,64 @@ class DerivedTable(_message.Message):
 
     SQL_FIELD_NUMBER: _builtins.int
     DICTIONARY_COLUMNS_FIELD_NUMBER: _builtins.int
+    DIVIDE_BY_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
     sql: _builtins.str
     """One SELECT. Binds the manifest's values as `$name`."""
+    divide_by: _builtins.str
+    """A column of dates, times or numbers by which it may be derived in passes, each over a range of it: of every table
+    before it that has the column a pass reads the rows of its range, of all others every row. By naming it the caller
+    says that a row needs no row of another value. The SELECT must order by it first, ascending. Empty: derived whole,
+    which fails with MEMORY_PRESSURE where that does not fit.
+    """
     @_builtins.property
     def dictionary_columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Columns to store dictionary-encoded: few distinct values, many rows."""
+
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___DerivedStep]:
+        """Common table expressions of the SELECT that need rows of more than one range, in the order they stand in."""
 
     def __init__(
         self,
         *,
         sql: _builtins.str = ...,
         dictionary_columns: _abc.Iterable[_builtins.str] | None = ...,
+        divide_by: _builtins.str = ...,
+        steps: _abc.Iterable[Global___DerivedStep] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dictionary_columns", b"dictionary_columns", "sql", b"sql"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dictionary_columns", b"dictionary_columns", "divide_by", b"divide_by", "sql", b"sql", "steps", b"steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DerivedTable: _TypeAlias = DerivedTable  # noqa: Y015
+
+@_typing.final
+class DerivedStep(_message.Message):
+    """A common table expression that is derived before the passes of its SELECT, in passes of its own, and then read like a
+    table before it. It is never a table of the manifest.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DIVIDE_BY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the common table expression."""
+    divide_by: _builtins.str
+    """Column by which it may be derived in passes, each over some of its values: a row needs no row of another value."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        divide_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["divide_by", b"divide_by", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DerivedStep: _TypeAlias = DerivedStep  # noqa: Y015
