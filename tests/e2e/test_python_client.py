@@ -22,7 +22,7 @@ def client(suite: RunningSuite) -> Iterator[SluiceClient]:
 
 
 def test_datasets_are_listed(client: SluiceClient) -> None:
-    assert [dataset.name for dataset in client.datasets()] == ["hold-history"]
+    assert "hold-history" in [dataset.name for dataset in client.datasets()]
 
 
 def test_a_query_ends_complete(client: SluiceClient) -> None:

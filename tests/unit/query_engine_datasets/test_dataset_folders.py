@@ -19,8 +19,8 @@ Edit = Callable[[str, str, str], None]
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A copy of the repository's datasets and references."""
-    for name in ("datasets", "references"):
+    """A copy of hold history and of the repository's references."""
+    for name in ("datasets/hold-history", "references"):
         shutil.copytree(ENGINE / name, tmp_path / name)
     return tmp_path
 
