@@ -60,6 +60,8 @@ _ROWS: Final = parse(
 )
 _BASE: Final = datetime(2025, 1, 1)
 _ORPHAN_S: Final = 0.5
+MARGIN_S: Final = 1.0
+"""Longer than the stand-in needs to notice that nobody listens to a statement any more."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def leased(redis_url: str) -> tuple[ProcessPermits, RedisLedger]:
     # What is imported by now stays; looking for what a reading has left is quicker without it.
     gc.collect()
     gc.freeze()
-    return open_permits(RedisLedger(redis_url, prefix=f"matrix-{os.getpid()}:"), terms, 1), ledger
+    return open_permits(RedisLedger(redis_url, prefix=f"matrix-{os.getpid()}:"), terms, 1, margin_s=MARGIN_S), ledger
 
 
 def _answered(ledger: RedisLedger, asked: Request, now_ms: int) -> Reply:
@@ -138,7 +140,7 @@ class World:
         self.permits, self.ledger = leased(redis_url)
         self.plant_time = PLANT_TIME
         self._slow = SlowLane(warehouse, self.permits, permit_wait_s=DEADLINE_S)
-        self._pool = PoolLane(warehouse, CAP, wait_s=DEADLINE_S)
+        self._pool = PoolLane(warehouse, CAP, wait_s=DEADLINE_S, margin_s=MARGIN_S)
 
     def opened(self, lane: Lane, action: str, deadline_s: float = DEADLINE_S) -> AbstractContextManager[Reading]:
         """Return a reading to enter."""

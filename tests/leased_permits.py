@@ -48,10 +48,11 @@ def open_permits(
     *,
     await_state: str = "granting",
     outlived: bool = False,
+    margin_s: float = 0.2,
 ) -> ProcessPermits:
-    """Return permits that have heard from their ledger."""
+    """Return permits that have heard from their ledger; a quarantine is over sooner than the terms would have it."""
     leases = Leases(process, terms, ledger, SystemClock(), RandomIds(), outlived=outlived)
-    permits = ProcessPermits(share, leases)
+    permits = ProcessPermits(share, leases, margin_s=margin_s)
     poll_until(lambda: leases.state == await_state, 10, f"{await_state}, not {leases.state}")
     return permits
 

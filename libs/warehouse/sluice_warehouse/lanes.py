@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from sluice_warehouse import Bind, Reading, Statement, Tag, Warehouse
 from sluice_warehouse.errors import PermitsExhausted, PoolExhausted, StatementTimeout
-from sluice_warehouse.permits import LONGEST_HOLD_S, LocalPermits, Permits
+from sluice_warehouse.permits import LONGEST_HOLD_S, MARGIN_S, LocalPermits, Permits
 
 PERMIT_WAIT_S: Final = 60.0
 """Longest wait for a permit."""
@@ -58,7 +58,7 @@ class SlowLane:
     ) -> Iterator[Reading]:
         """Wait for a permit, run the statement, and give the permit back once the statement has ended.
 
-        An end that the warehouse has not confirmed leaves the permit in quarantine until the statement's deadline.
+        An end that the warehouse has not confirmed leaves the permit in quarantine, see `permits`.
 
         Args:
             statement, binds: what to run, and its values.
@@ -95,20 +95,23 @@ class SlowLane:
 class PoolLane:
     """Runs short look-ups on a bounded number of connections, which no other process shares.
 
-    A connection that was lost with its statement running counts as in use until the statement's deadline, so that what
-    still runs at the warehouse never exceeds the bound either.
+    A connection that was lost with its statement running counts as in use until the statement's deadline and a margin,
+    so that what still runs at the warehouse never exceeds the bound either.
 
     Args:
         warehouse: where statements run.
         size: connections.
         wait_s: longest wait for one.
+        margin_s: that margin.
     """
 
-    def __init__(self, warehouse: Warehouse, size: int, *, wait_s: float = POOL_WAIT_S) -> None:
+    def __init__(
+        self, warehouse: Warehouse, size: int, *, wait_s: float = POOL_WAIT_S, margin_s: float = MARGIN_S
+    ) -> None:
         self._warehouse = warehouse
         self._size = size
         self._wait_s = wait_s
-        self._slots = LocalPermits(size)
+        self._slots = LocalPermits(size, margin_s=margin_s)
 
     @property
     def slots(self) -> Permits:

@@ -13,7 +13,7 @@ from sluice_rpc.settings import EnvironmentSettings, SettingsError
 from sluice_warehouse.permit_leases import Leases
 from sluice_warehouse.permit_ledger import Terms
 from sluice_warehouse.permit_plan import PermitPlan, PlanError, parse_shares
-from sluice_warehouse.permits import LONGEST_HOLD_S, ProcessPermits
+from sluice_warehouse.permits import LONGEST_HOLD_S, MARGIN_S, ProcessPermits
 
 log = structlog.get_logger()
 
@@ -38,9 +38,11 @@ class PermitSettings(EnvironmentSettings):
     """Put before the key; for several deployments on one Redis."""
     hold_s: float = Field(default=LONGEST_HOLD_S, ge=1, le=LONGEST_HOLD_S)
     """Longest a statement under a lease may run, in seconds; none runs longer than 300 s, with a lease or without."""
-    margin_s: float = Field(default=30.0, ge=0.6, le=600)
-    """How much longer a lease lives than its statement may, in seconds: time for a cancel to be confirmed, and for
-    clocks that differ. A sixth of it is the largest gap between two heartbeats that is believed."""
+    margin_s: float = Field(default=MARGIN_S, ge=0.6, le=600)
+    """How much longer a lease lives than its statement may, in seconds, and how far past its deadline a permit rests
+    whose statement is not known to have ended: time for a cancel to be confirmed, for a server that ignores it to
+    notice that nobody listens, and for clocks that differ. A sixth of it is the largest gap between two heartbeats
+    that is believed."""
 
 
 def open_permits(settings: PermitSettings, process: str, clock: Clock, ids: Ids, *, outlived: bool) -> ProcessPermits:
@@ -66,7 +68,7 @@ def open_permits(settings: PermitSettings, process: str, clock: Clock, ids: Ids,
         if plan.lease_count:
             log.warning("permits beyond the shares stay idle, no Redis is set", idle_count=plan.lease_count)
         log.info("permits are counted in this process alone, it may run once", name=name, share=own)
-        return ProcessPermits(own)
+        return ProcessPermits(own, margin_s=settings.margin_s)
     # The client is costly to import, and most processes have no leases.
     from sluice_warehouse.permits_redis import RedisLedger
 
@@ -74,7 +76,8 @@ def open_permits(settings: PermitSettings, process: str, clock: Clock, ids: Ids,
         ledger = RedisLedger(settings.redis_url, prefix=settings.redis_prefix)
     except ValueError as error:
         raise SettingsError(f"{_PREFIX}REDIS_URL: {error}") from error
-    return ProcessPermits(own, Leases(name, terms_of(settings, plan), ledger, clock, ids, outlived=outlived))
+    leases = Leases(name, terms_of(settings, plan), ledger, clock, ids, outlived=outlived)
+    return ProcessPermits(own, leases, margin_s=settings.margin_s)
 
 
 def plan_of(settings: PermitSettings) -> PermitPlan:

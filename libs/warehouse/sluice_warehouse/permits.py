@@ -2,7 +2,7 @@
 
 A process has a share that nobody else can take, and may be given leases beyond it. Whoever waits longest is served
 first. A permit whose statement is not known to have ended is in quarantine: it counts as held until the statement's
-deadline.
+deadline and a margin, since a server that heard neither a cancel nor the end of the connection goes on past the one.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ log = structlog.get_logger()
 
 LONGEST_HOLD_S: Final = 300.0
 """Longest time between a grant and the deadline of the statement under it, so the longest that one runs."""
+MARGIN_S: Final = 30.0
+"""How far past its statement's deadline a permit stays in quarantine: longer than a cancel that is ignored, a
+connection that is cut, and a server that notices."""
 CHECK_S: Final = 0.05
 """How soon a waiter notices that nobody wants its statement any more, or that a lost permit was found."""
 CLOSING_WAIT_S: Final = 0.5
@@ -95,8 +98,8 @@ class Permit(Protocol):
         """Give it back; only the first call counts.
 
         Args:
-            confirmed: the warehouse has confirmed the statement's end, or the connection is closed. If not, the permit
-                is in quarantine until the statement's deadline.
+            confirmed: the warehouse has confirmed the statement's end. If not, the permit is in quarantine until the
+                statement's deadline and a margin.
         """
         ...
 
@@ -152,13 +155,15 @@ class ProcessPermits:
     Args:
         share: permits that no other process can take, at least 1.
         leases: where permits beyond the share come from; None where there are none.
+        margin_s: how far past the deadline a quarantine lasts; a lease's own margin where there are leases.
     """
 
-    def __init__(self, share: int, leases: Leases | None = None) -> None:
+    def __init__(self, share: int, leases: Leases | None = None, *, margin_s: float = MARGIN_S) -> None:
         if share < 1:
             raise ValueError(f"a process needs at least one permit, not {share}")
         self._share = share
         self._leases = leases
+        self._margin_s = margin_s
         # Protects everything below; waiters sleep on it.
         self._changed = threading.Condition()
         self._held: dict[_Token, None] = {}
@@ -254,7 +259,8 @@ class ProcessPermits:
                 self._end(token)
             else:
                 token.quarantined = True
-                log.warning("permit in quarantine", who=token.who, left_s=round(token.until - time.monotonic(), 3))
+                left_s = round(token.until + self._margin_s - time.monotonic(), 3)
+                log.warning("permit in quarantine", who=token.who, left_s=left_s)
             self._changed.notify_all()
 
     def confirm_end(self, token: _Token) -> None:
@@ -310,8 +316,8 @@ class ProcessPermits:
             if token in self._held and not token.quarantined:
                 token.quarantined = True
                 log.error("permit was never given back, it is in quarantine", who=token.who)
-        now = time.monotonic()
-        for token in [token for token in self._held if token.quarantined and token.until <= now]:
+        over = time.monotonic() - self._margin_s
+        for token in [token for token in self._held if token.quarantined and token.until <= over]:
             self._end(token)
         blocked = self._leases.blocked_count(self._share) if self._leases is not None else 0
         return max(0, self._share - blocked - sum(token.lease is None for token in self._held))
@@ -327,10 +333,11 @@ class LocalPermits(ProcessPermits):
 
     Args:
         total: how many there are, at least 1.
+        margin_s: how far past the deadline a quarantine lasts.
     """
 
-    def __init__(self, total: int) -> None:
-        super().__init__(total)
+    def __init__(self, total: int, *, margin_s: float = MARGIN_S) -> None:
+        super().__init__(total, margin_s=margin_s)
 
 
 @dataclass(frozen=True)

@@ -41,10 +41,11 @@ class PacketChannel:
         self.wide = False
         """Lengths take four bytes, as they do after the accept."""
         self.session_data_unit = 8192
-        # Protects the two facts below.
+        # Protects the three facts below.
         self._changed = threading.Condition()
         self._unanswered_break_count = 0
         self._gone = False
+        self._closed = False
         self._closing = threading.Lock()
         self._wake = os.eventfd(0)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -77,9 +78,9 @@ class PacketChannel:
             return self._changed.wait_for(lambda: self._gone, seconds)
 
     def outlive(self, seconds: float) -> None:
-        """Wait for as long as a statement goes on after its client is gone, at most this long."""
+        """Wait for as long as a statement goes on after its client is gone, at most so long; not past the server."""
         with self._changed:
-            self._changed.wait_for(lambda: False, min(seconds, self._orphan_s))
+            self._changed.wait_for(lambda: self._closed, min(seconds, self._orphan_s))
 
     def next(self) -> Frame:
         """Return the next packet.
@@ -137,6 +138,9 @@ class PacketChannel:
         with self._closing:
             if self._sock.fileno() < 0:
                 return
+            with self._changed:
+                self._closed = True
+                self._changed.notify_all()
             # A socket that another thread polls is not let go by close(), so the reader must leave first.
             os.eventfd_write(self._wake, 1)
             if self._thread.is_alive() and self._thread is not threading.current_thread():
