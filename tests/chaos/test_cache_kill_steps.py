@@ -12,6 +12,9 @@ import pytest
 
 from tests.chaos.cache_steps import DEEDS, NEW, OLD
 
+# A process for every step, each begun anew; on a busy machine minutes for the longest deed.
+pytestmark = pytest.mark.timeout(600)
+
 LEAST_STEPS = {
     "replace a hot frame by a spooled one": 12,
     "replace a hot frame": 5,
@@ -58,7 +61,7 @@ def rounds(deed: str, tmp_path_factory: pytest.TempPathFactory) -> list[Round]:
     ended = subprocess.run(
         [sys.executable, "-m", "tests.chaos.cache_steps", str(folder), deed],
         capture_output=True,
-        timeout=240,
+        timeout=540,
         check=False,
         text=True,
     )

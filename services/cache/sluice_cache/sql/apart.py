@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -119,7 +119,9 @@ class Outside:
         self._process.wait(_GOODBYE_S)
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                pipe.close()
+                # What a killed process did not take is still in the pipe's buffer.
+                with suppress(BrokenPipeError):
+                    pipe.close()
         shutil.rmtree(self._temp_dir, ignore_errors=True)
 
     def _pieces(self) -> Iterator[bytes]:
