@@ -13,9 +13,9 @@ import pyarrow as pa
 from sluice_query_engine import export, views
 from sluice_query_engine.catalog import Catalog, load_catalog
 from sluice_query_engine.dataset import Dataset, Part
+from sluice_query_engine.execution.bound_lists import bound_lists, list_binds, widened
 from sluice_query_engine.parameters import canonical, date_range, time_range
 from sluice_warehouse import Statement, Tag, Warehouse
-from sluice_warehouse.statements import expand_ids, id_binds
 
 ENGINE = Path(__file__).resolve().parents[1] / "services" / "query-engine"
 ALL_ROWS = 1_000_000
@@ -57,6 +57,15 @@ class DatasetFrame:
             clipped = self._run(f"select * from unclipped where {dataset.clip or 'true'}", {})
             self._connection.register(part.name, clipped)
         self._connection.register(dataset.derived.name, self._run(dataset.derived.sql, {}))
+
+    def inputs(self) -> dict[str, pa.Table]:
+        """Return the tables that the main table is derived from, by name."""
+        names = [part.name for part in self.dataset.tables] + [item.name for item in self.dataset.references]
+        return {name: self._run(f"select * from {name}", {}) for name in names}
+
+    def binds(self) -> dict[str, Any]:
+        """Return what the manifest of the query binds."""
+        return dict(self._binds)
 
     def asked(self, given: Mapping[str, object]) -> DatasetFrame:
         """Return the frame of other parameters made of the same parts."""
@@ -145,12 +154,9 @@ def hand_made(
 
 def read(warehouse: Warehouse, statement: Statement, schema: pa.Schema, binds: Mapping[str, Any]) -> pa.Table:
     """Return all rows of a statement as its schema declares them; lists are bound as IN lists."""
-    values = dict(binds)
-    for name in statement.bind_names:
-        if isinstance(values[name], list):
-            items = values[name]
-            statement = expand_ids(statement, name, len(items))
-            values |= id_binds(name, items)
+    lists = bound_lists(statement, binds)
+    statement = widened(statement, lists)
+    values = {**binds, **list_binds(lists)}
     used = {name: values[name] for name in statement.bind_names}
     with warehouse.open(statement, used, schema=schema, deadline_s=60, tag=Tag("tests", "tests", "tests")) as reading:
         return pa.Table.from_batches(iter(reading), schema=schema)
@@ -168,7 +174,10 @@ def from_warehouse(
 def _read_part(warehouse: Warehouse, part: Part, binds: Mapping[str, Any], cuts: Iterable[datetime]) -> pa.Table:
     values = {**binds, "row_limit": ALL_ROWS}
     if part.cut == "ids":
-        return read(warehouse, part.statement, part.schema, {**values, "ids": binds[part.id_parameter]})
+        ids = binds.get(part.id_parameter) or []
+        if not ids:
+            return part.schema.empty_table()
+        return read(warehouse, part.statement, part.schema, {**values, "ids": ids})
     if part.cut == "start":
         return read(warehouse, part.statement, part.schema, values)
     edges = [binds["start_time"], *cuts, binds["end_time"]]

@@ -1,7 +1,7 @@
--- One row per consumption, reject, hold and job of the query. Key: row_number; rows that are alike in everything are told
--- apart by nothing else. A reject is left out of statistics when its reason, or the code before the first underscore, is
--- on the plant's list, or when it is not three digits and an underscore: technical reasons and none at all. Rejects are
--- charged to the group of their step.
+-- One row per consumption, reject, hold and job of the query. Key: row_number; rows that are alike in everything are
+-- told apart by nothing else. A reject is left out of statistics when its reason, or the code before the first
+-- underscore, is on the plant's list, or when it is not three digits and an underscore: technical reasons, none at all.
+-- Rejects are charged to the group of their step.
 with association as (
     select
         'material' as kind,
@@ -82,9 +82,9 @@ with association as (
 
 select
     row_number() over (
-        order by association.event_time, association.kind, association.lot_id, association.container_id, association.name,
-            association.detail, association.machine, association.spec, association.qty, association.defect_qty,
-            association.end_time, association.state, association.employee
+        order by association.event_time, association.kind, association.lot_id, association.container_id,
+            association.name, association.detail, association.machine, association.spec, association.qty,
+            association.defect_qty, association.end_time, association.state, association.employee
     ) as row_number,
     association.kind,
     association.container_id,

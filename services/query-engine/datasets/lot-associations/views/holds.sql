@@ -9,7 +9,9 @@ select
     detail as hold_comment,
     state as hold_state,
     cast(qty as bigint) as qty,
-    cast((date_diff('second', event_time, coalesce(end_time, cast($as_of_time as timestamp))) * 2 + 36) // 72 as double) / 100 as hold_hours,
+    cast(
+        (date_diff('second', event_time, coalesce(end_time, cast($as_of_time as timestamp))) * 2 + 36) // 72 as double
+    ) / 100 as hold_hours,
     employee,
     row_number
 from selected
