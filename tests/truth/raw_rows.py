@@ -37,7 +37,7 @@ def whole(value: object) -> int:
 
 def places(value: Fraction | Decimal | int, count: int) -> float:
     """Return a number rounded half up to so many decimals."""
-    scale = 10**count
+    scale: int = 10**count
     units: int = floor(Fraction(value) * scale + Fraction(1, 2))
     return units / scale
 
