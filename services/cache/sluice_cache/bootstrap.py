@@ -31,6 +31,7 @@ from sluice_cache.sql.answer import Limits
 from sluice_cache.sql.apart import Apart, Room
 from sluice_cache.sql.call import Watch
 from sluice_cache.sql.database import Database
+from sluice_cache.sql.deriver import Deriver, DerivingRoom
 from sluice_cache.sql.lane import Places
 from sluice_cache.sql.native import NativeTables
 from sluice_cache.sql.relations import Shelf
@@ -106,7 +107,9 @@ def build(
         places = Places(shelf, narrow, _apart(settings, folders, closing), pressure.admit)
         watch = Watch()
         closing.callback(watch.close)
-        runner = Runner(places, kept.results, clock, Limits(settings.max_result_row_count, settings.max_result_bytes))
+        deriver = Deriver(places, clock, _deriving_room(settings, folders["tmp"]))
+        limits = Limits(settings.max_result_row_count, settings.max_result_bytes)
+        runner = Runner(places, kept.results, deriver, limits)
         sql = SqlServicer(runner, kept.manifests, watch, clock, settings.statement_timeout_s)
         server = RpcServer(PROCESS, settings, _services(frames, sql), registry)
         return Process(server, closing.pop_all(), kept.store, kept.manifests, sweeper, registry, kept.database)
@@ -244,6 +247,11 @@ def _apart(settings: Settings, folders: dict[str, Path], closing: ExitStack) -> 
     apart = Apart(folders["spool"], folders["tmp"], count=settings.apart_count, room=room)
     closing.callback(apart.close)
     return apart
+
+
+def _deriving_room(settings: Settings, folder: Path) -> DerivingRoom:
+    left_bytes = settings.duckdb_memory_limit_bytes - settings.native_max_bytes
+    return DerivingRoom(settings.derive_memory_bytes or left_bytes, folder, settings.duckdb_temp_max_bytes)
 
 
 def _behind(name: str, closing: ExitStack) -> ThreadPoolExecutor:

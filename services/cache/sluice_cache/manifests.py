@@ -19,6 +19,7 @@ from sluice_cache.errors import CacheExpired, InvalidSql
 from sluice_cache.frames import check_id, check_table_name
 from sluice_cache.index import SharedIndex
 from sluice_cache.sql import check
+from sluice_cache.sql.division import check_division
 
 log = structlog.get_logger()
 
@@ -172,6 +173,7 @@ class Manifests:
                 select = check.select_of(table.derived.sql, self._parse)
                 check.require_known(select, before)
                 _check_binds(select.binds, bound)
+                check_division(table.derived, self._parse)
             case _:
                 raise InvalidParameter("tables", f"table {table.name!r} has no source")
 

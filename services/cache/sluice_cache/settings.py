@@ -65,6 +65,9 @@ class Settings(RpcServerSettings):
     """How long a frame is kept whose trailer names no time, in seconds."""
     duckdb_memory_limit_bytes: int = Field(default=2048 * _MIB, ge=64 * _MIB)
     """Memory of the DuckDB that derives tables, its own tables included; beyond it they spill to disk, then fail."""
+    derive_memory_bytes: int = Field(default=0, ge=0)
+    """Memory that deriving one table may take; a larger table that allows it is derived in passes. 0 takes what
+    `native_max_bytes` leaves of `duckdb_memory_limit_bytes`."""
     statement_memory_bytes: int = Field(default=512 * _MIB, ge=64 * _MIB)
     """Memory of the DuckDB of all other statements; beyond it they spill to disk, then fail."""
     duckdb_temp_max_bytes: int = Field(default=8 * 1024 * _MIB, ge=0)

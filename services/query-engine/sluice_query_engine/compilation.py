@@ -66,6 +66,7 @@ def compile_dataset(dataset: Dataset, folder: Path) -> dict[str, pa.Schema]:
         derived = dataset.derived
         schema = _compile(connection, derived.sql, brought, folder, "derived")
         _check_columns(toml, "derived.columns", (column.name for column in derived.columns), schema.names)
+        _check_division(dataset, folder)
         for name in (*(part.name for part in dataset.tables), *(reference.name for reference in dataset.references)):
             connection.unregister(name)
         connection.register(derived.name, schema.empty_table())
@@ -75,6 +76,29 @@ def compile_dataset(dataset: Dataset, folder: Path) -> dict[str, pa.Schema]:
             derived.name: schema,
             **{view.name: _compile_view(connection, dataset, view, folder) for view in dataset.views},
         }
+
+
+def _check_division(dataset: Dataset, folder: Path) -> None:
+    """Refuse a way to derive the main table in passes that the cache would refuse, or that would divide nothing."""
+    derived, toml = dataset.derived, folder / "dataset.toml"
+    if not derived.divide_by:
+        if derived.steps:
+            raise CatalogError(toml, "derived.divide_by", "is missing; steps are for tables derived in passes")
+        return
+    tree = _tree(derived.sql, folder / "derive.sql")
+    order = tree.args.get("order")
+    first = order.expressions[0] if order is not None else None
+    if first is None or first.args.get("desc") or first.this.name != derived.divide_by:
+        raise CatalogError(toml, "derived.divide_by", f"derive.sql does not order by {derived.divide_by} first")
+    columns = {name for part in dataset.tables for name in part.schema.names}
+    wanted = {"derived": derived.divide_by, **{f"derived.steps.{name}": by for name, by in derived.steps.items()}}
+    for where, column in wanted.items():
+        if column not in columns:
+            raise CatalogError(toml, f"{where}.divide_by", f"{column} is a column of no part")
+    names = {item.alias for item in tree.find_all(sqlglot.exp.CTE)}
+    for name in derived.steps:
+        if name not in names:
+            raise CatalogError(toml, f"derived.steps.{name}", "is no common table expression of derive.sql")
 
 
 def query_binds(dataset: Dataset) -> dict[str, BindPython]:
@@ -114,7 +138,7 @@ def _compile_filter(connection: duckdb.DuckDBPyConnection, dataset: Dataset, ite
         case ChoiceFilter() | SetFilter():
             predicates = dict(item.predicates)
         case MatchFilter():
-            predicates = {"column": f"list_contains([''], {item.column})"}
+            predicates = {"column": f"list_contains([''], {item.column})", "keeps": item.keeps}
         case PatternFilter():
             predicates = dict(item.predicates)
             for group, kind in item.groups.items():

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Literal
 
@@ -222,12 +222,17 @@ class Derived:
     Attributes:
         dictionary_columns: columns of few distinct values, stored dictionary-encoded.
         columns: title and meaning of each column, in order.
+        divide_by: column over whose ranges it may be derived in passes; empty where it must be derived whole.
+        steps: common table expressions that need rows of several ranges, with the column over whose values each may be
+            derived, before all else.
     """
 
     name: str
     sql: str
     dictionary_columns: tuple[str, ...] = ()
     columns: tuple[ViewColumn, ...] = ()
+    divide_by: str = ""
+    steps: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -271,6 +276,7 @@ class MatchFilter:
         null_label: how a missing value is shown; it, like null itself, matches missing values.
         max_items: most values in one list.
         max_length: most characters of one value.
+        keeps: SQL condition over the main table; rows that satisfy it pass whatever is chosen. Empty keeps none.
     """
 
     name: str
@@ -280,6 +286,7 @@ class MatchFilter:
     null_label: str | None
     max_items: int
     max_length: int
+    keeps: str = ""
 
 
 @dataclass(frozen=True)

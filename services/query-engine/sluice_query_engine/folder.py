@@ -181,11 +181,21 @@ def _derived(folder: Path, section: Section) -> Derived:
         sql=_view_sql(folder / "derive.sql"),
         dictionary_columns=section.texts("dictionary_columns", ()),
         columns=_view_columns(section),
+        divide_by=section.text("divide_by", ""),
+        steps=_steps(section),
     )
     section.close()
     for column in derived.dictionary_columns:
         named(section, "dictionary_columns", column, [item.name for item in derived.columns])
     return derived
+
+
+def _steps(derived: Section) -> dict[str, str]:
+    steps = {}
+    for name, section in _optional(derived, "steps"):
+        steps[checked_name(section, name)] = section.text("divide_by")
+        section.close()
+    return steps
 
 
 def _views(folder: Path, file: Section, filters: Collection[str]) -> tuple[View, ...]:

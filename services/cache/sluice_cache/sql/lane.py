@@ -78,6 +78,10 @@ class Lane:
         """Slowest tier that a source was read from."""
         return self._opened()[1].slowest
 
+    def relations_with(self, column: str) -> list[str]:
+        """Return the names of the sources that have a column."""
+        return self._opened()[1].having(column)
+
     @contextmanager
     def run(self, bound: Bound) -> Iterator[Running]:
         """Begin one statement; it is read inside."""

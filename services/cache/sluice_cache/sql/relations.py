@@ -16,6 +16,7 @@ from sluice_cache.errors import CacheExpired, InvalidSql
 from sluice_cache.frames import TierKind
 from sluice_cache.sql import check
 from sluice_cache.sql.database import Database
+from sluice_cache.sql.division import Share
 from sluice_cache.sql.native import NativeTables
 from sluice_cache.sql.place import CopyGone, Place
 from sluice_cache.sql.unpacked import Unpacked
@@ -27,12 +28,19 @@ from sluice_cache.tiers.spool import SpoolCopy
 
 @dataclass(frozen=True)
 class Source:
-    """A relation that a statement may read: rows of one frame, or slices of several under one clip."""
+    """A relation that a statement may read: rows of one frame, or slices of several under one clip.
+
+    Attributes:
+        share: which of its rows; None for all.
+        copy: a mapped file that is no frame, with its path, in place of slices.
+    """
 
     name: str
     slices: tuple[pb.FrameSlice, ...]
     clip: str = ""
     values: Mapping[str, Bind] | None = None
+    share: Share | None = None
+    copy: tuple[MappedCopy, Path] | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,7 @@ class Relations:
         self._unpacked = shelf.unpacked
         self._held = ExitStack()
         self._sources: list[Source] = []
+        self._columns: dict[str, list[str]] = {}
         self._registered = 0
         self._ids: dict[str, str] = {}
         self._use_native = place.has_native
@@ -95,11 +104,23 @@ class Relations:
             if schema.names != first.names:
                 raise InvalidSql(f"frames of {source.name!r} do not share a schema", field="slices")
             parts.append(_part(relation, first.names, item, self._ids_of(item)))
+        if source.copy is not None:
+            first = source.copy[0].schema
+            parts.append(f"select * from {self._mapped(*source.copy)}")  # noqa: S608  # our own name
+        columns = [] if first is None else first.names
+        conditions = [self._clip(source)] if source.clip else []
+        if source.share is not None and source.share.column in columns:
+            conditions.append(source.share.condition)
         text = " union all ".join(parts)
-        if source.clip:
-            text = f"select * from ({text}) where {self._clip(source)}"  # noqa: S608  # from a checked tree
+        if conditions:
+            text = f"select * from ({text}) where {' and '.join(conditions)}"  # noqa: S608  # from a checked tree
         self._place.view(source.name, text)
+        self._columns[source.name] = columns
         self._sources.append(source)
+
+    def having(self, column: str) -> list[str]:
+        """Return the names of the sources that have a column."""
+        return [name for name, columns in self._columns.items() if column in columns]
 
     def as_texts(self) -> bool:
         """Read ENUM columns as the texts they stand for from now on; False when that is so already."""

@@ -9,22 +9,22 @@ from itertools import chain
 
 import pyarrow as pa
 from sluice.cache.v1 import frame_service_pb2 as pb
-from sluice_rpc.ports import Clock
 
-from sluice_cache import binds, codec
+from sluice_cache import binds
 from sluice_cache.flight import SingleFlight
 from sluice_cache.frames import Frame
 from sluice_cache.manifests import derived_frame_id
-from sluice_cache.sql.answer import NO_LIMITS, Answer, Limits, Running
+from sluice_cache.sql import check
+from sluice_cache.sql.answer import NO_LIMITS, Answer, Limits
 from sluice_cache.sql.apart import Room
 from sluice_cache.sql.call import Call
+from sluice_cache.sql.deriver import Deriver
 from sluice_cache.sql.explain import plan_text
 from sluice_cache.sql.lane import Lane, Places
 from sluice_cache.sql.relations import Source
 from sluice_cache.sql.results import Result, Results
 from sluice_cache.sql.tables import Bound, Statement, Table, bound, frame_ids_of, result_key, tables_of, values_of
 from sluice_cache.tiers.memory import MappedCopy
-from sluice_cache.tiers.opened import Ending
 
 MIN_MEMORY_BYTES = 32 << 20
 """Below this DuckDB cannot open a table; a call that names less gets this much."""
@@ -61,17 +61,17 @@ class Runner:
     Args:
         places: where statements run, and the frames they read.
         results: tables kept from earlier runs.
-        clock: says until when derived frames are kept.
+        deriver: makes derived tables.
         limits: of every table, whatever its caller names.
     """
 
-    def __init__(self, places: Places, results: Results, clock: Clock, limits: Limits) -> None:
+    def __init__(self, places: Places, results: Results, deriver: Deriver, limits: Limits) -> None:
         self._places = places
         self._store = places.shelf.store
         self._native = places.shelf.native
         self._parse = places.shelf.database.parse
         self._results = results
-        self._clock = clock
+        self._deriver = deriver
         self._limits = limits
         self._deriving = SingleFlight()
         self._answering = SingleFlight()
@@ -182,29 +182,9 @@ class Runner:
             if table.name == entry.name:
                 break
             before[table.name] = Table(table.name, manifest=manifest, entry=table)
-        values = binds.all_from_proto(manifest.binds)
-        item = bound(Statement(entry.derived.sql, values), before, values, self._parse)
-        sources = [self._source(before[name], call) for name in sorted(item.select.relations)]
-        room = None if item.plain else self._places.apart.room
-        lane = Lane(self._places, sources, room, call, derives=True)
-        with closing(lane), lane.run(item) as running:
-            return self._keep(frame_id, manifest, entry, running, lane)
-
-    def _keep(
-        self, frame_id: str, manifest: pb.Manifest, entry: pb.ManifestTable, running: Running, lane: Lane
-    ) -> Frame:
-        answer = Answer(running.schema, running.batches(), index=0, tier=lane.tier)
-        encoder = codec.DictionaryEncoder(answer.schema, entry.derived.dictionary_columns)
-        keep_until = manifest.keep_until_time.ToDatetime(tzinfo=self._clock.now().tzinfo)
-        labels = {"derived_from": manifest.manifest_id, "table": entry.name}
-        frame, _ = self._store.put(
-            frame_id,
-            manifest.version,
-            encoder.schema,
-            (encoder.encode(batch) for batch in answer.batches()),
-            lambda: Ending(answer.row_count, answer.bytes, labels, None, None, keep_until),
-        )
-        return frame
+        select = check.select_of(entry.derived.sql, self._parse)
+        sources = [self._source(before[name], call) for name in sorted(select.relations)]
+        return self._deriver.derive(frame_id, manifest, entry, sources, call)
 
     def _promote(self, tables: Sequence[Table]) -> None:
         """Have DuckDB's own tables made of the derived frames that were asked for."""

@@ -3,6 +3,8 @@
 -- Hours of open rows count to $as_of_time. Ranks are among the rows of this query (ADR 0006).
 -- Ranks are computed over the few columns they need and joined back by key: sorting whole rows took three times as
 -- long. A key that came twice keeps its lowest ranks, so the join never adds or drops a row.
+-- `ranked` needs all rows of a lot and nothing of other lots; all else here needs rows of one hold time alone. That is
+-- what dataset.toml divides a large query by.
 with placed as (
     select
         history_id,
@@ -25,6 +27,7 @@ numbered as (
     select
         history_id,
         container_id,
+        hold_time,
         row_number() over (
             partition by container_id, hold_day order by hold_time desc, history_id desc
         ) as rn_hold_day,
@@ -38,10 +41,11 @@ ranked as (
     select
         history_id,
         container_id,
+        hold_time,
         cast(min(rn_hold_day) as integer) as rn_hold_day,
         cast(min(rn_reason) as integer) as rn_reason
     from numbered
-    group by history_id, container_id
+    group by history_id, container_id, hold_time
 ),
 
 hold as (
@@ -93,5 +97,6 @@ from hold
 left join ranked
     on ranked.history_id is not distinct from hold.history_id
     and ranked.container_id is not distinct from hold.container_id
+    and ranked.hold_time is not distinct from hold.hold_time
 left join workcenter_groups on workcenter_groups.workcenter = hold.workcenter
 order by hold.hold_time, hold.history_id

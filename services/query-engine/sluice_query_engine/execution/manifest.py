@@ -13,7 +13,7 @@ from sluice.cache.v1 import bind_pb2
 from sluice.cache.v1 import frame_service_pb2 as frames
 from sluice.table.v1 import table_pb2
 
-from sluice_query_engine.dataset import BindPython, Dataset, Part
+from sluice_query_engine.dataset import BindPython, Dataset, Derived, Part
 from sluice_query_engine.errors import QueryNotReady
 from sluice_query_engine.execution.chunk import StoredChunk
 from sluice_query_engine.execution.id_sets import IdSets
@@ -105,8 +105,7 @@ def compose(composition: Composition, outcome: Outcome, version: int) -> tuple[f
         for reference in dataset.references
     ]
     tables += [_part_table(part, composition, outcome, sets) for part in dataset.tables]
-    derived = frames.DerivedTable(sql=dataset.derived.sql, dictionary_columns=dataset.derived.dictionary_columns)
-    tables.append(frames.ManifestTable(name=dataset.derived.name, derived=derived))
+    tables.append(frames.ManifestTable(name=dataset.derived.name, derived=derived_table(dataset.derived)))
     labels = {"dataset": dataset.name, "version": str(dataset.version), **parameter_labels(composition)}
     for item in (item for table in tables for item in table.slices.frames):
         if item.HasField("ids"):
@@ -149,6 +148,16 @@ def parameters_of(manifest: frames.Manifest, dataset: Dataset) -> dict[str, JSON
         elif parameter.name in manifest.binds:
             values[parameter.name] = bound_value(manifest.binds[parameter.name])
     return values
+
+
+def derived_table(derived: Derived) -> frames.DerivedTable:
+    """Return the main table as a manifest names it."""
+    return frames.DerivedTable(
+        sql=derived.sql,
+        dictionary_columns=derived.dictionary_columns,
+        divide_by=derived.divide_by,
+        steps=[frames.DerivedStep(name=name, divide_by=column) for name, column in derived.steps.items()],
+    )
 
 
 def receipt_of(composition: Composition, outcome: Outcome) -> table_pb2.Receipt:
