@@ -16,6 +16,9 @@ from sluice_query_engine.violations import Violations, has_control_character, on
 
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 
+ALL: Final = "all_"
+"""Before the name of a list that need not be given: this bind of a part is 1 when it is not given or empty, else 0."""
+
 FIRST_YEAR: Final = 1970
 LAST_YEAR: Final = 2100
 
@@ -28,7 +31,7 @@ def canonical(dataset: Dataset, given: Mapping[str, object]) -> dict[str, JSON]:
     """Return the primary parameters in their one form, in declaration order.
 
     Texts are trimmed and folded as declared, lists sorted and de-duplicated, dates ISO; parameters that are not given
-    are left out. Null counts as not given.
+    are left out. Null counts as not given, and so does an empty list where none need be given.
 
     Raises:
         InvalidParameter: with every violation: missing, unknown, mistyped, malformed, reversed or too long a range.
@@ -43,7 +46,7 @@ def canonical(dataset: Dataset, given: Mapping[str, object]) -> dict[str, JSON]:
         value = given.get(parameter.name)
         if value is not None:
             checked = _checked(parameter, value, violations)
-            if checked is not None:
+            if checked is not None and (checked != [] or parameter.required):
                 values[parameter.name] = checked
         elif parameter.required:
             violations.add(parameter.name, "is required")

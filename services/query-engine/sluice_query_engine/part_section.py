@@ -13,6 +13,7 @@ from sluice_warehouse.statements import MAX_ID_COUNT, Statement, StatementError,
 
 from sluice_query_engine.dataset import Parameter, Part
 from sluice_query_engine.page_section import read_pages
+from sluice_query_engine.parameters import ALL
 from sluice_query_engine.toml_section import CatalogError, Section
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -104,11 +105,12 @@ def _check_ids(section: Section, part: Part, before: Mapping[str, Part]) -> None
 
 
 def _check_binds(folder: Path, part: Part, parameters: Sequence[Parameter]) -> None:
-    """Check that the statement binds what its cut gives, and else parameters; lists only where it is not cut by ids."""
+    """Check that the statement binds what its cut gives, and else parameters, lists among them."""
     path, binds = folder / f"{part.name}.sql", set(part.statement.bind_names)
     wanted = _BINDS[part.cut]
-    lists = {item.name: item for item in parameters if item.type == "text_list" and part.cut != "ids"}
+    lists = {item.name: item for item in parameters if item.type == "text_list" and item.name != part.id_parameter}
     single = {item.name for item in parameters if item.type != "text_list"} | set(lists)
+    single |= {f"{ALL}{name}" for name in lists if name in binds}
     ranged = part.cut == "ids" and any(item.role for item in parameters)
     allowed = wanted | single | (_RANGE_BINDS if ranged else frozenset())
     half_a_range = part.cut == "ids" and len(_RANGE_BINDS & binds) == 1
@@ -122,16 +124,16 @@ def _check_binds(folder: Path, part: Part, parameters: Sequence[Parameter]) -> N
             given = binds - {"row_limit"}
             if set(statement.bind_names) - {"first_row", "last_row"} != given:
                 raise CatalogError(path, "", f"{statement.name} binds other parameters")
-    for name in ["ids"] if part.cut == "ids" else sorted(binds & set(lists)):
+    for name in [*(["ids"] if part.cut == "ids" else ()), *sorted(binds & set(lists))]:
         _check_list(path, part, name, lists.get(name))
 
 
 def _check_list(path: Path, part: Part, name: str, parameter: Parameter | None) -> None:
-    """Check that a list stands alone in IN lists, always given, and short enough for one of them."""
-    if parameter is not None and (not parameter.required or parameter.max_items > MAX_ID_COUNT):
-        raise CatalogError(
-            path, "", f"binds the list {name}, which must be required and of {MAX_ID_COUNT} items at most"
-        )
+    """Check that a list stands alone in IN lists, is short enough for one of them, and says when it does not count."""
+    if parameter is not None and parameter.max_items > MAX_ID_COUNT:
+        raise CatalogError(path, "", f"binds the list {name}, which must be of {MAX_ID_COUNT} items at most")
+    if parameter is not None and parameter.required == (f"{ALL}{name}" in part.statement.bind_names):
+        raise CatalogError(path, "", f"binds {ALL}{name} exactly when the list {name} need not be given")
     pages = () if part.pages is None else (part.pages.count, part.pages.page)
     try:
         for statement in (part.statement, *pages):

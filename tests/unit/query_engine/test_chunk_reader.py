@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -272,3 +273,21 @@ def test_a_list_beside_a_range_is_bound_in_powers_of_two_and_filled_with_its_las
 def test_an_empty_list_beside_a_range_is_one_null() -> None:
     job = job_of([])
     assert job.binds() == {"machines_1": None, "start_time": OLD}
+
+
+OPTIONAL = Statement(
+    "of_packages",
+    "select x from DWH.T where (:all_packages = 1 or p in (:packages)) and t >= :start_time",
+    ("all_packages", "packages", "start_time"),
+)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"packages": []}])
+def test_a_list_that_is_not_given_counts_for_nothing(parameters: dict[str, object]) -> None:
+    job = replace(job_of([]), part=replace(job_of([]).part, statement=OPTIONAL), parameters=parameters)
+    assert job.binds() == {"all_packages": 1, "packages_1": None, "start_time": OLD}
+
+
+def test_a_list_that_is_given_counts() -> None:
+    job = replace(job_of([]), part=replace(job_of([]).part, statement=OPTIONAL), parameters={"packages": ["SMA"]})
+    assert job.binds() == {"all_packages": 0, "packages_1": "SMA", "start_time": OLD}

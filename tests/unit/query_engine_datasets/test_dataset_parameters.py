@@ -120,7 +120,7 @@ def test_a_flood_of_unknown_fields_is_counted_and_not_listed(dataset: Dataset) -
         ("boolean", {}, False, False),
         ("text_list", {}, ["b", " a", "b "], ["a", "b"]),
         ("text_list", {}, "a", ["a"]),
-        ("text_list", {}, [], []),
+        ("text_list", {"required": True}, [], []),
     ],
 )
 def test_each_type_has_one_form(
@@ -160,3 +160,8 @@ def test_each_type_refuses_what_it_is_not(
 def test_an_optional_parameter_that_is_not_given_leaves_no_trace(dataset: Dataset) -> None:
     wider = with_parameter(dataset, "text")
     assert canonical(wider, {**GOOD, "extra": None}) == canonical(wider, GOOD) == GOOD
+
+
+def test_an_empty_list_that_need_not_be_given_is_as_if_it_were_not(dataset: Dataset) -> None:
+    wide = with_parameter(dataset, "text_list")
+    assert canonical(wide, {**GOOD, "extra": []}) == canonical(wide, GOOD)

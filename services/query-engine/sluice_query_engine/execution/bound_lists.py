@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from sluice_warehouse import Bind, Statement
 from sluice_warehouse.statements import MAX_ID_COUNT, expand_ids, id_binds
 
+from sluice_query_engine.parameters import ALL
+
 
 def room_for(count: int) -> int:
     """Return places for so many values, in powers of two, so that the warehouse parses few texts."""
@@ -19,8 +21,9 @@ def filled(name: str, values: Sequence[str]) -> dict[str, Bind]:
 
 
 def bound_lists(statement: Statement, parameters: Mapping[str, object]) -> dict[str, list[str]]:
-    """Return the parameters that are lists and that the statement binds."""
-    return {
+    """Return the lists that the statement binds; one that need not be given, and is not, is empty."""
+    absent: dict[str, list[str]] = {name.removeprefix(ALL): [] for name in statement.bind_names if name.startswith(ALL)}
+    return absent | {
         name: [str(item) for item in value]
         for name, value in parameters.items()
         if isinstance(value, list) and name in statement.bind_names
@@ -35,8 +38,12 @@ def widened(statement: Statement, lists: Mapping[str, Sequence[str]]) -> Stateme
 
 
 def list_binds(lists: Mapping[str, Sequence[str]]) -> dict[str, Bind]:
-    """Return the binds of the lists of a widened statement; NULL equals nothing, so an empty list finds no row."""
+    """Return the binds of the lists of a widened statement, and whether each is to count.
+
+    NULL equals nothing, so an empty list finds no row by itself.
+    """
     binds: dict[str, Bind] = {}
     for name, values in lists.items():
         binds |= filled(name, values) if values else {f"{name}_1": None}
+        binds[f"{ALL}{name}"] = 0 if values else 1
     return binds
