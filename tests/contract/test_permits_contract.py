@@ -201,6 +201,14 @@ def test_a_permit_without_a_confirmed_end_comes_back_a_margin_past_the_deadline(
     assert time.monotonic() - start >= 0.4 + MARGIN_S
 
 
+def test_a_permit_that_is_given_back_past_its_deadline_rests_all_the_same(permits_of: Factory) -> None:
+    permits = permits_of(1)
+    permit = permits.acquire(1, "a", hold_s=0.01)
+    poll_until(lambda: time.monotonic() > permit.until + MARGIN_S, 60)
+    permit.release(confirmed=False)
+    assert permits.snapshot().quarantined_count == 1
+
+
 @pytest.mark.parametrize("others", [0, 1])
 def test_a_permit_comes_back_once_its_end_is_confirmed_after_all(permits_of: Factory, others: int) -> None:
     permits = permits_of(2)

@@ -254,6 +254,7 @@ def test_wire_ignored_cancel_lets_the_statement_run_on(server: OracleWireServer)
         ({"do": "error", "code": 3113}, "DPY-4024"),
         ({"do": "reset"}, "DPY-4011"),
         ({"do": "close"}, "DPY-4011"),
+        ({"do": "stall", "seconds": 30}, "DPY-4011"),
         ({"do": "stall", "seconds": 30, "deaf": True}, "DPY-4011"),
     ],
 )
@@ -266,6 +267,16 @@ def test_wire_connection_ends_during_a_cancel(server: OracleWireServer, rule: di
         with pytest.raises(oracledb.Error, match=r"DPY-4011|DPY-1001"):
             connection.ping()
     poll_until(lambda: server.statements_in_flight == 0, 10, "the statement to end")
+
+
+def test_wire_answer_to_a_cancel_that_comes_late_leaves_the_session(server: OracleWireServer) -> None:
+    late = FaultRule(phase="break", do="stall", seconds=0.3)
+    server.faults.set([FaultRule(phase="execute", do="stall", seconds=30, times=1), late])
+    with connected(server) as connection:
+        threading.Timer(0.1, connection.cancel).start()
+        with pytest.raises(oracledb.OperationalError, match="ORA-01013"):
+            rows_of(connection, ONE)
+        assert (rows_of(connection, ONE), len(server.faults.fired)) == ([(1,)], 2)
 
 
 def test_wire_slow_answer_comes_whole(server: OracleWireServer) -> None:

@@ -19,8 +19,11 @@ class EnvironmentSettings(BaseSettings):
     model_config = SettingsConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     @classmethod
-    def load(cls) -> Self:
+    def load(cls, **given: str) -> Self:
         """Return the settings of the environment.
+
+        Args:
+            given: settings by name that stand above it, from a command line.
 
         Raises:
             SettingsError: a value does not fit, or a variable with the process's prefix names no setting.
@@ -30,7 +33,7 @@ class EnvironmentSettings(BaseSettings):
             known = ", ".join(sorted(cls.variable_names()))
             raise SettingsError(f"unknown setting {', '.join(unknown)}; known are {known}")
         try:
-            return cls()
+            return cls(**given)
         except ValidationError as error:
             problems = [f"{cls._variable_of(item['loc'])}: {item['msg']}" for item in error.errors()]
             raise SettingsError("; ".join(problems)) from None

@@ -2,7 +2,8 @@
 
 A process has a share that nobody else can take, and may be given leases beyond it. Whoever waits longest is served
 first. A permit whose statement is not known to have ended is in quarantine: it counts as held until the statement's
-deadline and a margin, since a server that heard neither a cancel nor the end of the connection goes on past the one.
+deadline, or until it was given back if that is later, and a margin beyond: a server that heard neither a cancel nor
+the end of the connection goes on past the one.
 """
 
 from __future__ import annotations
@@ -26,8 +27,7 @@ log = structlog.get_logger()
 LONGEST_HOLD_S: Final = 300.0
 """Longest time between a grant and the deadline of the statement under it, so the longest that one runs."""
 MARGIN_S: Final = 30.0
-"""How far past its statement's deadline a permit stays in quarantine: longer than a cancel that is ignored, a
-connection that is cut, and a server that notices."""
+"""How far past its statement's deadline a permit stays in quarantine: time for a server to notice that it is alone."""
 CHECK_S: Final = 0.05
 """How soon a waiter notices that nobody wants its statement any more, or that a lost permit was found."""
 CLOSING_WAIT_S: Final = 0.5
@@ -98,8 +98,7 @@ class Permit(Protocol):
         """Give it back; only the first call counts.
 
         Args:
-            confirmed: the warehouse has confirmed the statement's end. If not, the permit is in quarantine until the
-                statement's deadline and a margin.
+            confirmed: the warehouse has confirmed the statement's end. If not, the permit is in quarantine.
         """
         ...
 
@@ -258,9 +257,7 @@ class ProcessPermits:
             if confirmed:
                 self._end(token)
             else:
-                token.quarantined = True
-                left_s = round(token.until + self._margin_s - time.monotonic(), 3)
-                log.warning("permit in quarantine", who=token.who, left_s=left_s)
+                log.warning("permit in quarantine", who=token.who, left_s=self._quarantine(token))
             self._changed.notify_all()
 
     def confirm_end(self, token: _Token) -> None:
@@ -314,13 +311,20 @@ class ProcessPermits:
         while self._dropped:
             token = self._dropped.popleft()
             if token in self._held and not token.quarantined:
-                token.quarantined = True
-                log.error("permit was never given back, it is in quarantine", who=token.who)
-        over = time.monotonic() - self._margin_s
-        for token in [token for token in self._held if token.quarantined and token.until <= over]:
+                log.error("permit was never given back", who=token.who, left_s=self._quarantine(token))
+        now = time.monotonic()
+        for token in [token for token in self._held if token.quarantined and token.rests_until <= now]:
             self._end(token)
         blocked = self._leases.blocked_count(self._share) if self._leases is not None else 0
         return max(0, self._share - blocked - sum(token.lease is None for token in self._held))
+
+    def _quarantine(self, token: _Token) -> float:
+        """Let a permit rest until the statement has surely ended; returns for how long, in seconds."""
+        now = time.monotonic()
+        token.quarantined = True
+        # A process that was paused may have cut the connection only now.
+        token.rests_until = max(token.until, now) + self._margin_s
+        return round(token.rests_until - now, 3)
 
     def _end(self, token: _Token) -> None:
         del self._held[token]
@@ -357,6 +361,8 @@ class _Token:
     until: float
     lease: Lease | None
     quarantined: bool = False
+    rests_until: float = 0.0
+    """Until when the quarantine lasts, on the monotonic clock."""
     lost: bool = False
     stop: Callable[[], None] | None = None
 

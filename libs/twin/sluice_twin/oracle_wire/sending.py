@@ -73,6 +73,23 @@ class FaultySender:
         if rule.do == "stall":
             self._stall(rule, b"")
 
+    def hold(self, rule: FaultRule) -> None:
+        """Do what a rule does to the answer to a break, which that break does not end.
+
+        Raises:
+            Disconnected: the rule ended the connection, or the client had enough of waiting.
+            OraError: the rule is an error.
+        """
+        if rule.do != "stall":
+            self.instead(rule)
+            return
+        assert rule.seconds is not None
+        until = time.monotonic() + rule.seconds
+        if self._channel.wait_for_end(rule.seconds):
+            if rule.deaf:
+                self._channel.outlive(until - time.monotonic())
+            raise Disconnected
+
     def _cut(self, reply: Reply, rule: FaultRule, size: int) -> int:
         """Return how many bytes go out before the fault."""
         if rule.at is None:

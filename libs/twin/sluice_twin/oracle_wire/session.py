@@ -281,7 +281,7 @@ class Session:
         if rule is not None and rule.do == "error":
             error, rule = OraError(rule.code or 0, rule.text), None
         elif rule is not None:
-            self._sender.instead(rule)
+            self._sender.hold(rule)
         self._channel.send_marker(Marker.BREAK)
         self._channel.send_marker(Marker.RESET)
         while True:
