@@ -48,6 +48,7 @@ def _match(name: str, section: Section) -> Filter:
         null_label=section.optional_text("null_label"),
         max_items=section.integer("max_items", 1000),
         max_length=section.integer("max_length", 200),
+        keeps=section.predicate("keeps") if "keeps" in section else "",
     )
 
 

@@ -105,7 +105,8 @@ def _match(item: MatchFilter, value: object, violations: Violations) -> Conditio
     if excluded.wanted:
         # A missing value is no excluded text, so it stays unless it is excluded by its label.
         terms.append(f"({_inside(item, excluded, f'{item.name}_exclude', binds)}) is not true")
-    return Condition(" and ".join(f"({term})" for term in terms), binds)
+    chosen = " and ".join(f"({term})" for term in terms)
+    return Condition(f"({item.keeps}) or ({chosen})" if chosen and item.keeps else chosen, binds)
 
 
 @dataclass(frozen=True)

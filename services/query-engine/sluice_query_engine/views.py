@@ -231,9 +231,10 @@ def _counted(predicates: Mapping[str, str]) -> str:
 
 def _grouped(item: MatchFilter) -> str:
     value = item.column if item.null_label is None else f"coalesce({item.column}, $null_label)"
+    kept_back = f"and ({item.keeps}) is not true" if item.keeps else ""
     return _joined(
         " ".join(("select", value, "as value, count(*) as row_count from selected")),
-        " ".join(("where", value, "is not null group by", value)),
+        " ".join(("where", value, "is not null", kept_back, "group by", value)),
         f"order by row_count desc, value limit {MAX_OPTIONS + 1}",
     )
 
