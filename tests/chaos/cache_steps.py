@@ -132,7 +132,7 @@ def _expire(process: Process, clock: FakeClock) -> None:
 
 def _demote(process: Process) -> None:
     (frame,) = process.store.catalogue.all()
-    process.store.demote(frame)
+    process.store.moves.demote(frame)
 
 
 DEEDS: dict[str, Callable[[Process, FakeClock], object]] = {

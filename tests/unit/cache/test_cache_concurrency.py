@@ -79,7 +79,7 @@ def demote(cache: Cache, clock: FakeClock) -> None:
     store = cache.process.store
     frame = store.catalogue.get("frame-1")
     if TierKind.MEMORY in frame.copies:
-        store.demote(frame)
+        store.moves.demote(frame)
 
 
 @pytest.mark.parametrize("spill_row_count", [1_000_000, 1000], ids=["hot", "spooled"])

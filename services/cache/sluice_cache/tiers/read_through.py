@@ -1,13 +1,10 @@
-"""Frames over all tiers: a put lands in the right one, a read fills those above, what overflows moves down."""
+"""Frames over all tiers: a put lands in the right one, a read finds the fastest; `fill` and `moves` do the rest."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from functools import partial
-from typing import Final
 
 import pyarrow as pa
 import structlog
@@ -17,22 +14,18 @@ from sluice_cache.arrival import Arrival
 from sluice_cache.calm import Calm
 from sluice_cache.catalogue import Catalogue
 from sluice_cache.errors import CacheExpired, MemoryPressure
-from sluice_cache.flight import SingleFlight
 from sluice_cache.frames import Frame, TierKind
 from sluice_cache.kinds import check_schema
-from sluice_cache.tiers import Copy, CopyBroken, Tier, TierAway, TierFull
-from sluice_cache.tiers.encoded import EncodedCopy
+from sluice_cache.tiers import TierFull
+from sluice_cache.tiers.copies import Copies
+from sluice_cache.tiers.fill import Filling
 from sluice_cache.tiers.landing import Landing, LandingKey, StoreLimits, Tiers
 from sluice_cache.tiers.memory import MappedCopy, is_encoded
+from sluice_cache.tiers.moves import Moves
 from sluice_cache.tiers.opened import Ending, Landed, Opened, OpenedStream
-from sluice_cache.tiers.redis import RedisTier
 from sluice_cache.tiers.spool import SpoolCopy
 
 log = structlog.get_logger()
-
-
-SHARE_PATIENCE_S: Final = 10.0
-"""Compressing for the shared tier takes as much of a processor as the put itself; so long it gives way to puts."""
 
 
 class FrameStore:
@@ -60,20 +53,19 @@ class FrameStore:
         self.memory = tiers.memory
         self.spool = tiers.spool
         self._shared = tiers.shared
-        self._behind = behind
         self._clock = clock
         self._limits = limits
         self.calm = Calm()
-        self._fills = SingleFlight()
-        self._trimming = threading.Lock()
-        self._dropped: list[Callable[[Frame], None]] = []
+        self.copies = Copies(catalogue, tiers)
+        self.moves = Moves(catalogue, tiers, self.copies, behind=behind, clock=clock, calm=self.calm)
+        self._filling = Filling(catalogue, tiers, self.copies, filled=self.moves.trim, full=self._was_full)
         self._admit: Callable[[], None] = lambda: None
         self._full: list[Callable[[], None]] = []
-        catalogue.on_replace(self._forget)
+        catalogue.on_replace(self.copies.forget)
 
     def on_drop(self, told: Callable[[Frame], None]) -> None:
         """Have a function called with every frame that is deleted or replaced."""
-        self._dropped.append(told)
+        self.copies.on_drop(told)
 
     def on_full(self, told: Callable[[], None]) -> None:
         """Have a function called whenever a frame found no room."""
@@ -89,15 +81,8 @@ class FrameStore:
         for frame in self.spool.all_pointed():
             if frame.keep_until_time > self._clock.now():
                 self.catalogue.adopt(frame)
-        frames = self.catalogue.all()
-        named = {token for frame in frames for token in frame.copies.values()}
-        there = self.memory.load(named) | self.spool.load(named)
-        for frame in frames:
-            lost = [kind for kind, token in frame.copies.items() if kind is not TierKind.REDIS and token not in there]
-            for kind in lost:
-                self.catalogue.change(frame, partial(Frame.without_copy, tier=kind))
-            if len(lost) == len(frame.copies):
-                self.catalogue.delete(frame.frame_id)
+        named = {token for frame in self.catalogue.all() for token in frame.copies.values()}
+        self.copies.forget_lost(self.memory.load(named) | self.spool.load(named))
 
     def expire(self) -> int:
         """Forget the frames whose time has come and return how many; what others prolonged lives on.
@@ -112,7 +97,7 @@ class FrameStore:
                     self.catalogue.adopt(prolonged)
                 elif self.catalogue.drop(frame):
                     count += 1
-                    self._forget(frame)
+                    self.copies.forget(frame)
         return count
 
     def put(
@@ -147,8 +132,7 @@ class FrameStore:
             return self._commit(landed.framed(frame_id, version, self._clock.now(), self._limits.default_keep_s))
         except (TierFull, OSError) as error:
             log.warning("frame not stored", frame_id=frame_id, reason=str(error))
-            for told in self._full:
-                told()
+            self._was_full()
             raise MemoryPressure from error
 
     @contextmanager
@@ -173,34 +157,12 @@ class FrameStore:
         frame = self.catalogue.get(frame_id)
         shared = self._shared
         if shared is None or TierKind.REDIS not in frame.copies or TierKind.MEMORY in frame.copies:
-            return self._encoded(frame)
-        return self._fills.run(frame.frame_id, lambda: self._fetch(shared, frame))
+            return self._filling.encoded(frame)
+        return self._filling.stream(shared, frame)
 
     def delete(self, frame_id: str) -> None:
         """Delete a frame from every tier; deleting what is not there succeeds."""
-        frame = self.catalogue.delete(frame_id)
-        if frame is not None:
-            self._forget(frame)
-
-    def trim(self) -> None:
-        """Move least recently used hot frames down, and give up oldest shared copies, until both fit their budgets."""
-        with self._trimming:
-            tokens = set(self.memory.overflow())
-            for frame in self.catalogue.all() if tokens else []:
-                if frame.copies.get(TierKind.MEMORY) in tokens:
-                    self.demote(frame)
-            if self._shared is not None:
-                self._trim_shared(self._shared)
-
-    def _trim_shared(self, shared: RedisTier) -> None:
-        """Give up the oldest copies that this process has in the shared tier until they fit its budget."""
-        tokens = set(shared.overflow())
-        for frame in self.catalogue.all() if tokens else []:
-            if frame.copies.get(shared.kind) in tokens:
-                self._lose(shared, frame)
-                shared.evicted()
-                if self.catalogue.find(frame.frame_id) is None:
-                    self._gone(frame)
+        self.copies.remove(frame_id)
 
     def _land(self, landing: Landing, batches: Iterable[pa.RecordBatch], ending: Callable[[], Ending]) -> Landed:
         try:
@@ -216,223 +178,56 @@ class FrameStore:
         try:
             stands, replaced, stored = self.catalogue.commit(frame)
         except OSError:
-            self._delete_copies(frame)
+            self.copies.delete(frame)
             raise
         if not stored:
-            self._delete_copies(frame)
+            self.copies.delete(frame)
             return stands, False
         if replaced is not None:
-            self._forget(replaced)
+            self.copies.forget(replaced)
         if (
             self._shared is not None
             and set(frame.copies) == {TierKind.MEMORY}
             and frame.stored_bytes <= self._limits.shared_max_bytes
         ):
-            self._behind.submit(self._share, frame, self._clock.monotonic() + SHARE_PATIENCE_S)
-        self.trim()
+            self.moves.share(frame)
+        self.moves.trim()
         return stands, True
 
     def _open(self, frame: Frame) -> Opened:
-        if is_encoded(frame.copies.get(TierKind.MEMORY, "")):
-            decoded = self._fills.run(frame.frame_id, lambda: self._fill(self.memory, frame))
-            if decoded is not None:
-                return decoded
-            frame = self.catalogue.find(frame.frame_id) or frame
-        copy = self._read(self.memory, frame)
-        if isinstance(copy, MappedCopy):
-            return Opened(frame, copy, TierKind.MEMORY)
-        if self._shared is not None and TierKind.REDIS in frame.copies:
-            shared = self._shared
-            filled = self._fills.run(frame.frame_id, lambda: self._fill(shared, frame))
-            if filled is not None:
-                return filled
-        spooled = self._read(self.spool, frame)
-        if not isinstance(spooled, SpoolCopy):
+        opened = self._found(frame)
+        while opened is None:
             left = self.catalogue.find(frame.frame_id)
             if left is None:
-                self._gone(frame)
-            raise CacheExpired("frame", frame.frame_id)
-        if not self.spool.folder.in_place or not self._limits.spills(frame.row_count, frame.stored_bytes):
-            spooled.close()
-            filled = self._fills.run(frame.frame_id, lambda: self._fill(self.spool, frame))
-            if filled is not None:
-                return filled
-            spooled = self._read(self.spool, frame)
-            if not isinstance(spooled, SpoolCopy):
+                self.copies.gone(frame)
+            if left is None or left.copies == frame.copies:
                 raise CacheExpired("frame", frame.frame_id)
-        return Opened(frame, spooled, TierKind.SPOOL)
-
-    def _read(self, tier: Tier, frame: Frame) -> Copy | None:
-        if tier.kind not in frame.copies:
-            return None
-        try:
-            copy = tier.open(frame)
-        except TierAway:
-            return None
-        except CopyBroken as error:
-            log.warning("copy dropped", tier=tier.kind.name.lower(), frame_id=frame.frame_id, reason=str(error))
-            copy = None
-        if copy is None:
-            self._lose(tier, frame)
-        return copy
-
-    def _fill(self, source: Tier, frame: Frame) -> Opened | None:
-        """Copy a frame up into the first tier and open it there; whoever waited finds it filled."""
-        frame = self.catalogue.find(frame.frame_id) or frame
-        present = self._read(self.memory, frame)
-        if isinstance(present, MappedCopy):
-            return Opened(frame, present, TierKind.MEMORY)
-        copy = present if source is self.memory else self._read(source, frame)
-        if copy is None:
-            return None
-        try:
-            token = self._written(copy, frame)
-        except TierAway:
-            return None
-        except (CopyBroken, pa.ArrowException) as error:
-            log.warning("copy dropped", tier=source.kind.name.lower(), frame_id=frame.frame_id, reason=str(error))
-            self._lose(source, frame)
-            return None
-        except OSError as error:
-            # Sources tell what is wrong with them by CopyBroken: this is the disk that the copy was to be written to.
-            self._left_where_it_lies(frame, error)
-            return None
-        finally:
-            copy.close()
-        changed = self.catalogue.change(frame, lambda present: present.with_copy(TierKind.MEMORY, token))
-        filled = self.memory.open(frame.with_copy(TierKind.MEMORY, token))
-        if source is self.memory:
-            self.memory.delete(frame.copies[TierKind.MEMORY])
-        if changed is None:
-            self.memory.delete(token)
-        self.trim()
-        return Opened(changed or frame, filled, source.kind) if isinstance(filled, MappedCopy) else None
-
-    def _written(self, copy: Copy, frame: Frame) -> str:
-        """Write the rows of a copy to the first tier and return its name there."""
-        writer = self.memory.create(frame.frame_id, frame.version, copy.schema)
-        try:
-            for batch in copy.batches():
-                writer.write(batch)
-            return writer.commit()
-        finally:
-            writer.abort()
-
-    def _left_where_it_lies(self, frame: Frame, error: OSError) -> None:
-        """Say that the first tier's disk has no room for a frame; raises MemoryPressure where no file can be read."""
-        log.warning("copy not made", tier="memory", frame_id=frame.frame_id, reason=str(error))
-        for told in self._full:
-            told()
-        if TierKind.SPOOL not in frame.copies or not self.spool.folder.in_place:
-            raise MemoryPressure from error
-
-    def _fetch(self, shared: RedisTier, frame: Frame) -> OpenedStream | None:
-        """Copy a frame from the shared tier as it lies there; whoever waited finds it."""
-        frame = self.catalogue.find(frame.frame_id) or frame
-        if TierKind.MEMORY in frame.copies:
-            return self._encoded(frame)
-        try:
-            values = shared.whole(frame)
-        except TierAway:
-            return None
-        except CopyBroken as error:
-            log.warning("copy dropped", tier="redis", frame_id=frame.frame_id, reason=str(error))
-            values = None
-        if values is None:
-            self._lose(shared, frame)
-            return None
-        try:
-            token = self._written_encoded(values, frame)
-        except OSError as error:
-            log.warning("copy not made", tier="memory", frame_id=frame.frame_id, reason=str(error))
-            return OpenedStream(frame, pa.py_buffer(b"".join(values)))
-        return self._entered(frame, token)
-
-    def _written_encoded(self, values: list[bytes], frame: Frame) -> str:
-        writer = self.memory.create_encoded(frame.frame_id, frame.version)
-        try:
-            for value in values:
-                writer.add(value)
-            return writer.commit()
-        finally:
-            writer.abort()
-
-    def _entered(self, frame: Frame, token: str) -> OpenedStream | None:
-        changed = self.catalogue.change(frame, _adding(TierKind.MEMORY, token))
-        opened = self._encoded(frame.with_copy(TierKind.MEMORY, token))
-        if changed is None:
-            self.memory.delete(token)
-        self.trim()
+            # A copy was given up, or moved to another tier in this moment: what is there now may be read.
+            frame = left
+            opened = self._found(frame)
         return opened
 
-    def _encoded(self, frame: Frame) -> OpenedStream | None:
-        token = frame.copies.get(TierKind.MEMORY)
-        copy = self._read(self.memory, frame) if token is not None and is_encoded(token) else None
-        return OpenedStream(frame, copy.content) if isinstance(copy, EncodedCopy) else None
+    def _found(self, frame: Frame) -> Opened | None:
+        """Open the fastest copy that can be read; None when there is none."""
+        found = self._hot(frame)
+        if found is None and self._shared is not None and TierKind.REDIS in frame.copies:
+            found = self._filling.rows(self._shared, frame)
+        return found or self._spooled(frame)
 
-    def _share(self, frame: Frame, until: float) -> None:
-        """Copy a hot frame to the shared tier, after its put has been answered and while nobody waits for others."""
-        if self._shared is None:
-            return
-        self.calm.wait(max(0.0, until - self._clock.monotonic()))
-        copied = self._copy_to(self._shared, frame)
-        if copied is not None and self.catalogue.change(frame, _adding(self._shared.kind, copied)) is None:
-            self._shared.delete(copied)
-        self.trim()
+    def _hot(self, frame: Frame) -> Opened | None:
+        if is_encoded(frame.copies.get(TierKind.MEMORY, "")):
+            return self._filling.rows(self.memory, frame)
+        copy = self.copies.read(self.memory, frame)
+        return Opened(frame, copy, TierKind.MEMORY) if isinstance(copy, MappedCopy) else None
 
-    def demote(self, frame: Frame) -> None:
-        """Move a hot frame down."""
-        token = frame.copies[TierKind.MEMORY]
-        if frame.keep_until_time > self._clock.now() and len(frame.copies) == 1:
-            spooled = self._copy_to(self.spool, frame)
-            if spooled is not None and self.catalogue.change(frame, _adding(TierKind.SPOOL, spooled)) is None:
-                self.spool.delete(spooled)
-        changed = self.catalogue.change(frame, lambda present: present.without_token(TierKind.MEMORY, token))
-        if changed is not None and not changed.copies:
-            self._gone(changed)
-        self.memory.delete(token)
-        self.memory.evicted()
+    def _spooled(self, frame: Frame) -> Opened | None:
+        if not self.spool.folder.in_place or not self._limits.spills(frame.row_count, frame.stored_bytes):
+            filled = self._filling.rows(self.spool, frame) if TierKind.SPOOL in frame.copies else None
+            if filled is not None:
+                return filled
+        copy = self.copies.read(self.spool, frame)
+        return Opened(frame, copy, TierKind.SPOOL) if isinstance(copy, SpoolCopy) else None
 
-    def _copy_to(self, tier: Tier, frame: Frame) -> str | None:
-        """Copy a hot frame into a tier and return its name there; None when that cannot be."""
-        copy = self._read(self.memory, frame)
-        if copy is None:
-            return None
-        try:
-            writer = tier.create(frame.frame_id, frame.version, copy.schema)
-        except TierFull:
-            return None
-        try:
-            for batch in copy.batches():
-                writer.write(batch)
-            return writer.commit()
-        except (TierFull, TierAway, OSError) as error:
-            log.info("copy not kept", tier=tier.kind.name.lower(), frame_id=frame.frame_id, reason=str(error))
-            return None
-        finally:
-            writer.abort()
-
-    def _lose(self, tier: Tier, frame: Frame) -> None:
-        token = frame.copies[tier.kind]
-        # Another copy may have taken its place meanwhile.
-        self.catalogue.change(frame, lambda present: present.without_token(tier.kind, token))
-        tier.delete(token)
-
-    def _gone(self, frame: Frame) -> None:
-        log.warning("no copy of the frame is left", frame_id=frame.frame_id)
-        self.delete(frame.frame_id)
-
-    def _forget(self, frame: Frame) -> None:
-        self._delete_copies(frame)
-        for told in self._dropped:
-            told(frame)
-
-    def _delete_copies(self, frame: Frame) -> None:
-        for kind, token in frame.copies.items():
-            for tier in (self.memory, self._shared, self.spool):
-                if tier is not None and tier.kind is kind:
-                    tier.delete(token)
-
-
-def _adding(kind: TierKind, token: str) -> Callable[[Frame], Frame]:
-    return lambda present: present.with_copy(kind, token)
+    def _was_full(self) -> None:
+        for told in self._full:
+            told()
