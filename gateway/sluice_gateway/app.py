@@ -35,6 +35,9 @@ from sluice_gateway.routes.views import ViewRoutes
 
 log = structlog.get_logger()
 
+WEB_PAGE_PATHS = ("/", "/d/{name}", "/trace", "/timeline", "/saved", "/ops", "/ops/{tab}")
+"""Addresses of the web page; it is one document, and every other address stays a problem."""
+
 
 @dataclass(frozen=True)
 class Routes:
@@ -55,7 +58,8 @@ def build_app(routes: Routes, metrics: HttpMetrics, ids: Ids, root_path: str) ->
     """Return the application; first match wins, so the routes of datasets, which may hold slashes, come last."""
     app = FastAPI(title="Sluice", docs_url=None, redoc_url=None, openapi_url=None)
     table: list[tuple[str, str, Callable[..., Any]]] = [
-        ("GET", "/", routes.pages.landing),
+        *(("GET", path, routes.pages.page) for path in WEB_PAGE_PATHS),
+        ("GET", "/assets/{name}", routes.pages.asset),
         ("GET", "/docs", routes.pages.docs),
         ("GET", "/openapi.json", routes.pages.openapi),
         ("GET", "/problems/{reason}", routes.pages.problem),

@@ -33,6 +33,7 @@ from sluice_gateway.routes.queries import QueryRoutes
 from sluice_gateway.routes.views import ViewRoutes
 from sluice_gateway.settings import Settings
 from sluice_gateway.spreadsheet_exports import SpreadsheetExports
+from sluice_gateway.web_page import WebPage
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ async def build(settings: Settings, *, clock: Clock | None = None, ids: Ids | No
     limit = settings.max_body_bytes
     details = {name: ProcessDetails(channels[name], settings) for name in ("query-engine", "lineage")}
     routes = Routes(
-        pages=PageRoutes(definitions, identity, settings.root_path),
+        pages=PageRoutes(definitions, identity, settings.root_path, WebPage()),
         health=HealthRoutes(
             _asked(channels, settings, details), settings.health_ttl_s, clock or SystemClock(), registry
         ),

@@ -1,4 +1,4 @@
-"""Pages for people: the landing page, the API documentation, the types of problems. All from our own files."""
+"""Pages for people: the web page, the API documentation, the types of problems. All from our own files."""
 
 from __future__ import annotations
 
@@ -12,21 +12,31 @@ from sluice_gateway import openapi, problems, render
 from sluice_gateway.definitions import Definitions
 from sluice_gateway.errors import NoSuchPath
 from sluice_gateway.identity import ANONYMOUS, Identity
+from sluice_gateway.web_page import WebPage
 
 STATIC_DIR = Path(__file__).parent.parent / "static"
 
 
 class PageRoutes:
-    """`/`, `/docs`, `/openapi.json`, `/problems/{reason}` and `/api/me`."""
+    """The web page under each of its addresses, `/docs`, `/openapi.json`, `/problems/{reason}` and `/api/me`."""
 
-    def __init__(self, definitions: Definitions, identity: Identity, root_path: str) -> None:
+    def __init__(self, definitions: Definitions, identity: Identity, root_path: str, web_page: WebPage) -> None:
         self._definitions = definitions
         self._identity = identity
         self._root_path = root_path
+        self._web_page = web_page
 
-    async def landing(self) -> Response:
-        """Show the datasets and where to go from here."""
-        return FileResponse(STATIC_DIR / "index.html")
+    async def page(self, request: Request) -> Response:
+        """Show the web page; it reads from its address what to show."""
+        path = str(request.scope["path"]).removeprefix(self._root_path)
+        return self._web_page.document(depth=path.count("/") - 1)
+
+    async def asset(self, request: Request, name: str) -> Response:
+        """Send a file of the web page."""
+        found = self._web_page.asset(name, request.headers.get("accept-encoding", ""))
+        if found is None:
+            raise NoSuchPath
+        return found
 
     async def docs(self) -> Response:
         """Show the API documentation."""

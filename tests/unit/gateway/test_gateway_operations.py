@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -181,6 +182,33 @@ async def test_pages_load_nothing_from_elsewhere(http: httpx.AsyncClient) -> Non
     assert response.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
 
 
+@pytest.mark.parametrize(
+    ("path", "base"), [("/", "./"), ("/trace", "./"), ("/d/hold-history", "../"), ("/ops/x", "../")]
+)
+async def test_the_page_finds_its_files_from_each_of_its_addresses(
+    http: httpx.AsyncClient, path: str, base: str
+) -> None:
+    page = await http.get(path)
+
+    assert (f'<base href="{base}">' in page.text, page.headers["cache-control"]) == (True, "no-cache")
+
+
+async def test_a_file_of_the_page_is_kept_for_ever_and_sent_in_gzip(http: httpx.AsyncClient) -> None:
+    page = (await http.get("/")).text
+    (script,) = re.findall(r'src="\./(assets/[^"]+\.js)"', page)
+
+    packed = await http.get(f"/{script}")
+    plain = await http.get(f"/{script}", headers={"Accept-Encoding": "identity"})
+
+    assert (packed.headers["content-encoding"], "immutable" in packed.headers["cache-control"]) == ("gzip", True)
+    assert (packed.content, "content-encoding" in plain.headers) == (plain.content, False)
+
+
+@pytest.mark.parametrize("path", ["/assets/none.js", "/assets/..%2Findex.html", "/elsewhere", "/d/a/b"])
+async def test_what_the_page_does_not_have_stays_a_problem(http: httpx.AsyncClient, path: str) -> None:
+    assert (await http.get(path)).status_code == 404
+
+
 async def test_the_documentation_is_served_from_our_own_files(http: httpx.AsyncClient) -> None:
     page = (await http.get("/docs")).text
     script = await http.get("/docs/files/swagger-ui-bundle.js")
@@ -208,7 +236,18 @@ async def test_the_openapi_document_survives_an_absent_engine(
     assert (response.status_code, "/api/datasets" in response.json()["paths"]) == (200, True)
 
 
-@pytest.mark.parametrize("path", ["/static/page.js", "/sluice/static/page.js", "/sluice/", "/", "/sluice/api/me"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/docs.js",
+        "/sluice/static/docs.js",
+        "/d/hold-history",
+        "/sluice/d/hold-history",
+        "/sluice/",
+        "/",
+        "/sluice/api/me",
+    ],
+)
 async def test_a_prefix_may_arrive_or_be_cut_off(behind: Behind, path: str) -> None:
     gateway = await build(behind.settings(root_path="/sluice"))
     async with gateway.closing, opened(gateway) as client:

@@ -1,0 +1,18 @@
+/** The addresses of the page. Their base is the document's, so any prefix of a proxy works. */
+
+import { createRouter, createWebHistory } from "vue-router";
+
+import HomePage from "../pages/HomePage.vue";
+
+export const router = createRouter({
+  history: createWebHistory(new URL(document.baseURI).pathname),
+  routes: [
+    { path: "/", name: "home", component: HomePage },
+    { path: "/d/:name", name: "dataset", component: () => import("../pages/DatasetPage.vue") },
+    { path: "/trace", name: "trace", component: () => import("../pages/TracePage.vue") },
+    { path: "/timeline", name: "timeline", component: () => import("../pages/TimelinePage.vue") },
+    { path: "/saved", name: "saved", component: () => import("../pages/SavedPage.vue") },
+    { path: "/ops", name: "ops", component: () => import("../pages/OperationsPage.vue") },
+    { path: "/:rest(.*)*", name: "nowhere", component: () => import("../pages/NowherePage.vue") },
+  ],
+});
