@@ -19,7 +19,6 @@ from typing import Final
 from sluice_rpc.errors import Cancelled, Internal, QueryTimeout, Unavailable
 
 _NO_PASSWORD: Final = 1005
-_WRONG_PASSWORD: Final = 1017
 
 
 class PermitsExhausted(Unavailable):
@@ -77,15 +76,16 @@ class WarehouseError(Internal):
 
 
 class LogonRefused(WarehouseError):
-    """The password was refused a while ago (ORA-01017) and is not tried again yet, so that the account is not locked.
+    """The logon was refused a while ago and is not tried again yet, lest the account be locked; nobody was asked.
 
     Args:
-        left_s: seconds until it is; a changed password is tried at once.
+        ora: the number it was refused with.
+        left_s: seconds until it is tried again; a password that was written anew is tried at once.
     """
 
-    def __init__(self, left_s: float) -> None:
-        super().__init__(_WRONG_PASSWORD)
-        self.message = f"the warehouse refused the password (ORA-01017); it is tried again in {left_s:.0f} s"
+    def __init__(self, ora: int, left_s: float) -> None:
+        super().__init__(ora)
+        self.message = f"the warehouse refused the logon (ORA-{ora:05d}); it is tried again in {left_s:.0f} s"
         self.args = (self.message,)
 
 

@@ -13,14 +13,22 @@ from sluice_rpc.errors import ServiceError
 
 from sluice_warehouse import Bind, Reading, Statement, Tag, Warehouse
 from sluice_warehouse.breaker import Breaker, Passage
-from sluice_warehouse.errors import PoolExhausted, StatementCancelled, StatementTimeout, WarehouseUnavailable
+from sluice_warehouse.errors import (
+    LogonRefused,
+    PasswordUnreadable,
+    PoolExhausted,
+    StatementCancelled,
+    StatementTimeout,
+    WarehouseUnavailable,
+)
 
 
 class GuardedWarehouse:
     """Another warehouse, as long as it is there.
 
     Only a warehouse that cannot be reached, drops a session or stays silent counts as failing. One that refuses a
-    statement or cancels it in time is there, however wrong the statement is; a full pool says something of us.
+    statement or cancels it in time is there, however wrong the statement is; a full pool, and a password that is not
+    sent, say something of us.
 
     Args:
         warehouse: what is asked.
@@ -151,7 +159,7 @@ def _tell(passage: Passage, error: ServiceError | ValueError, *, silent: bool = 
     if isinstance(error, WarehouseUnavailable) or (silent and isinstance(error, StatementTimeout)):
         passage.failed()
     elif isinstance(error, ServiceError) and not isinstance(
-        error, StatementTimeout | StatementCancelled | PoolExhausted
+        error, StatementTimeout | StatementCancelled | PoolExhausted | LogonRefused | PasswordUnreadable
     ):
         passage.succeeded()
     else:

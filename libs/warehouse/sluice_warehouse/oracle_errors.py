@@ -32,6 +32,8 @@ OTHER_FAULT: Final = 600
 """The number of faults that are none of Oracle's."""
 
 WRONG_PASSWORD: Final = 1017
+REFUSED_LOGONS: Final = frozenset({WRONG_PASSWORD, 28000, 28001})
+"""Trying the same logon again helps nobody: a wrong password, a locked account, a password that has expired."""
 
 _ORA: Final[Mapping[int, Meaning]] = {
     # The session is dead.

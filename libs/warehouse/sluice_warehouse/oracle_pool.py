@@ -12,7 +12,7 @@ import structlog
 
 from sluice_warehouse.errors import PoolExhausted, WarehouseUnavailable
 from sluice_warehouse.oracle_address import OracleAddress
-from sluice_warehouse.oracle_errors import DRIVER_FAULTS, WRONG_PASSWORD, meaning_of, no_session, ora_number
+from sluice_warehouse.oracle_errors import DRIVER_FAULTS, REFUSED_LOGONS, meaning_of, no_session, ora_number
 from sluice_warehouse.oracle_password import Password
 from sluice_warehouse.oracle_session import OracleSession, bound, connect_params, prepare
 from sluice_warehouse.oracle_settings import OracleSettings
@@ -69,8 +69,8 @@ class SessionPool:
         try:
             connection = pool.acquire()
         except DRIVER_FAULTS as error:
-            if ora_number(error) == WRONG_PASSWORD:
-                self._retire(pool)
+            if ora_number(error) in REFUSED_LOGONS:
+                self._retire(pool, ora_number(error))
             if meaning_of(error) != "pool":
                 raise no_session(error, self._settings.pool_wait_ms / 1000) from error
             if pool.busy >= pool.max:
@@ -125,14 +125,14 @@ class SessionPool:
     def _prepared(self, connection: oracledb.Connection, _tag: str) -> None:
         prepare(connection, self._settings.call_timeout_ms)
 
-    def _retire(self, pool: oracledb.ConnectionPool) -> None:
+    def _retire(self, pool: oracledb.ConnectionPool, ora: int) -> None:
         """Make no more sessions with a password that was refused; those that are in use go on."""
         with self._lock:
             if self._pool is not pool:
                 return
             self._retired.append((pool, self._line))
             self._pool = None
-            self._password.refused(self._password_text)
+            self._password.judge(self._password_text, ora)
         self._close_idle_retired()
 
     def _end(self, connection: oracledb.Connection, end: Callable[[oracledb.Connection], None]) -> None:

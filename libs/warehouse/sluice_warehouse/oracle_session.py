@@ -19,7 +19,7 @@ import structlog
 from sluice_warehouse import Tag
 from sluice_warehouse.errors import WarehouseError, WarehouseUnavailable
 from sluice_warehouse.oracle_address import OracleAddress
-from sluice_warehouse.oracle_errors import DRIVER_FAULTS, WRONG_PASSWORD, no_session
+from sluice_warehouse.oracle_errors import DRIVER_FAULTS, no_session
 from sluice_warehouse.oracle_password import Password
 from sluice_warehouse.oracle_settings import OracleSettings
 from sluice_warehouse.oracle_sockets import Line, noting, shut, socket_of
@@ -179,8 +179,7 @@ def _logged_on(
     try:
         return logon.connected(connect_params(address, settings, text), until)
     except WarehouseError as error:
-        if error.ora == WRONG_PASSWORD:
-            password.refused(text)
+        password.judge(text, error.ora)
         raise
 
 

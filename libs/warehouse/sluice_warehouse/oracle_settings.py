@@ -27,9 +27,11 @@ class OracleSettings(EnvironmentSettings):
     """Password of the URL's user; prefer `password_file`."""
     password_file: Path | None = None
     """File whose first line is the password; read at each logon, so that it may change while the process runs."""
-    refused_password_rest_s: float = Field(default=900.0, ge=0)
-    """How long a password that was refused is not tried again, in seconds, since Oracle locks an account after a few
-    refusals. A changed password is tried at once."""
+    refused_password_rest_s: float = Field(default=86_400.0, ge=0)
+    """How long a password that was refused is not tried again, in seconds, by each process: Oracle locks an account
+    after a few refusals, whoever they come from. One whose file was written since is tried at once."""
+    refused_account_rest_s: float = Field(default=60.0, ge=0)
+    """The same where the account is locked or its password has expired, until the DBA has put it right."""
     connect_timeout_s: float = Field(
         default=10.0, gt=0, validation_alias=_also("CONNECT_TIMEOUT_S", "DB_TCP_CONNECT_TIMEOUT")
     )
@@ -110,3 +112,11 @@ class OracleSettings(EnvironmentSettings):
         if self.password_file is None:
             return self.password.get_secret_value()
         return self.password_file.read_text(encoding="utf-8").split("\n", 1)[0].rstrip("\r")
+
+    def written_ns(self) -> int:
+        """Return when the password's file was written last; 0 where there is none.
+
+        Raises:
+            OSError: it is not there.
+        """
+        return 0 if self.password_file is None else self.password_file.stat().st_mtime_ns

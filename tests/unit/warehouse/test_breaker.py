@@ -21,6 +21,8 @@ from sluice_warehouse.breaker_metrics import register_breaker
 from sluice_warehouse.errors import (
     CircuitOpen,
     ContractBroken,
+    LogonRefused,
+    PasswordUnreadable,
     PoolExhausted,
     StatementCancelled,
     StatementTimeout,
@@ -299,6 +301,8 @@ def after(clock: FakeClock, reading: ScriptedReading | ServiceError | ValueError
         (ScriptedReading([ContractBroken("a", "part")]), (0, 1)),
         (WarehouseUnavailable(), (1, 1)),
         (PoolExhausted(4, 5), (0, 0)),
+        (LogonRefused(1017, 60), (0, 0)),
+        (PasswordUnreadable(), (0, 0)),
         (ValueError("binds"), (0, 0)),
     ],
 )
