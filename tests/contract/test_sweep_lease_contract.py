@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import redis
+from sluice_cache.redis_link import RedisLink
 from sluice_cache.sweep_lease import FileLease, RedisLease, SweepLease
-from sluice_cache.tiers.redis import RedisLink
 from sluice_rpc.ports import SystemClock
 
 MakeLease = Callable[[], SweepLease]

@@ -11,9 +11,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import fs
 from sluice_cache.frames import Frame, TierKind
+from sluice_cache.redis_link import RedisLink
 from sluice_cache.tiers import CopyBroken, Tier
 from sluice_cache.tiers.memory import MemoryTier
-from sluice_cache.tiers.redis import RedisLink, RedisTier
+from sluice_cache.tiers.redis import RedisTier
 from sluice_cache.tiers.spool import SpoolTier
 from sluice_cache.tiers.spool_folder import SpoolFolder
 from sluice_rpc.ports import SystemClock

@@ -16,9 +16,10 @@ from pyarrow import fs
 from sluice_cache.errors import InvalidFrame
 from sluice_cache.frames import Frame
 from sluice_cache.kinds import check_schema
+from sluice_cache.redis_link import RedisLink
 from sluice_cache.tiers import Tier
 from sluice_cache.tiers.memory import MemoryTier
-from sluice_cache.tiers.redis import RedisLink, RedisTier
+from sluice_cache.tiers.redis import RedisTier
 from sluice_cache.tiers.spool import SpoolTier
 from sluice_cache.tiers.spool_folder import SpoolFolder
 from sluice_rpc.ports import SystemClock

@@ -1,4 +1,4 @@
-"""The outside world as arguments: clock, ids and the process's memory, each real and in memory."""
+"""The outside world as arguments: clock and ids, each real and in memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import itertools
 import secrets
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Protocol
 
 
@@ -78,34 +77,3 @@ class SequentialIds:
 
     def new(self) -> str:
         return f"{next(self._numbers):04d}"
-
-
-class Memory(Protocol):
-    """Says how much memory the process holds now."""
-
-    def rss_bytes(self) -> int:
-        """Return current resident bytes; the present figure, not the peak."""
-        ...
-
-
-class SystemMemory:
-    """Resident memory as Linux tells it; 0 where it cannot be read, which callers take as "no pressure"."""
-
-    _PAGE_BYTES = 4096
-
-    def rss_bytes(self) -> int:
-        try:
-            fields = Path("/proc/self/statm").read_text(encoding="ascii").split()
-        except OSError:
-            return 0
-        return int(fields[1]) * self._PAGE_BYTES
-
-
-class FakeMemory:
-    """Memory that is as large as a test says."""
-
-    def __init__(self, rss_bytes: int = 0) -> None:
-        self.value = rss_bytes
-
-    def rss_bytes(self) -> int:
-        return self.value

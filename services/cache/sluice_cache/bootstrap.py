@@ -12,7 +12,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from pyarrow import fs
 from sluice.cache.v1 import frame_service_pb2_grpc, sql_service_pb2_grpc
-from sluice_rpc.ports import Clock, Memory, SystemClock, SystemMemory
+from sluice_rpc.ports import Clock, SystemClock
 from sluice_rpc.server import RpcServer, Service
 
 from sluice_cache import files, seals
@@ -25,6 +25,7 @@ from sluice_cache.metrics import CacheMetrics
 from sluice_cache.pressure import Thresholds
 from sluice_cache.pressure_watch import PressureWatch
 from sluice_cache.redis_index import RedisIndex
+from sluice_cache.redis_link import RedisLink
 from sluice_cache.servicer import FrameServicer
 from sluice_cache.settings import Settings
 from sluice_cache.sql.answer import Limits
@@ -46,7 +47,7 @@ from sluice_cache.tiers.landing import StoreLimits, Tiers
 from sluice_cache.tiers.memory import MemoryTier
 from sluice_cache.tiers.on_disk import OnDisk
 from sluice_cache.tiers.read_through import FrameStore
-from sluice_cache.tiers.redis import RedisLink, RedisTier
+from sluice_cache.tiers.redis import RedisTier
 from sluice_cache.tiers.spool import SpoolTier
 from sluice_cache.tiers.spool_folder import SpoolFolder
 
@@ -72,7 +73,6 @@ class Process:
 def build(
     settings: Settings,
     clock: Clock | None = None,
-    memory: Memory | None = None,
     disk: fs.FileSystem | None = None,
     readings: MemoryReadings | None = None,
 ) -> Process:
@@ -80,7 +80,7 @@ def build(
 
     Args:
         settings: of the process.
-        clock, memory, readings: the machine's unless given.
+        clock, readings: the machine's unless given.
         disk: file system of the spool; this machine's unless given, which must show the same files.
 
     Raises:
@@ -100,7 +100,7 @@ def build(
         kept.store.admit_by(pressure.admit)
         registry = CollectorRegistry()
         CacheMetrics(kept.tiers, kept.native, kept.results, pressure, registry)
-        frames = FrameServicer(kept.store, kept.manifests, kept.tiers, memory or SystemMemory(), pressure)
+        frames = FrameServicer(kept.store, kept.manifests, kept.tiers, pressure)
         unpacked = _unpacked(settings, folders["unpacked"], kept.store, closing)
         shelf = Shelf(kept.database, kept.store, kept.native, folders["hot"], unpacked)
         narrow = _database(settings, folders["spool"], folders["narrow"], settings.statement_memory_bytes, closing)

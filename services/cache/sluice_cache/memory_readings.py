@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -28,21 +29,23 @@ class SystemReadings:
 
     Args:
         limit_bytes: most that the process may hold; 0 takes 80 % of the machine or, if that is less, of the container.
-        page_bytes: unit of `/proc/self/statm`.
     """
 
-    def __init__(self, limit_bytes: int = 0, page_bytes: int = 4096) -> None:
-        self._page_bytes = page_bytes
+    def __init__(self, limit_bytes: int = 0) -> None:
+        # The unit of statm: 4 KiB on most machines, 16 or 64 on some.
+        self._page_bytes = os.sysconf("SC_PAGE_SIZE")
         total = min((size for size in (_meminfo().get("MemTotal", 0), _container_max()) if size > 0), default=0)
         self._limit_bytes = limit_bytes or int(AUTO_LIMIT_RATIO * total)
 
     def read(self) -> Reading:
-        return Reading(self._own_bytes(), self._limit_bytes, max(_machine_ratio(), _container_ratio()))
-
-    def _own_bytes(self) -> int:
-        fields = _text(_STATM).split()
+        resident, shared = self._pages()
         # Resident less shared: hot frames are mapped files, and their pages are the system's to drop.
-        return (int(fields[1]) - int(fields[2])) * self._page_bytes if len(fields) > 2 else 0
+        own_bytes, rss_bytes = (resident - shared) * self._page_bytes, resident * self._page_bytes
+        return Reading(own_bytes, self._limit_bytes, max(_machine_ratio(), _container_ratio()), rss_bytes)
+
+    def _pages(self) -> tuple[int, int]:
+        fields = _text(_STATM).split()
+        return (int(fields[1]), int(fields[2])) if len(fields) > 2 else (0, 0)
 
 
 class FakeReadings:

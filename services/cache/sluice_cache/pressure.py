@@ -24,11 +24,13 @@ class Reading:
             which the system drops when it needs them. 0 when it cannot be read.
         limit_bytes: most that it may hold. 0 when it cannot be known.
         system_used_ratio: part of the machine's, or the container's, memory that is in use; 0 when it cannot be read.
+        rss_bytes: what is resident, the pages of mapped files included. 0 when it cannot be read.
     """
 
     own_bytes: int = 0
     limit_bytes: int = 0
     system_used_ratio: float = 0.0
+    rss_bytes: int = 0
 
     @property
     def own_ratio(self) -> float:

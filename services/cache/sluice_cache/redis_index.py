@@ -11,47 +11,15 @@ from sluice_rpc.ports import Clock
 
 from sluice_cache.frames import Frame, TierKind, from_json, to_json
 from sluice_cache.index import IndexUnavailable
+from sluice_cache.redis_link import RedisLink
 from sluice_cache.tiers import TierAway
-from sluice_cache.tiers.redis import RedisLink, value_keys
+from sluice_cache.tiers.redis import value_keys
 
 log = structlog.get_logger()
 
 
 MAX_MANIFEST_BYTES = 4 << 20
 """A manifest above this is not shared: Redis never gets a value that keeps its other callers waiting."""
-
-_PUT = """
-local function version_of(text)
-  local fine, present = pcall(cjson.decode, text)
-  return fine and type(present) == 'table' and tonumber(present.version) or nil
-end
-local present = redis.call('get', KEYS[1])
-local there = present and version_of(present)
-if there and there > tonumber(ARGV[3]) then return 0 end
-redis.call('set', KEYS[1], ARGV[1], 'pxat', ARGV[2])
-local sets = tonumber(ARGV[4])
-local now = redis.call('time')
-local left = tonumber(ARGV[2]) - (tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000))
-for number = 2, #KEYS do
-  if number <= 1 + sets then redis.call('sadd', KEYS[number], ARGV[5]) end
-  local lives = redis.call('pttl', KEYS[number])
-  if lives >= -1 and (lives < left or number > 1 + sets) then redis.call('pexpireat', KEYS[number], ARGV[2]) end
-end
-return 1
-"""
-"""One round trip per frame: a newer version stays; sets live as long as their longest-lived member."""
-
-_DELETE = """
-local present = redis.call('get', KEYS[1])
-if present then
-  local fine, there = pcall(cjson.decode, present)
-  local version = fine and type(there) == 'table' and tonumber(there.version)
-  if version and version > tonumber(ARGV[1]) then return 0 end
-  redis.call('unlink', KEYS[1])
-end
-for number = 2, #KEYS do redis.call('srem', KEYS[number], ARGV[2]) end
-return 1
-"""
 
 
 class RedisIndex:
@@ -63,6 +31,8 @@ class RedisIndex:
     def __init__(self, link: RedisLink, clock: Clock) -> None:
         self._link = link
         self._clock = clock
+        self._put = link.script("frame_put")
+        self._delete = link.script("frame_delete")
 
     def put_frame(self, frame: Frame) -> bool:
         shared = frame.without_copy(TierKind.MEMORY)
@@ -73,7 +43,7 @@ class RedisIndex:
         keys = [self._frame_key(frame.frame_id), *sets, *values]
         given: list[str | int] = [to_json(shared), _ms(frame.keep_until_time), frame.version, len(sets), frame.frame_id]
         try:
-            return bool(self._link.call(lambda client: client.eval(_PUT, len(keys), *keys, *given)))
+            return bool(self._link.run(self._put, keys, *given))
         except TierAway as error:
             log.debug("index not written", reason=str(error))
             return True
@@ -84,7 +54,7 @@ class RedisIndex:
 
     def delete_frame(self, frame: Frame) -> None:
         keys = [self._frame_key(frame.frame_id), *(self._label_key(pair) for pair in frame.labels.items())]
-        self._try(lambda client: client.eval(_DELETE, len(keys), *keys, frame.version, frame.frame_id))
+        self._try(lambda client: self._delete(keys=keys, args=[frame.version, frame.frame_id], client=client))
 
     def find_frames(self, labels: Mapping[str, str]) -> list[Frame]:
         sets = [self._label_key(pair) for pair in labels.items()]

@@ -11,7 +11,6 @@ from sluice.cache.v1 import frame_service_pb2 as pb
 from sluice.cache.v1 import frame_service_pb2_grpc as pb_grpc
 from sluice_rpc import arrow, pieces
 from sluice_rpc.errors import InvalidParameter
-from sluice_rpc.ports import Memory
 
 from sluice_cache import codec, convert, intake
 from sluice_cache.arrival import Arrival
@@ -31,13 +30,10 @@ _MAX_PAGE_SIZE = 10_000
 class FrameServicer(pb_grpc.FrameServiceServicer):
     """Frames and manifests over gRPC."""
 
-    def __init__(
-        self, store: FrameStore, manifests: Manifests, tiers: list[Counted], memory: Memory, pressure: PressureWatch
-    ) -> None:
+    def __init__(self, store: FrameStore, manifests: Manifests, tiers: list[Counted], pressure: PressureWatch) -> None:
         self._store = store
         self._manifests = manifests
         self._tiers = tiers
-        self._memory = memory
         self._pressure = pressure
 
     def PutFrame(
@@ -119,8 +115,9 @@ class FrameServicer(pb_grpc.FrameServiceServicer):
 
     def GetStats(self, request: pb.GetStatsRequest, context: grpc.ServicerContext) -> pb.GetStatsResponse:
         tiers = [convert.counts_to_proto(tier.kind, tier.counts()) for tier in self._tiers]
-        memory = convert.pressure_to_proto(self._pressure.pressure())
-        return pb.GetStatsResponse(tiers=tiers, rss_bytes=self._memory.rss_bytes(), memory=memory)
+        stands = self._pressure.pressure()
+        memory = convert.pressure_to_proto(stands)
+        return pb.GetStatsResponse(tiers=tiers, rss_bytes=stands.reading.rss_bytes, memory=memory)
 
 
 class _Incoming:

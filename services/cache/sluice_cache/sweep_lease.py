@@ -10,20 +10,12 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
+from sluice_cache.redis_link import RedisLink
 from sluice_cache.tiers import TierAway
-from sluice_cache.tiers.redis import RedisLink
 
 LEASE_S = 120
 """Longer than a sweep takes between two looks at its lease; so long nobody sweeps after a sweeper has died."""
 
-_RENEW = """
-if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('expire', KEYS[1], ARGV[2]) end
-return 0
-"""
-_RELEASE = """
-if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('unlink', KEYS[1]) end
-return 0
-"""
 
 StillHeld = Callable[[], bool]
 """Says, and makes sure for another while, that the lease is still the holder's."""
@@ -71,6 +63,8 @@ class RedisLease:
         self._link = link
         self._key = f"{link.prefix}frame:sweep:{spool}"
         self._token = token or secrets.token_hex(16)
+        self._renew = link.script("sweep_renew")
+        self._release = link.script("sweep_release")
 
     @contextmanager
     def hold(self) -> Iterator[StillHeld | None]:
@@ -85,10 +79,10 @@ class RedisLease:
             yield self._still_held
         finally:
             with suppress(TierAway):
-                self._link.call(lambda client: client.eval(_RELEASE, 1, self._key, self._token))
+                self._link.run(self._release, [self._key], self._token)
 
     def _still_held(self) -> bool:
         try:
-            return bool(self._link.call(lambda client: client.eval(_RENEW, 1, self._key, self._token, str(LEASE_S))))
+            return bool(self._link.run(self._renew, [self._key], self._token, LEASE_S))
         except TierAway:
             return False

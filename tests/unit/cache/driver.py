@@ -20,7 +20,7 @@ from sluice_cache.memory_readings import FakeReadings, MemoryReadings
 from sluice_cache.settings import Settings
 from sluice_rpc import arrow
 from sluice_rpc.client import open_channel
-from sluice_rpc.ports import Clock, FakeMemory
+from sluice_rpc.ports import Clock
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 """Where the clocks of tests stand."""
@@ -144,7 +144,7 @@ def running(
     """Run a cache on a folder until left; its machine has memory enough unless a test says otherwise."""
     small = {"duckdb_memory_limit_bytes": 512 << 20, "native_max_bytes": 128 << 20, "memory_max_bytes": 512 << 20}
     chosen = Settings(listen="127.0.0.1:0", data_dir=data_dir, duckdb_threads=2, **{**small, **settings})
-    process = build(chosen, clock, FakeMemory(1 << 20), readings=readings or FakeReadings())
+    process = build(chosen, clock, readings=readings or FakeReadings())
     with ExitStack() as closing:
         closing.enter_context(process.closing)
         port = process.server.start()

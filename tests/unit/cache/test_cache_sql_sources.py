@@ -9,8 +9,9 @@ import pytest
 from sluice.cache.v1 import bind_pb2
 from sluice.cache.v1 import frame_service_pb2 as pb
 from sluice.cache.v1 import sql_service_pb2 as sql_pb
+from sluice_cache.memory_readings import SystemReadings
 from sluice_rpc.errors import InvalidArgument
-from sluice_rpc.ports import FakeClock, SystemMemory
+from sluice_rpc.ports import FakeClock
 
 from tests.polling import poll_until
 from tests.unit.cache.driver import NOW, Cache, derived, frame_source, manifest_source, running, sliced
@@ -111,4 +112,4 @@ def anonymous_bytes() -> int:
 
 
 def test_the_machine_tells_the_memory_that_these_tests_measure() -> None:
-    assert SystemMemory().rss_bytes() >= anonymous_bytes()
+    assert SystemReadings().read().rss_bytes >= anonymous_bytes()

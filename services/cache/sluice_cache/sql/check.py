@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice_cache.errors import InvalidSql
-from sluice_cache.sql.plain import Traits, traits_of
+from sluice_cache.sql.plain import Traits, children, traits_of
 
 MAX_SQL_CHARS = 200_000
 
@@ -206,18 +206,7 @@ def _function(node: Node) -> None:
 
 
 def _children(node: Node) -> Iterator[Node]:
-    for key, value in node.items():
-        if key == "cte_map":
-            continue
-        yield from _nodes(value)
-
-
-def _nodes(value: Any) -> Iterator[Node]:
-    if isinstance(value, dict):
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from _nodes(item)
+    return children(node, but="cte_map")
 
 
 def parsed(text: str) -> Node:

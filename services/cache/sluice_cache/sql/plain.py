@@ -135,7 +135,7 @@ class _Parts:
         if kind in ("BASE_TABLE", "TABLE_FUNCTION", "EXPRESSION_LIST") or "subquery" in node:
             self.relation_count += 1
         self._named(node, kind)
-        for child in _children(node):
+        for child in children(node):
             self.visit(child)
 
     def _named(self, node: Node, kind: str) -> None:
@@ -179,13 +179,15 @@ def _bind(node: Node) -> str:
 
 
 def _is_constant(node: Node) -> bool:
-    inner = [child for child in _children(node) if child.get("class") in ("COLUMN_REF", "PARAMETER", "SUBQUERY")]
-    return not inner and all(_is_constant(child) for child in _children(node))
+    inner = [child for child in children(node) if child.get("class") in ("COLUMN_REF", "PARAMETER", "SUBQUERY")]
+    return not inner and all(_is_constant(child) for child in children(node))
 
 
-def _children(node: Node) -> Iterator[Node]:
-    for value in node.values():
-        yield from _nodes(value)
+def children(node: Node, but: str = "") -> Iterator[Node]:
+    """Yield the nodes right below one, in order; not those under the key `but`."""
+    for key, value in node.items():
+        if key != but:
+            yield from _nodes(value)
 
 
 def _nodes(value: Any) -> Iterator[Node]:

@@ -1,35 +1,26 @@
-"""L2: small frames in Redis as zstd IPC in values of 2 MiB; and the link that gives up quickly when Redis is away."""
+"""L2: small frames in Redis as zstd IPC in values of 2 MiB."""
 
 from __future__ import annotations
 
 import itertools
 import secrets
-import threading
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import replace
-from typing import TypeVar
 
 import pyarrow as pa
-import redis
 import structlog
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 from sluice_rpc import arrow
-from sluice_rpc.ports import Clock
 
 from sluice_cache.frames import Frame, TierKind
+from sluice_cache.redis_link import RedisLink
 from sluice_cache.tiers import CopyBroken, TierAway, TierCounts
 from sluice_cache.tiers.holdings import Holdings
 
 log = structlog.get_logger()
 
-CONNECT_TIMEOUT_S = 0.25
-CALL_TIMEOUT_S = 1.0
-FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 5.0
 VALUE_BYTES = 2 << 20
 VALUES_AT_ONCE = 4
 """Read in one round trip: it stays far below the time-out of a call."""
@@ -39,83 +30,6 @@ SETTLE_S = 0.25
 """How long a put waits at its end for the values that are still on their way."""
 UNNAMED_LIFE_S = 120
 """Values that no frame comes to name, because the process died in between, go by themselves."""
-
-Result = TypeVar("Result")
-
-
-class RedisLink:
-    """A Redis that may be away: calls fail at once for a while after one has failed, and only one call probes.
-
-    Args:
-        url: `redis://host:port/db`.
-        prefix: put before every key.
-        clock: measures the pauses.
-    """
-
-    def __init__(self, url: str, prefix: str, clock: Clock) -> None:
-        self.prefix = prefix
-        self._clock = clock
-        # No retries here: a cache that waits for its second tier is slower than none.
-        self._client: redis.Redis = redis.Redis.from_url(
-            url,
-            socket_connect_timeout=CONNECT_TIMEOUT_S,
-            socket_timeout=CALL_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-        )
-        # Guards the fields below.
-        self._lock = threading.Lock()
-        self._pause_s = 0.0
-        self._closed_until = 0.0
-        self.reason = ""
-
-    @property
-    def available(self) -> bool:
-        """False from a failed call until one succeeds again."""
-        return not self.reason
-
-    def call(self, work: Callable[[redis.Redis], Result]) -> Result:
-        """Return what `work` returns.
-
-        Raises:
-            TierAway: Redis is away or refused.
-        """
-        with self._lock:
-            now = self._clock.monotonic()
-            if now < self._closed_until:
-                raise TierAway(self.reason)
-            if self.reason:
-                # This call probes; until it has ended the others go on without Redis.
-                self._closed_until = now + CONNECT_TIMEOUT_S + CALL_TIMEOUT_S
-        try:
-            result = work(self._client)
-        except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
-            self._failed(type(error).__name__)
-            raise TierAway(self.reason) from error
-        except redis.RedisError as error:
-            # It is there and refuses (memory, read-only): this call is lost, the next may go well.
-            self._answered()
-            raise TierAway(str(error)) from error
-        self._answered()
-        return result
-
-    def close(self) -> None:
-        self._client.close()
-
-    def _failed(self, reason: str) -> None:
-        with self._lock:
-            if not self.reason:
-                log.warning("redis is away", reason=reason)
-            self.reason = f"Redis does not answer ({reason})"
-            self._pause_s = min(LONGEST_PAUSE_S, max(FIRST_PAUSE_S, 2 * self._pause_s))
-            self._closed_until = self._clock.monotonic() + self._pause_s
-
-    def _answered(self) -> None:
-        with self._lock:
-            if self.reason:
-                log.info("redis is back")
-            self.reason = ""
-            self._pause_s = 0.0
-            self._closed_until = 0.0
 
 
 class RedisCopy:
