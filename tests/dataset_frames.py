@@ -12,9 +12,10 @@ import duckdb
 import pyarrow as pa
 from sluice_query_engine import export, views
 from sluice_query_engine.catalog import Catalog, load_catalog
-from sluice_query_engine.dataset import Dataset, Part
+from sluice_query_engine.dataset import Dataset
 from sluice_query_engine.execution.bound_lists import bound_lists, list_binds, widened
 from sluice_query_engine.parameters import canonical, date_range, time_range
+from sluice_query_engine.parts import Part
 from sluice_warehouse import Statement, Tag, Warehouse
 
 ENGINE = Path(__file__).resolve().parents[1] / "services" / "query-engine"
@@ -167,7 +168,11 @@ def from_warehouse(
 ) -> DatasetFrame:
     """Return the frame of a query that was really read, parts that are cut by time cut at the given instants."""
     binds = binds_of(dataset, given, warehouse.plant_time())
-    parts = {part.name: _read_part(warehouse, part, {**dict(given), **binds}, cuts) for part in dataset.tables}
+    parts = {
+        part.name: _read_part(warehouse, part, {**dict(given), **binds}, cuts)
+        for part in dataset.parts
+        if not part.renews
+    }
     return DatasetFrame(dataset, parts, given, warehouse.plant_time(), read_references(dataset, warehouse))
 
 

@@ -13,6 +13,8 @@ from sluice.query.v1 import query_service_pb2_grpc
 from sluice.table.v1 import table_pb2
 from sluice_cache.bootstrap import build as build_cache
 from sluice_cache.settings import Settings as CacheSettings
+from sluice_lineage.bootstrap import build as build_lineage
+from sluice_lineage.settings import Settings as LineageSettings
 from sluice_query_engine.bootstrap import Process, World, build
 from sluice_query_engine.settings import Settings
 from sluice_rpc import arrow
@@ -111,6 +113,17 @@ def decoded(pieces: list[bytes]) -> pa.Table:
 def serving_cache(data_dir: Path) -> Iterator[str]:
     """Serve a real cache from a folder and yield its target."""
     process = build_cache(CacheSettings(listen="127.0.0.1:0", data_dir=data_dir))
+    with process.closing:
+        port = process.server.start()
+        yield f"127.0.0.1:{port}"
+        process.server.stop(0)
+
+
+@contextmanager
+def serving_lineage(plant: Path, cache_target: str, **settings: object) -> Iterator[str]:
+    """Serve lineage on a plant, with a cache, and yield its target."""
+    own = {"listen": "127.0.0.1:0", "warehouse_url": f"duckdb://{plant}", "cache_target": cache_target, **settings}
+    process = build_lineage(LineageSettings.model_validate(own))
     with process.closing:
         port = process.server.start()
         yield f"127.0.0.1:{port}"

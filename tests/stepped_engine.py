@@ -28,7 +28,10 @@ from sluice_query_engine.execution.inventory import Inventory
 from sluice_query_engine.execution.ledger import Ledger
 from sluice_query_engine.execution.references import PinnedReference, References
 from sluice_query_engine.execution.run import QueryRun
+from sluice_query_engine.execution.stages import Stages
+from sluice_query_engine.execution.steps import Steps
 from sluice_query_engine.execution.survey import Departures, Survey
+from sluice_query_engine.lineage import NoLineage
 from sluice_query_engine.metrics import EngineMetrics
 from sluice_query_engine.parameters import JSON
 from sluice_query_engine.planning.extents import Extent, usable
@@ -234,13 +237,16 @@ class SteppedEngine:
         references = SteppedReferences(PoolLane(warehouse, 64), self.cache, self.clock, ids)
         ledger = SteppedLedger(MemoryState(self.clock), "this-process")
         references.stage = ledger.stage = self.stage
+        composer = Composer(self.cache, self.clock, ids, plant_clock)
+        stages = Stages(NoLineage(), self.cache, self.clock, ids, max_bytes=1 << 20, deadline_s=60.0)
         return Tools(
             catalog=catalog(),
             cache=self.cache,
             survey=survey,
             flights=flights,
             references=references,
-            composer=Composer(self.cache, self.clock, ids, plant_clock),
+            composer=composer,
+            steps=Steps(survey, stages, composer),
             ledger=ledger,
             permits=permits,
             clock=self.clock,

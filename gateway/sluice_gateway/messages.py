@@ -34,7 +34,8 @@ def from_struct(message: struct_pb2.Struct) -> JSONObject:
 
 
 def receipt(message: table_pb2.Receipt) -> JSONObject:
-    """Return the receipt as every answer carries it."""
+    """Return the receipt as every answer carries it; `resolution` only where values were typed."""
+    resolution: JSONObject = {"resolution": _resolution(message.resolution)} if message.HasField("resolution") else {}
     return {
         "query_id": message.query_id,
         "status": _COMPLETENESS.get(message.status),
@@ -54,6 +55,27 @@ def receipt(message: table_pb2.Receipt) -> JSONObject:
         "failed_ranges": [_gap(gap) for gap in message.failed_ranges],
         "truncated_ranges": [_gap(gap) for gap in message.truncated_ranges],
         "plan": message.plan,
+        **resolution,
+    }
+
+
+def _resolution(message: table_pb2.Resolution) -> JSONObject:
+    expansion = message.expansion
+    return {
+        "part": message.part,
+        "input_count": message.input_count,
+        "resolved_count": message.resolved_count,
+        "not_found": list(message.not_found),
+        "not_found_count": message.not_found_count,
+        "guardrail": {
+            "max_container_count_per_value": expansion.max_container_count_per_value,
+            "offenders": [
+                {"value": item.value, "container_count": item.container_count} for item in expansion.offenders
+            ],
+            "offender_count": expansion.offender_count,
+            "max_container_count": expansion.max_container_count,
+            "over_container_limit": expansion.over_container_limit,
+        },
     }
 
 

@@ -33,9 +33,12 @@ from sluice_query_engine.execution.leased_reader import LeasedReader, LeaseLimit
 from sluice_query_engine.execution.ledger import Ledger
 from sluice_query_engine.execution.neighbours import LeasedNeighbours
 from sluice_query_engine.execution.references import References
+from sluice_query_engine.execution.stages import Stages
+from sluice_query_engine.execution.steps import Steps
 from sluice_query_engine.execution.survey import Survey
 from sluice_query_engine.leases import Leases
 from sluice_query_engine.leases_redis import RedisLeases
+from sluice_query_engine.lineage import GrpcLineage, Lineage, NoLineage
 from sluice_query_engine.metrics import EngineMetrics
 from sluice_query_engine.plant_clock import PlantClock
 from sluice_query_engine.reader import Reader
@@ -67,6 +70,7 @@ class World:
 
     warehouse: Warehouse | None = None
     cache: FrameCache | None = None
+    lineage: Lineage | None = None
     state: StateStore | None = None
     leases: Leases | None = None
     clock: Clock | None = None
@@ -84,35 +88,35 @@ def build(settings: Settings, world: World | None = None) -> Process:
     clock, ids = given.clock or SystemClock(), given.ids or RandomIds()
     registry = CollectorRegistry()
     with ExitStack() as closing:
-        permits = _permits(settings, clock, ids, closing)
+        permits = _permits(settings, clock, ids, closing, registry)
         warehouse = given.warehouse or _warehouse(settings)
         closing.callback(warehouse.close)
         register_breaker(warehouse, registry)
         cache = given.cache or GrpcFrameCache(settings.cache_target)
         closing.callback(cache.close)
         link = _link(settings, clock, closing)
-        state = given.state or (RedisState(link, clock) if link else MemoryState(clock))
-        closing.callback(state.close)
-
+        state = _state(given.state, link, clock, closing)
         plant_clock = PlantClock(warehouse, clock)
         leases = given.leases or (RedisLeases(link) if link else None)
-        own = _Own(clock, ids, leases, closing)
-        lane = SlowLane(warehouse, permits, permit_wait_s=settings.permit_wait_s)
-        flights = _flights(settings, lane, cache, plant_clock, own)
+        own = _Own(cache, clock, ids, leases, closing)
+        flights = _flights(
+            settings, SlowLane(warehouse, permits, permit_wait_s=settings.permit_wait_s), plant_clock, own
+        )
+        survey, composer = Survey(cache, flights, clock), Composer(cache, clock, ids, plant_clock)
         tools = Tools(
             catalog=catalog,
             cache=cache,
-            survey=Survey(cache, flights, clock),
+            survey=survey,
             flights=flights,
             references=References(PoolLane(warehouse, settings.pool_size), cache, clock, ids),
-            composer=Composer(cache, clock, ids, plant_clock),
+            composer=composer,
+            steps=_steps(settings, given.lineage, survey, composer, own),
             ledger=Ledger(state, ids.new()),
             permits=permits,
             clock=clock,
             metrics=_metrics(registry, link),
             forecast=Forecast(plant_clock),
         )
-        PermitMetrics(permits, registry)
         coordinator = Coordinator(tools, _coordinator_limits(settings))
         closing.callback(coordinator.close)
         details = details_service(warehouse, permits, clock, closing, {"state": link.answers} if link else {})
@@ -120,11 +124,20 @@ def build(settings: Settings, world: World | None = None) -> Process:
         return Process(RpcServer(PROCESS, settings, services, registry), coordinator, permits, closing.pop_all())
 
 
-def _permits(settings: Settings, clock: Clock, ids: Ids, closing: ExitStack) -> ProcessPermits:
+def _state(given: StateStore | None, link: RedisLink | None, clock: Clock, closing: ExitStack) -> StateStore:
+    state = given or (RedisState(link, clock) if link else MemoryState(clock))
+    closing.callback(state.close)
+    return state
+
+
+def _permits(
+    settings: Settings, clock: Clock, ids: Ids, closing: ExitStack, registry: CollectorRegistry
+) -> ProcessPermits:
     outlived = outlives_process(settings.warehouse_url)
     permits = open_permits(PermitSettings.load(), PROCESS, clock, ids, outlived=outlived)
     # Closed after the warehouse, which ends what runs: a permit counts until its statement has ended.
     closing.callback(permits.close)
+    PermitMetrics(permits, registry)
     return permits
 
 
@@ -152,6 +165,7 @@ def _service(settings: Settings, tools: Tools, coordinator: Coordinator, plant_c
 
 @dataclass(frozen=True)
 class _Own:
+    cache: FrameCache
     clock: Clock
     ids: Ids
     leases: Leases | None
@@ -161,13 +175,12 @@ class _Own:
 def _flights(
     settings: Settings,
     lane: SlowLane,
-    cache: FrameCache,
     plant_clock: PlantClock,
     own: _Own,
 ) -> Flights:
     reader = ChunkReader(
         lane,
-        cache,
+        own.cache,
         own.clock,
         own.ids,
         plant_clock=plant_clock,
@@ -181,8 +194,23 @@ def _flights(
     keeper = LeaseKeeper(leases, own.clock)
     own.closing.callback(keeper.close)
     limits = LeaseLimits(settings.chunk_deadline_s)
-    shared = LeasedReader(reader, leases, keeper, cache=cache, clock=own.clock, ids=own.ids, limits=limits)
+    shared = LeasedReader(reader, leases, keeper, cache=own.cache, clock=own.clock, ids=own.ids, limits=limits)
     return Flights(shared, own.clock, LeasedNeighbours(leases, keeper, own.clock, own.ids))
+
+
+def _steps(settings: Settings, lineage: Lineage | None, survey: Survey, composer: Composer, own: _Own) -> Steps:
+    if lineage is None:
+        lineage = GrpcLineage(settings.lineage_target) if settings.lineage_target else NoLineage()
+        own.closing.callback(lineage.close)
+    stages = Stages(
+        lineage,
+        own.cache,
+        own.clock,
+        own.ids,
+        max_bytes=settings.stage_max_memory_mb << 20,
+        deadline_s=settings.stage_deadline_s,
+    )
+    return Steps(survey, stages, composer)
 
 
 def _coordinator_limits(settings: Settings) -> CoordinatorLimits:

@@ -23,6 +23,8 @@ from sluice_query_engine.dataset import (
     SetFilter,
     View,
 )
+from sluice_query_engine.execution.manifest import clipped
+from sluice_query_engine.parts import Part, Stage
 from sluice_query_engine.toml_section import CatalogError
 
 QUERY_BINDS: Final[Mapping[str, BindPython]] = {
@@ -58,8 +60,10 @@ def compile_dataset(dataset: Dataset, folder: Path) -> dict[str, pa.Schema]:
         toml = folder / "dataset.toml"
         brought = query_binds(dataset)
         for part in dataset.tables:
+            if part.ids_from:
+                _compile_ids(connection, part, toml)
             connection.register(part.name, part.schema.empty_table())
-            if dataset.clip:
+            if dataset.clip and clipped(part):
                 _compile(connection, _kept(part.name, dataset.clip), brought, toml, "clip")
         for reference in dataset.references:
             connection.register(reference.name, reference.schema.empty_table())
@@ -101,11 +105,21 @@ def _check_division(dataset: Dataset, folder: Path) -> None:
             raise CatalogError(toml, f"derived.steps.{name}", "is no common table expression of derive.sql")
 
 
+def _compile_ids(connection: duckdb.DuckDBPyConnection, part: Part | Stage, toml: Path) -> None:
+    where = f"parts.{part.name}.ids_from"
+    schema = _compile(connection, part.ids_from, {}, toml, where)
+    if len(schema) != 1:
+        raise CatalogError(toml, where, f"yields {', '.join(schema.names)}; the ids are one column")
+
+
 def query_binds(dataset: Dataset) -> dict[str, BindPython]:
     """Return a sample of every value that the manifest of a query of this dataset binds."""
-    lists = {part.id_parameter for part in dataset.parts}
+    lists = dataset.id_lists
     samples = {item.name: _PARAMETER_SAMPLES[item.type] for item in dataset.parameters if item.name not in lists}
     brought = QUERY_BINDS if dataset.has_range else {"as_of_time": QUERY_BINDS["as_of_time"]}
+    for part in dataset.parts:
+        if part.own_range:
+            samples |= {f"{part.name}_start_time": datetime(2025, 1, 1), f"{part.name}_end_time": datetime(2025, 1, 2)}
     return samples | dict(brought)
 
 

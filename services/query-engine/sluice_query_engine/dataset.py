@@ -8,60 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
+from sluice_query_engine.days import DayRule
+from sluice_query_engine.modes import Mode, Modes
+from sluice_query_engine.parts import Part, Stage
+
 if TYPE_CHECKING:
     from sluice_warehouse.statements import Statement
-
-    from sluice_query_engine.planning.time_range import TimeRange
 
 BindPython = bool | int | float | str | date | datetime | list[str] | list[date] | None
 """A value bound to a `$name` of a statement over frames."""
 
 ParameterType = Literal["date", "text", "integer", "number", "boolean", "choice", "text_list"]
 """What a primary parameter may be."""
-
-DayLabel = Literal["end", "start", "calendar"]
-"""Which calendar date names a production day: the one it ends on, the one it starts on, or the date itself."""
-
-
-@dataclass(frozen=True)
-class DayRule:
-    """How the dates users give become instants.
-
-    Attributes:
-        day_start: wall time at which a production day begins; exactly this instant belongs to the day that begins.
-        label: which date names the day. `end`: day d is [d-1 day_start, d day_start). `start`: day d is
-            [d day_start, d+1 day_start). `calendar`: day d is [d 00:00, d+1 00:00) and `day_start` is midnight.
-    """
-
-    day_start: time
-    label: DayLabel
-
-    def range_of(self, start_date: date, end_date: date) -> TimeRange:
-        """Return the half-open plant-local range that the two dates cover, both days included."""
-        # planning imports this module, so the import waits until a range is wanted.
-        from sluice_query_engine.planning.time_range import TimeRange
-
-        first = start_date - timedelta(days=1) if self.label == "end" else start_date
-        after = end_date if self.label == "end" else end_date + timedelta(days=1)
-        return TimeRange(datetime.combine(first, self.day_start), datetime.combine(after, self.day_start))
-
-    def describe(self) -> str:
-        """Return the rule as a sentence for people."""
-        clock = self.day_start.strftime("%H:%M")
-        match self.label:
-            case "end":
-                return (
-                    f"A day runs from {clock} of the day before to {clock} of its own date, which it does not include."
-                )
-            case "start":
-                return f"A day runs from {clock} of its own date to {clock} of the next, which it does not include."
-            case "calendar":
-                return "A day is the calendar date, from midnight to midnight."
 
 
 @dataclass(frozen=True)
@@ -74,6 +37,7 @@ class Parameter:
         max_length: most characters of a text, or of each text of a list.
         max_items: most distinct items of a list.
         fold: letter case to which texts are brought before they enter the key.
+        default: what stands where it is not given; None where nothing does.
     """
 
     name: str
@@ -86,6 +50,7 @@ class Parameter:
     max_length: int = 200
     max_items: int = 1000
     fold: Literal["upper", "lower"] | None = None
+    default: str | int | bool | None = None
 
 
 @dataclass(frozen=True)
@@ -129,59 +94,6 @@ class LimitDefaults:
     grain_days: int = 31
     direct_max_ids: int = 1000
     rows_per_chunk: int = 50_000
-
-
-@dataclass(frozen=True)
-class Pages:
-    """How a chunk of many rows is read: counted first, then page by page in a total order.
-
-    Attributes:
-        count: yields `row_count`, the rows of the range.
-        page: yields the rows between the places :first_row and :last_row, both included and counted from 1, in order.
-        order_key: columns of the order, ascending; the unique key is among them.
-    """
-
-    count: Statement
-    page: Statement
-    order_key: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Part:
-    """One statement of a dataset; it yields one table of the manifest, named like the part.
-
-    Attributes:
-        schema: declared Arrow types of the statement's columns, in order; field metadata `description` says meanings.
-        cut: `time`: binds :start_time, :end_time and :row_limit and may be cut between them. `start`: binds
-            :start_time and :row_limit and depends on the start of the range only, so it is one chunk. `ids`: binds
-            :ids, as the one element of IN lists, and :row_limit, and may be cut into any sets of ids.
-        time_column: the column on which the part is cut; each row has exactly one value there. Empty where the part is
-            cut by ids and has none.
-        open_column: a row whose value here is NULL may still change; None when rows never change.
-        dictionary_columns: columns of few distinct values, stored dictionary-encoded.
-        id_column: the text column that :ids compares; empty for parts that are not cut by ids.
-        id_parameter: the text list whose values are the ids; empty where the part renews others.
-        renews: parts of which it reads again the rows that were open, by the ids these had. It then has their columns
-            and yields no table of its own.
-        pages: how a chunk of more than `rows_per_chunk` rows is read in pages; None reads it by one statement.
-    """
-
-    name: str
-    statement: Statement
-    schema: pa.Schema
-    cut: Literal["time", "start", "ids"]
-    time_column: str
-    open_column: str | None
-    dictionary_columns: tuple[str, ...] = ()
-    id_column: str = ""
-    id_parameter: str = ""
-    renews: tuple[str, ...] = ()
-    pages: Pages | None = None
-
-    @property
-    def of_range(self) -> bool:
-        """Its batches of ids are of the query's range: another range has other chunks."""
-        return self.cut == "ids" and "start_time" in self.statement.bind_names
 
 
 @dataclass(frozen=True)
@@ -365,6 +277,9 @@ class Dataset:
             `start_time`, `end_time`, `start_date`, `end_date`, `as_of_time`.
         initial_views: views answered with the query when none are named.
         rows_view: the paged view that is exported when none is named.
+        stages: tables that the lineage service computes.
+        order: names of parts and stages in declaration order.
+        modes: the ways to ask; None where there is only one.
     """
 
     name: str
@@ -383,16 +298,53 @@ class Dataset:
     views: tuple[View, ...]
     initial_views: tuple[str, ...]
     rows_view: str
+    stages: tuple[Stage, ...] = ()
+    order: tuple[str, ...] = ()
+    modes: Modes | None = None
 
     @property
     def has_range(self) -> bool:
-        """Queries have a first and a last date."""
+        """Queries, those of one mode at least, have a first and a last date."""
         return any(parameter.role for parameter in self.parameters)
 
     @property
-    def tables(self) -> tuple[Part, ...]:
-        """The parts that yield a table; the others bring rows of these up to date."""
-        return tuple(part for part in self.parts if not part.renews)
+    def always_ranged(self) -> bool:
+        """Every query has a first and a last date."""
+        return self.has_range and all(parameter.required for parameter in self.parameters if parameter.role)
+
+    @property
+    def tables(self) -> tuple[Part | Stage, ...]:
+        """The parts and stages that yield a table, in order; other parts bring rows of these up to date."""
+        there: list[Part | Stage] = [part for part in self.parts if not part.renews]
+        there += self.stages
+        return tuple(sorted(there, key=lambda item: self.order.index(item.name) if item.name in self.order else 0))
+
+    @property
+    def id_lists(self) -> frozenset[str]:
+        """Parameters that are lists of ids or of what stands for them: no binds of views, they may be far too long."""
+        lists = {part.id_parameter for part in self.parts if part.id_parameter}
+        return frozenset(lists | {stage.values_parameter for stage in self.stages if stage.values_parameter})
+
+    def mode(self, parameters: Mapping[str, object]) -> Mode | None:
+        """Return the mode of a query, or None where there is only one way to ask."""
+        return None if self.modes is None else self.modes.of(parameters)
+
+    def reads(self, name: str, parameters: Mapping[str, object]) -> bool:
+        """Tell whether a query reads a part or stage."""
+        mode = self.mode(parameters)
+        return mode is None or self.modes is None or self.modes.reads(mode, name)
+
+    def parts_of(self, parameters: Mapping[str, object]) -> tuple[Part, ...]:
+        """Return the parts that a query reads."""
+        return tuple(part for part in self.parts if self.reads(part.name, parameters))
+
+    def steps_of(self, parameters: Mapping[str, object]) -> tuple[Part | Stage, ...]:
+        """Return what a query can read only once other parts are there, in order."""
+        return tuple(
+            item
+            for item in self.tables
+            if self.reads(item.name, parameters) and (isinstance(item, Stage) or item.ids_from)
+        )
 
     def renewal_of(self, part: str) -> Part | None:
         """Return the part that reads again the open rows of a part, or None where its chunks are read whole."""

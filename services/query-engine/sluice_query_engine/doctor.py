@@ -13,8 +13,8 @@ from sluice_warehouse import Bind, Statement
 from sluice_warehouse.doctor import Finding, Need, report
 
 from sluice_query_engine.catalog import Catalog, load_catalog
-from sluice_query_engine.dataset import Part
 from sluice_query_engine.execution.row_pages import COUNT_SCHEMA
+from sluice_query_engine.parts import Part
 from sluice_query_engine.settings import Settings
 from sluice_query_engine.toml_section import CatalogError
 

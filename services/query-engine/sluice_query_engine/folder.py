@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from datetime import time
 from pathlib import Path
 from typing import Any, Final, cast, get_args
 
@@ -13,8 +12,6 @@ from sluice_warehouse.statements import MAX_ID_COUNT, parse
 
 from sluice_query_engine.dataset import (
     Dataset,
-    DayLabel,
-    DayRule,
     Derived,
     LimitDefaults,
     Limits,
@@ -26,7 +23,16 @@ from sluice_query_engine.dataset import (
     ViewColumn,
 )
 from sluice_query_engine.filter_section import read_filter
-from sluice_query_engine.part_section import NAME, checked_name, named, read_columns, read_parts, read_statement
+from sluice_query_engine.mode_section import optional_outside, read_modes
+from sluice_query_engine.part_section import (
+    NAME,
+    checked_name,
+    named,
+    read_columns,
+    read_day_rule,
+    read_statement,
+    read_tables,
+)
 from sluice_query_engine.toml_section import CatalogError, Section
 
 LIMIT_DEFAULTS: Final = LimitDefaults()
@@ -50,7 +56,8 @@ def read_dataset(
     if not _ROUTE.fullmatch(route):
         raise file.error("route", f"{route!r} is not a path of lower-case words")
     parameters = tuple(_parameter(name, section) for name, section in file.sections("parameters"))
-    parts = read_parts(folder, file, parameters)
+    tables = read_tables(folder, file, parameters)
+    modes = read_modes(file, parameters, tables.by_name)
     derived = _derived(folder, file.section("derived"))
     filters = tuple(read_filter(checked_name(section, name), section) for name, section in _optional(file, "filters"))
     views = _views(folder, file, {item.name for item in filters})
@@ -61,10 +68,13 @@ def read_dataset(
         # Written over several lines, shown in one paragraph.
         description=" ".join(file.text("description").split()),
         version=file.integer("version"),
-        day_rule=_day_rule(file.section("day")),
-        parameters=parameters,
+        day_rule=read_day_rule(file.section("day")),
+        parameters=optional_outside(modes, parameters),
         limits=_limits(file.section("limits"), defaults),
-        parts=parts,
+        parts=tables.parts,
+        stages=tables.stages,
+        order=tuple(tables.by_name),
+        modes=modes,
         references=tuple(named(file, "references", name, references) for name in file.texts("references", ())),
         clip=file.text("clip", ""),
         derived=derived,
@@ -117,15 +127,6 @@ def _check_rows(file: Section, reference: Reference) -> None:
         raise file.error("rows", "are empty, and allow_empty is false")
 
 
-def _day_rule(section: Section) -> DayRule:
-    label = cast(DayLabel, section.word("label", get_args(DayLabel)))
-    start = time(0) if label == "calendar" and "start" not in section else section.clock("start")
-    if start.tzinfo is not None or (label == "calendar" and start != time(0)):
-        raise section.error("start", "must be a plant-local time of day, and midnight for calendar days")
-    section.close()
-    return DayRule(day_start=start, label=label)
-
-
 def _limits(section: Section, defaults: LimitDefaults) -> Limits:
     limits = Limits(
         max_range_days=section.integer("max_range_days"),
@@ -159,20 +160,41 @@ def _parameter(name: str, section: Section) -> Parameter:
     fold = section.optional_text("fold")
     if fold not in (None, "upper", "lower"):
         raise section.error("fold", "is upper or lower")
+    default = _default(section, kind, choices)
     parameter = Parameter(
         name=checked_name(section, name),
         type=kind,
         title=section.text("title"),
         description=section.text("description"),
-        required=section.boolean("required", True),
+        required=section.boolean("required", default is None),
         role=cast(Any, role),
         choices=choices,
         max_length=section.integer("max_length", 200),
         max_items=section.integer("max_items", 1000),
         fold=cast(Any, fold),
+        default=default,
     )
     section.close()
+    if parameter.required and default is not None:
+        raise section.error("default", "belongs to parameters that are not required")
     return parameter
+
+
+def _default(section: Section, kind: ParameterType, choices: tuple[str, ...]) -> str | int | bool | None:
+    """Return what stands where the parameter is not given, or None where nothing does."""
+    if "default" not in section:
+        return None
+    match kind:
+        case "boolean":
+            return section.boolean("default")
+        case "integer":
+            return section.integer("default", least=-(2**53))
+        case "text":
+            return section.text("default")
+        case "choice":
+            return section.word("default", choices)
+        case _:
+            raise section.error("default", "belongs to choices, texts, whole numbers and booleans")
 
 
 def _derived(folder: Path, section: Section) -> Derived:
@@ -237,13 +259,13 @@ def _sort_key(name: str, section: Section) -> SortKey:
 
 def _check_names(file: Section, dataset: Dataset) -> None:
     roles = sorted(parameter.role for parameter in dataset.parameters if parameter.role)
-    if not all(item.required for item in dataset.parameters if item.role) or roles not in (
+    by_mode = frozenset() if dataset.modes is None else dataset.modes.required_somewhere
+    if not all(item.required or item.name in by_mode for item in dataset.parameters if item.role) or roles not in (
         ["end_date", "start_date"],
         [],
     ):
         raise file.error("parameters", "exactly one required date has the role start_date, and one end_date")
-    if not roles and any(part.cut != "ids" for part in dataset.parts):
-        raise file.error("parameters", "parts that are cut by time or start need a start_date and an end_date")
+    _check_ranges(file, dataset)
     if not dataset.tables:
         raise file.error("parts", "at least one part yields a table")
     both = {item.name for item in dataset.parameters} & {item.name for item in dataset.filters}
@@ -254,11 +276,24 @@ def _check_names(file: Section, dataset: Dataset) -> None:
         named(file, "initial_views", name, views)
     if not named(file, "rows_view", dataset.rows_view, views).paged:
         raise file.error("rows_view", f"{dataset.rows_view!r} is not paged")
-    tables = [part.name for part in dataset.parts]
+    tables = [*dataset.order]
     tables += [reference.name for reference in dataset.references]
     tables += [dataset.derived.name, "selected"]
     if len(set(tables)) != len(tables):
         raise file.error("parts", "parts, references and the derived table need different names, none `selected`")
+
+
+def _check_ranges(file: Section, dataset: Dataset) -> None:
+    """Check that parts which need a range are read only where there is one."""
+    ways = [None] if dataset.modes is None else [*dataset.modes.modes]
+    for mode in ways:
+        given = {item.name for item in dataset.parameters if item.required} | set(mode.requires if mode else ())
+        ranged = dataset.has_range and all(item.name in given for item in dataset.parameters if item.role)
+        for part in dataset.parts:
+            read = mode is None or dataset.modes is None or dataset.modes.reads(mode, part.name)
+            if read and not ranged and (part.cut != "ids" or part.of_range):
+                where = "" if mode is None else f" of mode {mode.name}"
+                raise file.error("parameters", f"part {part.name}{where} needs a start_date and an end_date")
 
 
 def _view_sql(path: Path) -> str:

@@ -11,7 +11,7 @@ import sqlglot
 from sluice_warehouse.statements import Statement, StatementError, load
 from sqlglot import exp
 
-from sluice_query_engine.dataset import Pages
+from sluice_query_engine.parts import Pages
 from sluice_query_engine.toml_section import CatalogError, Section
 
 _RANGE: Final = frozenset({"start_time", "end_time"})

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Final, TypeAlias
 
 from sluice_query_engine.dataset import Dataset, Parameter
+from sluice_query_engine.parts import Part
 from sluice_query_engine.planning.time_range import TimeRange
 from sluice_query_engine.violations import Violations, has_control_character, one_of, shown
 
@@ -48,11 +49,26 @@ def canonical(dataset: Dataset, given: Mapping[str, object]) -> dict[str, JSON]:
             checked = _checked(parameter, value, violations)
             if checked is not None and (checked != [] or parameter.required):
                 values[parameter.name] = checked
+        elif parameter.default is not None:
+            values[parameter.name] = parameter.default
         elif parameter.required:
             violations.add(parameter.name, "is required")
+    _check_mode(dataset, given, values, violations)
     _check_range(dataset, values, violations)
     violations.raise_if_any()
     return values
+
+
+def ranged(dataset: Dataset, canonical: Mapping[str, JSON]) -> bool:
+    """Tell whether a canonical form has a first and a last date."""
+    return dataset.has_range and all(item.name in canonical for item in dataset.parameters if item.role)
+
+
+def part_range(dataset: Dataset, part: Part, canonical: Mapping[str, JSON]) -> TimeRange:
+    """Return the range of which a part is read: that of its own days, widened as it declares."""
+    first, last = date_range(dataset, canonical)
+    pad = timedelta(days=part.pad_days)
+    return (part.day_rule or dataset.day_rule).range_of(first - pad, last + pad)
 
 
 def time_range(dataset: Dataset, canonical: Mapping[str, JSON]) -> TimeRange:
@@ -158,6 +174,20 @@ def _text_list(parameter: Parameter, value: object, violations: Violations) -> l
         return None
     texts = [_text(parameter, item, violations) for item in items]
     return [*sorted({text for text in texts if text is not None})]
+
+
+def _check_mode(dataset: Dataset, given: Mapping[str, object], values: dict[str, JSON], violations: Violations) -> None:
+    """Check that the parameters are those of the mode that they pick."""
+    mode = dataset.mode(values)
+    if dataset.modes is None or mode is None:
+        return
+    for name in mode.requires:
+        if name not in values and given.get(name) in (None, []):
+            violations.add(name, f"is required where {dataset.modes.parameter} is {mode.name}")
+    for name in sorted(dataset.modes.refused(mode)):
+        if given.get(name) is not None:
+            violations.add(name, f"is not taken where {dataset.modes.parameter} is {mode.name}")
+        values.pop(name, None)
 
 
 def _check_range(dataset: Dataset, values: Mapping[str, JSON], violations: Violations) -> None:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import time
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, cast, get_args
 
 import pyarrow as pa
 from sluice_warehouse.schema import UnknownType, parse_type
 from sluice_warehouse.statements import MAX_ID_COUNT, Statement, StatementError, expand_ids, load
 
-from sluice_query_engine.dataset import Parameter, Part
+from sluice_query_engine.dataset import Parameter
+from sluice_query_engine.days import DayLabel, DayRule
 from sluice_query_engine.page_section import read_pages
 from sluice_query_engine.parameters import ALL
+from sluice_query_engine.parts import Part, Stage
+from sluice_query_engine.stage_section import ids_from, read_stage
 from sluice_query_engine.toml_section import CatalogError, Section
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -26,24 +31,60 @@ _BINDS: Final[Mapping[str, frozenset[str]]] = {
 _RANGE_BINDS: Final = frozenset({"start_time", "end_time"})
 
 
-def read_parts(folder: Path, file: Section, parameters: Sequence[Parameter]) -> tuple[Part, ...]:
-    """Return the parts in the order they were written.
+@dataclass(frozen=True)
+class Tables:
+    """The parts and stages of a dataset.
+
+    Attributes:
+        by_name: all of them, in the order they were written.
+    """
+
+    by_name: Mapping[str, Part | Stage]
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts."""
+        return tuple(item for item in self.by_name.values() if isinstance(item, Part))
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages."""
+        return tuple(item for item in self.by_name.values() if isinstance(item, Stage))
+
+
+def read_tables(folder: Path, file: Section, parameters: Sequence[Parameter]) -> Tables:
+    """Return the parts and stages in the order they were written.
 
     Raises:
         CatalogError: a key or file is wrong, or a statement binds something else than its cut gives.
     """
-    parts: dict[str, Part] = {}
+    found: dict[str, Part | Stage] = {}
     for name, section in file.sections("parts"):
-        part = _part(folder, checked_name(section, name), section, parts)
+        if "source" in section:
+            columns = read_columns(section) if "columns" in section else None
+            found[name] = read_stage(checked_name(section, name), section, found, parameters, columns)
+            continue
+        part = _part(folder, checked_name(section, name), section, found)
         _check_binds(folder, part, parameters)
         if part.id_parameter:
             lists = [item.name for item in parameters if item.type == "text_list"]
             named(section, "id_parameter", part.id_parameter, lists)
-        parts[name] = part
-    return tuple(parts.values())
+        found[name] = part
+    return Tables(found)
 
 
-def _part(folder: Path, name: str, section: Section, before: Mapping[str, Part]) -> Part:
+def read_day_rule(section: Section) -> DayRule:
+    """Return how dates become instants."""
+    label = cast(DayLabel, section.word("label", get_args(DayLabel)))
+    start = time(0) if label == "calendar" and "start" not in section else section.clock("start")
+    if start.tzinfo is not None or (label == "calendar" and start != time(0)):
+        raise section.error("start", "must be a plant-local time of day, and midnight for calendar days")
+    section.close()
+    return DayRule(day_start=start, label=label)
+
+
+def _part(folder: Path, name: str, section: Section, found: Mapping[str, Part | Stage]) -> Part:
+    before = {key: item for key, item in found.items() if isinstance(item, Part)}
     cut = cast(Literal["time", "start", "ids"], section.word("cut", tuple(_BINDS)))
     same_as = section.optional_text("columns_of")
     if same_as is not None:
@@ -62,8 +103,11 @@ def _part(folder: Path, name: str, section: Section, before: Mapping[str, Part])
         dictionary_columns=dictionary_columns,
         id_column=section.text("id_column") if cut == "ids" else "",
         id_parameter=section.optional_text("id_parameter") or "",
+        ids_from=ids_from(section, found) if "ids_from" in section else "",
         renews=section.texts("renews", ()),
         pages=read_pages(folder, name, section, schema, cut),
+        pad_days=section.integer("pad_days", 0, least=0),
+        day_rule=read_day_rule(section.section("day")) if "day" in section else None,
     )
     section.close()
     _check_columns(section, part)
@@ -85,12 +129,12 @@ def _check_columns(section: Section, part: Part) -> None:
 def _check_ids(section: Section, part: Part, before: Mapping[str, Part]) -> None:
     """Check where the ids of a part come from: a parameter, or the open rows of parts with the same columns."""
     if part.cut != "ids":
-        for key in ("id_parameter", "renews"):
+        for key in ("id_parameter", "ids_from", "renews"):
             if getattr(part, key):
                 raise section.error(key, "belongs to parts that are cut by ids")
         return
-    if bool(part.id_parameter) == bool(part.renews):
-        raise section.error("id_parameter", "exactly one of id_parameter and renews must be given")
+    if sum((bool(part.id_parameter), bool(part.ids_from), bool(part.renews))) != 1:
+        raise section.error("id_parameter", "exactly one of id_parameter, ids_from and renews must be given")
     for name in part.renews:
         renewed = named(section, "renews", name, before)
         if renewed.cut == "ids" or renewed.open_column is None:

@@ -25,6 +25,7 @@ from sluice_query_engine.execution.coordinator import Coordinator
 from sluice_query_engine.execution.forecast import Forecast
 from sluice_query_engine.execution.run import QueryRun
 from sluice_query_engine.execution.scope import CancelScope
+from sluice_query_engine.execution.steps import expectations
 from sluice_query_engine.execution.survey import Survey
 from sluice_query_engine.parameters import canonical
 from sluice_query_engine.planning.identity import query_id_of, well_formed
@@ -104,7 +105,7 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
             parameters=struct,
             chunks=_planned(plan),
             plan=describe_plan(plan),
-            warnings=self._forecast.warnings(dataset, plan),
+            warnings=[*self._forecast.warnings(dataset, plan), *expectations(dataset, parameters)],
             estimated_row_count=self._forecast.row_count(dataset, plan),
             estimated_duration_s=self._forecast.duration_s(dataset, plan),
         )

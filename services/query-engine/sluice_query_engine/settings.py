@@ -31,6 +31,9 @@ class Settings(RpcServerSettings):
     `duckdb:///absolute/path.duckdb`. It need not be there when the process starts."""
     cache_target: str = "127.0.0.1:7103"
     """The cache process, `host:port`. It need not be there when the process starts."""
+    lineage_target: str = "127.0.0.1:7102"
+    """The lineage process, `host:port`: it resolves containers and computes genealogies and events. It need not be
+    there when the process starts; empty leaves every table that lineage computes missing."""
     redis_url: str = ""
     """Where progress, query records and leases on chunks are shared, `redis://...`; empty keeps them in memory, and
     then two engines may read the same chunk at once."""
@@ -50,6 +53,10 @@ class Settings(RpcServerSettings):
         validation_alias=AliasChoices("SLUICE_QUERY_ENGINE_CHUNK_MAX_MEMORY_MB", "BATCH_CHUNK_MAX_MEMORY_MB"),
     )
     """Most MiB of one chunk, counted as its IPC stream passes; past it the statement is cancelled."""
+    stage_max_memory_mb: int = Field(default=1024, ge=1)
+    """Most MiB of one table that lineage computes, counted as its IPC stream passes; past it the table is missing."""
+    stage_deadline_s: float = Field(default=300.0, gt=0)
+    """Time of one table that lineage computes, in seconds."""
     query_time_threshold_days: int = Field(
         default=60,
         ge=1,

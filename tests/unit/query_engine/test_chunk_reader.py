@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 from sluice_query_engine.cache_memory import MemoryFrameCache
-from sluice_query_engine.dataset import Part
 from sluice_query_engine.errors import ChunkTooLarge
 from sluice_query_engine.execution.chunk import ChunkJob, ChunkLimits, ChunkReader, StoredChunk
 from sluice_query_engine.execution.scope import CancelScope
 from sluice_query_engine.execution.small_frames import instant_of
+from sluice_query_engine.parts import Part
 from sluice_query_engine.planning.freshness import FreshnessRule
 from sluice_query_engine.plant_clock import PlantClock
 from sluice_rpc import arrow

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
-from sluice_query_engine.dataset import Part
 from sluice_query_engine.execution.chunk import ChunkJob, StoredChunk
 from sluice_query_engine.execution.flights import Flight, Flights
 from sluice_query_engine.execution.scope import CancelScope
+from sluice_query_engine.parts import Part
 from sluice_query_engine.planning.freshness import FreshnessRule
 from sluice_rpc.ports import FakeClock
 from sluice_warehouse import Statement

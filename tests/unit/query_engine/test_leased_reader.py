@@ -12,13 +12,13 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 from sluice_query_engine.cache_memory import MemoryFrameCache
-from sluice_query_engine.dataset import Part
 from sluice_query_engine.execution.chunk import ChunkJob, StoredChunk
 from sluice_query_engine.execution.lease_keeper import LeaseKeeper
 from sluice_query_engine.execution.leased_reader import LeasedReader, LeaseLimits
 from sluice_query_engine.execution.scope import CancelScope
 from sluice_query_engine.execution.small_frames import put_table
 from sluice_query_engine.leases import MemoryLeases
+from sluice_query_engine.parts import Part
 from sluice_query_engine.planning.freshness import FreshnessRule
 from sluice_rpc.errors import Cancelled, QueryTimeout
 from sluice_rpc.ports import FakeClock, SequentialIds

@@ -110,7 +110,7 @@ def from_warehouse(
 ) -> HoldFrame:
     """Return the frame of a query that was really read, the slice cut at the given instants."""
     covered = dataset.day_rule.range_of(start, end)
-    slice_part, carry_in = dataset.tables
+    slice_part, carry_in = (part for part in dataset.parts if not part.renews)
     edges = [covered.start, *cuts, covered.end]
     slices = [
         read(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from sluice_query_engine.catalog import Catalog, CatalogError, load_catalog
-from sluice_query_engine.dataset import DayRule
+from sluice_query_engine.days import DayRule
 from sluice_query_engine.errors import DatasetNotFound
 
 from tests.unit.query_engine_datasets.hold_frames import ENGINE

@@ -130,6 +130,10 @@ def test_each_type_has_one_form(
     assert (taken, type(taken)) == (expected, type(expected))
 
 
+def test_an_optional_list_without_members_is_the_same_question_as_none(dataset: Dataset) -> None:
+    assert canonical(with_parameter(dataset, "text_list"), {**GOOD, "extra": []}) == canonical(dataset, GOOD)
+
+
 @pytest.mark.parametrize(
     ("kind", "values", "given", "words"),
     [

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 from sluice.cache.v1 import frame_service_pb2 as frames
@@ -29,11 +29,14 @@ from sluice_query_engine.execution.manifest import Outcome
 from sluice_query_engine.execution.references import PinnedReference, References
 from sluice_query_engine.execution.run import QueryRun
 from sluice_query_engine.execution.severity import most_severe
+from sluice_query_engine.execution.steps import StageCost, Steps
 from sluice_query_engine.execution.survey import Departures, Survey
 from sluice_query_engine.metrics import EngineMetrics
 
 log = structlog.get_logger()
 
+Cost: TypeAlias = PinnedReference | Flight | StageCost
+"""What counts the statements and rows that a query cost the warehouse."""
 _ATTEMPT_COUNT: Final = 2
 """A query whose frames vanish before it is merged is planned once more."""
 
@@ -71,6 +74,7 @@ class Tools:
     flights: Flights
     references: References
     composer: Composer
+    steps: Steps
     ledger: Ledger
     permits: Permits
     clock: Clock
@@ -92,7 +96,7 @@ class Answering:
 
     def run(self, run: QueryRun, departures: Departures) -> None:
         """Bring a planned query to its end, whatever that is; returns once it has ended."""
-        costs: list[PinnedReference | Flight] = []
+        costs: list[Cost] = []
         try:
             for attempt in range(1, _ATTEMPT_COUNT + 1):
                 try:
@@ -124,21 +128,24 @@ class Answering:
         except ServiceError as error:
             log.warning("main table is not ready", query_id=run.query_id, reason=error.reason)
 
-    def _answer(self, run: QueryRun, departures: Departures, costs: list[PinnedReference | Flight]) -> None:
+    def _answer(self, run: QueryRun, departures: Departures, costs: list[Cost]) -> None:
         """Answer the query as planned; what it cost is added to what earlier attempts did."""
+        flights = dict(departures.flights)
         try:
-            leave = partial(self._leave, run, departures)
+            leave = partial(self._leave, run, flights)
             with run.scope.attached(leave), run.overtime.attached(leave):
                 pinned = [self._tools.references.pin(item, run.client_id) for item in run.dataset.references]
+                costs += pinned
                 run.references = references = {item.name: item.frame_id for item in pinned}
-                errors = self._read_chunks(run, departures)
+                errors = self._read_chunks(run, departures.flights)
+                errors += self._take_steps(run, departures, flights, costs)
         finally:
-            self._leave(run, departures)
-        led = [flight for flight in departures.flights.values() if flight.leader is run]
-        costs += [*pinned, *led]
+            self._leave(run, flights)
+        led = [flight for flight in flights.values() if flight.leader is run]
+        costs += led
         if not run.running:
             return
-        outcome = Outcome(departures.plan, run.stored(), run.failures())
+        outcome = Outcome(run.plan or departures.plan, run.stored(), run.failures())
         if outcome.empty:
             raise most_severe(errors)
         manifest = self._tools.composer.compose(run, outcome, references, run.query_id)
@@ -146,7 +153,26 @@ class Answering:
             self._tools.forecast.learn(run.dataset.name, flight.elapsed_s)
         self._finish(run, manifest, costs)
 
-    def _finish(self, run: QueryRun, manifest: frames.Manifest, costs: list[PinnedReference | Flight]) -> None:
+    def _take_steps(
+        self, run: QueryRun, departures: Departures, flights: dict[int, Flight], costs: list[Cost]
+    ) -> list[ServiceError]:
+        """Read what other parts give the ids of, one step after the other; new flights are added to the others."""
+        errors: list[ServiceError] = []
+        for item in run.dataset.steps_of(run.parameters):
+            if run.scope.cancelled:
+                break
+            taken = self._tools.steps.take(run, item, departures, run.references or {})
+            flights |= taken.flights
+            errors += taken.errors
+            if taken.cost is not None:
+                costs.append(taken.cost)
+            if run.overtime.cancelled:
+                self._leave(run, taken.flights)
+            errors += self._read_chunks(run, taken.flights)
+            self._tools.ledger.write(run)
+        return errors
+
+    def _finish(self, run: QueryRun, manifest: frames.Manifest, costs: list[Cost]) -> None:
         receipt = table_pb2.Receipt()
         receipt.CopyFrom(manifest.receipt)
         receipt.warehouse_statement_count = sum(item.statement_count for item in costs)
@@ -164,11 +190,11 @@ class Answering:
                 warehouse_row_count=receipt.warehouse_row_count,
             )
 
-    def _read_chunks(self, run: QueryRun, departures: Departures) -> list[ServiceError]:
+    def _read_chunks(self, run: QueryRun, flights: Mapping[int, Flight]) -> list[ServiceError]:
         """Read what is missing, and return the errors of the chunks that failed."""
-        indexes = list(departures.flights)
+        indexes = list(flights)
         tasks: list[Callable[[], StoredChunk]] = [
-            lambda flight=departures.flights[index]: self._tools.flights.land(flight, run)  # type: ignore[misc]
+            lambda flight=flights[index]: self._tools.flights.land(flight, run)  # type: ignore[misc]
             for index in indexes
         ]
         if not tasks:
@@ -203,6 +229,6 @@ class Answering:
         self._tools.metrics.chunk_ended(run.dataset.name, part, "failed", 0)
         return error
 
-    def _leave(self, run: QueryRun, departures: Departures) -> None:
-        for flight in departures.flights.values():
+    def _leave(self, run: QueryRun, flights: Mapping[int, Flight]) -> None:
+        for flight in list(flights.values()):
             self._tools.flights.leave(flight, run)

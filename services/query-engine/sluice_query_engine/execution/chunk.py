@@ -19,7 +19,6 @@ from sluice_warehouse.lanes import SlowLane
 from sluice_warehouse.statements import expand_ids
 
 from sluice_query_engine.cache import FrameCache, FrameWriter
-from sluice_query_engine.dataset import Part
 from sluice_query_engine.errors import ChunkTooLarge, RowsMoved
 from sluice_query_engine.execution.bound_lists import bound_lists, filled, list_binds, room_for, widened
 from sluice_query_engine.execution.chunk_rows import ChunkRows, Told
@@ -28,6 +27,7 @@ from sluice_query_engine.execution.retry_budget import RetryBudget
 from sluice_query_engine.execution.row_pages import COUNT_SCHEMA, PagedReading, counted
 from sluice_query_engine.execution.scope import CancelScope
 from sluice_query_engine.execution.small_frames import milliseconds, timestamp
+from sluice_query_engine.parts import Part
 from sluice_query_engine.planning.freshness import FreshnessRule
 from sluice_query_engine.planning.time_range import bound_text, instant_text
 from sluice_query_engine.plant_clock import PlantClock
@@ -108,7 +108,12 @@ class ChunkJob:
 
     def binds_of(self, statement: Statement, values: Mapping[str, Bind]) -> dict[str, Bind]:
         """Return a value for each bind of a statement: of these, of the range, and of the parameters."""
-        single = {name: value for name, value in self.parameters.items() if isinstance(value, (str, int, float))}
+        # The warehouse knows no booleans.
+        single = {
+            name: int(value) if isinstance(value, bool) else value
+            for name, value in self.parameters.items()
+            if value is None or isinstance(value, (str, int, float))
+        }
         lists = list_binds(bound_lists(self.part.statement, self.parameters))
         known: dict[str, Bind] = {**single, **lists, "start_time": self.start, "end_time": self.end, **values}
         return {name: known[name] for name in statement.bind_names}
@@ -146,12 +151,14 @@ class StoredChunk:
         row_count: its rows.
         read_time: when the read began, UTC.
         truncated: the row limit cut it.
+        code: why some of its rows are missing all the same; empty where none are.
     """
 
     frame_id: str
     row_count: int
     read_time: datetime
     truncated: bool
+    code: str = ""
 
 
 @dataclass(frozen=True)

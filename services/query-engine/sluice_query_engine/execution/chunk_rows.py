@@ -7,7 +7,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from sluice_query_engine.dataset import Part
+from sluice_query_engine.parts import Part, Stage
 
 SENT_ROW_COUNT: Final = 16_384
 """Rows written at a time. The IPC writer buffers what it is given whole: 65,536 rows of holds are 20 MB in each of
@@ -103,7 +103,7 @@ class ChunkRows:
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
 
-def stored_schema(part: Part) -> pa.Schema:
+def stored_schema(part: Part | Stage) -> pa.Schema:
     """Return the schema of the part's frames: as declared, with its categorical columns dictionary-encoded."""
     fields = [
         field.with_type(pa.dictionary(pa.int32(), field.type))

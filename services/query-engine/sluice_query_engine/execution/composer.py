@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -26,12 +26,15 @@ from sluice_query_engine.execution.manifest import (
 )
 from sluice_query_engine.execution.run import QueryRun
 from sluice_query_engine.execution.small_frames import instant_of, milliseconds, put_table, timestamp
-from sluice_query_engine.parameters import JSON, date_range, time_range
+from sluice_query_engine.parameters import JSON, date_range, part_range, ranged, time_range
+from sluice_query_engine.parts import Part, Stage
 from sluice_query_engine.planning.query_hash import canonical_json
 from sluice_query_engine.plant_clock import PlantClock
 
 log = structlog.get_logger()
 
+MAX_ID_COUNT: Final = 2_000_000
+"""Most ids that one part yields for another; they take some sixty bytes each while they are batched."""
 COMPOSE_DEADLINE_S: Final = 300.0
 """For deriving the main table of the largest query."""
 
@@ -75,6 +78,26 @@ class Composer:
         manifest.receipt.row_count = self._row_count(manifest, run.dataset)
         return self._cache.put_manifest(manifest)
 
+    def ids_of(
+        self, run: QueryRun, outcome: Outcome, references: Mapping[str, str], item: Part | Stage
+    ) -> tuple[str, ...]:
+        """Return the ids, sorted and each once, that a part or stage takes from the tables before it.
+
+        Raises:
+            NotFound: CACHE_EXPIRED; a frame has gone since it was listed.
+            ServiceError: the plant's clock or the cache.
+        """
+        composition = self._composition(run, outcome, references, f"draft-{self._ids.new()}")
+        manifest, sets = compose(composition, outcome, milliseconds(self._clock.now()), before=item.name)
+        life = timedelta(seconds=COMPOSE_DEADLINE_S)
+        if sets:
+            sets.keep(self._cache, self._clock.now(), life)
+        manifest.keep_until_time.CopyFrom(timestamp(self._clock.now() + life))
+        self._cache.put_manifest(manifest)
+        pieces = self._pieces(manifest.manifest_id, distinct_ids_sql(item.ids_from))
+        with arrow.decode(pieces) as reader:
+            return tuple(value for batch in reader for value in batch.column(0).to_pylist())
+
     def prepare(self, manifest_id: str, dataset: Dataset) -> None:
         """Have the main table derived, so that the first view finds it; views that come meanwhile wait for it.
 
@@ -98,10 +121,14 @@ class Composer:
     ) -> Composition:
         dataset, as_of_time = run.dataset, self._plant_clock.now()
         binds: dict[str, BindPython] = {**_binds(dataset, run.parameters), "as_of_time": as_of_time}
-        if dataset.has_range:
+        if ranged(dataset, run.parameters):
             whole = time_range(dataset, run.parameters)
             first, last = date_range(dataset, run.parameters)
             binds |= {"start_time": whole.start, "end_time": whole.end, "start_date": first, "end_date": last}
+            for part in dataset.parts:
+                if part.own_range:
+                    own = part_range(dataset, part, run.parameters)
+                    binds |= {f"{part.name}_start_time": own.start, f"{part.name}_end_time": own.end}
         return Composition(
             manifest_id=manifest_id,
             query_id=run.query_id,
@@ -110,6 +137,7 @@ class Composer:
             binds=binds,
             references=references,
             empty_frames=self._empty_frames(dataset, outcome),
+            resolution=run.resolution,
             as_of_time=as_of_time,
             keep_until_time=self._clock.now() + timedelta(seconds=dataset.limits.ttl_s),
         )
@@ -133,16 +161,38 @@ class Composer:
         return empty
 
     def _count(self, manifest_id: str, statement: str) -> int:
+        return single_count(self._pieces(manifest_id, statement))
+
+    def _pieces(self, manifest_id: str, statement: str) -> Iterator[bytes]:
         request = sql.RunQueryRequest(
-            sources=[sql.SqlSource(manifest_id=manifest_id)], statements=[sql.SqlStatement(sql=statement)]
+            sources=[sql.SqlSource(manifest_id=manifest_id)],
+            statements=[sql.SqlStatement(sql=statement)],
+            max_row_count=MAX_ID_COUNT,
         )
         with self._cache.run_query(request, deadline_s=COMPOSE_DEADLINE_S) as answers:
-            return single_count(answer.chunk.ipc for answer in answers if answer.WhichOneof("part") == "chunk")
+            for answer in answers:
+                if answer.WhichOneof("part") == "chunk":
+                    yield answer.chunk.ipc
+
+
+def distinct_ids_sql(ids_from: str) -> str:
+    """Return the statement that yields the ids of a declared SELECT: one column, sorted, each once, none missing."""
+    return "\n".join(
+        (
+            "with wanted(id) as (",
+            ids_from,
+            ") select distinct cast(id as varchar) as id from wanted where id is not null order by id",
+        )
+    )
 
 
 def parts_count_sql(dataset: Dataset) -> str:
-    """Return the statement that counts the clipped rows of all parts; their names are declared identifiers."""
-    counts = " + ".join(f"(select count(*) from {part.name})" for part in dataset.tables)  # noqa: S608
+    """Return the statement that counts the clipped rows of all parts; their names are declared identifiers.
+
+    Tables that lineage computed are counted only where there is nothing else.
+    """
+    parts = [part for part in dataset.tables if isinstance(part, Part)]
+    counts = " + ".join(f"(select count(*) from {part.name})" for part in parts or dataset.tables)  # noqa: S608
     return f"select {counts} as row_count"
 
 
@@ -158,10 +208,17 @@ def single_count(pieces: Iterable[bytes]) -> int:
 
 
 def _binds(dataset: Dataset, parameters: Mapping[str, JSON]) -> dict[str, BindPython]:
-    """Return what views may bind of the parameters; lists of ids are no binds, they may be far too long."""
-    lists = {part.id_parameter for part in dataset.parts}
-    return {
+    """Return what views may bind of the parameters, NULL for what was left out; lists of ids are no binds."""
+    lists = dataset.id_lists
+    given = {
         name: [str(item) for item in value] if isinstance(value, list) else value
         for name, value in parameters.items()
         if not isinstance(value, dict) and name not in lists
     }
+    left_out = [item.name for item in dataset.parameters if item.name not in lists]
+    if dataset.has_range:
+        left_out += ["start_time", "end_time", "start_date", "end_date"]
+    for part in dataset.parts:
+        if part.own_range:
+            left_out += [f"{part.name}_start_time", f"{part.name}_end_time"]
+    return {**dict.fromkeys(left_out), **given}

@@ -31,7 +31,7 @@ def shown(
     Raises:
         ServiceError: the cache did not take a list.
     """
-    lists = {part.id_parameter for part in dataset.parts}
+    lists = dataset.id_lists
     return {
         name: _framed(cache, value, now, keep_for)
         if name in lists and isinstance(value, list) and len(value) > longest

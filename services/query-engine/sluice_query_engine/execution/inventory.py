@@ -11,11 +11,12 @@ from sluice.cache.v1 import sql_service_pb2 as sql
 from sluice_rpc import arrow
 
 from sluice_query_engine.cache import FrameCache
-from sluice_query_engine.dataset import Dataset, Part
+from sluice_query_engine.dataset import Dataset
 from sluice_query_engine.execution.id_sets import read_sets
 from sluice_query_engine.execution.manifest import bind_value
 from sluice_query_engine.execution.small_frames import instant_of
-from sluice_query_engine.parameters import JSON, time_range
+from sluice_query_engine.parameters import ALL, JSON, part_range
+from sluice_query_engine.parts import Part
 from sluice_query_engine.planning.extents import Extent
 from sluice_query_engine.planning.id_extents import IdExtent
 from sluice_query_engine.planning.identity import series_of
@@ -42,15 +43,19 @@ class Inventory:
             ServiceUnavailable: the cache is away.
         """
         found: list[Extent | IdExtent] = []
-        for part in dataset.parts:
-            listed = self._cache.list_frames({"series": series_name(dataset, part, parameters)})
-            if part.cut == "ids":
-                found += self._id_extents(part, listed)
-            else:
-                renewed = dataset.renewal_of(part.name) is not None
-                open_for = timedelta(seconds=dataset.limits.ttl_s) if renewed else None
-                found += [extent_of(frame, part.name, open_for) for frame in listed]
+        for part in dataset.parts_of(parameters):
+            if not part.ids_from:
+                found += self.extents_of(dataset, part, parameters)
         return found
+
+    def extents_of(self, dataset: Dataset, part: Part, parameters: Mapping[str, JSON]) -> list[Extent | IdExtent]:
+        """Return what is there of one part. Raises as `extents` does."""
+        listed = self._cache.list_frames({"series": series_name(dataset, part, parameters)})
+        if part.cut == "ids":
+            return [*self._id_extents(part, listed)]
+        renewed = dataset.renewal_of(part.name) is not None
+        open_for = timedelta(seconds=dataset.limits.ttl_s) if renewed else None
+        return [extent_of(frame, part.name, open_for) for frame in listed]
 
     def open_ids(self, dataset: Dataset, chunks: Sequence[PlannedChunk]) -> dict[int, frozenset[str]]:
         """Return, by position, the ids of the rows of these chunks that were open when they were read.
@@ -120,18 +125,18 @@ def extent_of(frame: frames.Frame, part: str, open_for: timedelta | None = None)
 
 
 def series_name(dataset: Dataset, part: Part, parameters: Mapping[str, JSON]) -> str:
-    """Return the series of a part's chunks: all parameters but the times and ids by which chunks differ."""
-    shared = shared_parameters(dataset, parameters)
+    """Return the series of a part's chunks: what its statement binds but the times and ids by which chunks differ."""
+    binds = {name.removeprefix(ALL) for name in part.statement.bind_names}
+    shared = {name: value for name, value in shared_parameters(dataset, parameters).items() if name in binds}
     if part.of_range:
-        whole = time_range(dataset, parameters)
+        whole = part_range(dataset, part, parameters)
         shared |= {"start_time": instant_text(whole.start), "end_time": instant_text(whole.end)}
     return series_of(dataset.name, dataset.version, part.name, shared)
 
 
 def shared_parameters(dataset: Dataset, parameters: Mapping[str, JSON]) -> dict[str, JSON]:
     """Return the parameters that say neither when nor which ids."""
-    apart = {parameter.name for parameter in dataset.parameters if parameter.role is not None}
-    apart |= {part.id_parameter for part in dataset.parts}
+    apart = {parameter.name for parameter in dataset.parameters if parameter.role is not None} | dataset.id_lists
     return {name: value for name, value in parameters.items() if name not in apart}
 
 

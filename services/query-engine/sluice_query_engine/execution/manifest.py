@@ -13,12 +13,13 @@ from sluice.cache.v1 import bind_pb2
 from sluice.cache.v1 import frame_service_pb2 as frames
 from sluice.table.v1 import table_pb2
 
-from sluice_query_engine.dataset import BindPython, Dataset, Derived, Part
+from sluice_query_engine.dataset import BindPython, Dataset, Derived
 from sluice_query_engine.errors import QueryNotReady
 from sluice_query_engine.execution.chunk import StoredChunk
 from sluice_query_engine.execution.id_sets import IdSets
 from sluice_query_engine.execution.small_frames import timestamp
 from sluice_query_engine.parameters import JSON
+from sluice_query_engine.parts import Part, Stage
 from sluice_query_engine.planning.id_extents import IdExtent
 from sluice_query_engine.planning.plan import Plan, PlannedChunk, outcome_sentence
 from sluice_query_engine.planning.query_hash import canonical_json
@@ -56,6 +57,11 @@ class Outcome:
         return bool(self.plan.chunks) and not any(self.frame_of(chunk) for chunk in self.plan.chunks)
 
     @property
+    def codes(self) -> dict[int, str]:
+        """Why rows of a chunk are missing, by position; some of its rows may be there."""
+        return {**{index: chunk.code for index, chunk in self.stored.items() if chunk.code}, **self.failed}
+
+    @property
     def truncated(self) -> list[PlannedChunk]:
         """Chunks that a row limit cut."""
         return [
@@ -78,6 +84,7 @@ class Composition:
         empty_frames: frame without rows by part, for parts of which no chunk is there.
         as_of_time: the plant's clock now.
         keep_until_time: until when it may be read, UTC.
+        resolution: what typed values meant; None where nothing was typed.
     """
 
     manifest_id: str
@@ -89,12 +96,21 @@ class Composition:
     empty_frames: Mapping[str, str]
     as_of_time: datetime
     keep_until_time: datetime
+    resolution: table_pb2.Resolution | None = None
 
 
-def compose(composition: Composition, outcome: Outcome, version: int) -> tuple[frames.Manifest, IdSets]:
+def compose(
+    composition: Composition, outcome: Outcome, version: int, *, before: str = ""
+) -> tuple[frames.Manifest, IdSets]:
     """Return the manifest, and the sets of ids that its slices name and that must be kept before it is stored.
 
-    References come first, then each part from its chunks, then the main table derived from them.
+    References come first, then each part and stage from its chunks, then the main table derived from them.
+
+    Args:
+        composition: all but the chunks.
+        outcome: the chunks.
+        version: of the manifest.
+        before: the part or stage for which it is put together: only those before it are there, and no main table.
     """
     dataset, sets = composition.dataset, IdSets()
     tables = [
@@ -104,8 +120,9 @@ def compose(composition: Composition, outcome: Outcome, version: int) -> tuple[f
         )
         for reference in dataset.references
     ]
-    tables += [_part_table(part, composition, outcome, sets) for part in dataset.tables]
-    tables.append(frames.ManifestTable(name=dataset.derived.name, derived=derived_table(dataset.derived)))
+    tables += [_part_table(part, composition, outcome, sets) for part in tables_before(dataset, before)]
+    if not before:
+        tables.append(frames.ManifestTable(name=dataset.derived.name, derived=derived_table(dataset.derived)))
     labels = {"dataset": dataset.name, "version": str(dataset.version), **parameter_labels(composition)}
     for item in (item for table in tables for item in table.slices.frames):
         if item.HasField("ids"):
@@ -122,6 +139,12 @@ def compose(composition: Composition, outcome: Outcome, version: int) -> tuple[f
     return manifest, sets
 
 
+def tables_before(dataset: Dataset, name: str) -> tuple[Part | Stage, ...]:
+    """Return the parts and stages that yield a table and stand before one of a name; all where none is named."""
+    names = [item.name for item in dataset.tables]
+    return dataset.tables[: names.index(name)] if name else dataset.tables
+
+
 def parameter_labels(composition: Composition) -> dict[str, str]:
     """Return labels from which the parameters can be had again: as JSON where that fits, else by the binds.
 
@@ -130,7 +153,7 @@ def parameter_labels(composition: Composition) -> dict[str, str]:
     text = canonical_json(composition.parameters)
     if len(text) <= MAX_LABEL_LENGTH:
         return {"parameters": text}
-    lists = {part.id_parameter for part in composition.dataset.parts}
+    lists = composition.dataset.id_lists
     apart = {name: value for name, value in composition.parameters.items() if name in lists}
     return {f"parameter.{name}": canonical_json(value) for name, value in apart.items()}
 
@@ -145,7 +168,7 @@ def parameters_of(manifest: frames.Manifest, dataset: Dataset) -> dict[str, JSON
         label = f"parameter.{parameter.name}"
         if label in manifest.labels:
             values[parameter.name] = json.loads(manifest.labels[label])
-        elif parameter.name in manifest.binds:
+        elif parameter.name in manifest.binds and manifest.binds[parameter.name].WhichOneof("kind"):
             values[parameter.name] = bound_value(manifest.binds[parameter.name])
     return values
 
@@ -163,8 +186,9 @@ def derived_table(derived: Derived) -> frames.DerivedTable:
 def receipt_of(composition: Composition, outcome: Outcome) -> table_pb2.Receipt:
     """Return what answers from the manifest say of themselves; rows and tier are filled in by who counts them."""
     plan = outcome.plan
-    failed = [chunk for chunk in plan.chunks if chunk.index in outcome.failed]
-    read = [chunk for chunk in plan.chunks if chunk.index in outcome.stored]
+    codes = outcome.codes
+    failed = [chunk for chunk in plan.chunks if chunk.index in codes]
+    read = [chunk for chunk in plan.chunks if chunk.index in outcome.stored and chunk.index not in codes]
     truncated = outcome.truncated
     status = table_pb2.COMPLETENESS_COMPLETE
     if failed:
@@ -184,14 +208,15 @@ def receipt_of(composition: Composition, outcome: Outcome) -> table_pb2.Receipt:
             run=len(read),
             failed=len(failed),
         ),
-        failed_ranges=[_gap(chunk, outcome.failed[chunk.index]) for chunk in failed],
+        failed_ranges=[_gap(chunk, codes[chunk.index]) for chunk in failed],
         truncated_ranges=[_gap(chunk, "RESULT_TOO_LARGE") for chunk in truncated],
         plan=outcome_sentence(
             len(plan.chunks),
             read,
-            [chunk for chunk in failed if outcome.failed[chunk.index] != QueryNotReady.reason],
-            [chunk for chunk in failed if outcome.failed[chunk.index] == QueryNotReady.reason],
+            [chunk for chunk in failed if codes[chunk.index] != QueryNotReady.reason],
+            [chunk for chunk in failed if codes[chunk.index] == QueryNotReady.reason],
         ),
+        resolution=composition.resolution,
         as_of_time=instant_text(composition.as_of_time),
     )
 
@@ -238,21 +263,30 @@ def same_tables(one: frames.Manifest, other: frames.Manifest) -> bool:
     return list(one.tables) == list(other.tables) and dict(one.binds) == dict(other.binds)
 
 
-def _part_table(part: Part, composition: Composition, outcome: Outcome, sets: IdSets) -> frames.ManifestTable:
+def _part_table(part: Part | Stage, composition: Composition, outcome: Outcome, sets: IdSets) -> frames.ManifestTable:
     slices: list[frames.FrameSlice] = []
     for chunk in outcome.plan.chunks:
         if chunk.part == part.name and outcome.frame_of(chunk):
             slices += _slices(part, composition.dataset.renewal_of(part.name), chunk, outcome, sets)
     if not slices:
         slices.append(frames.FrameSlice(frame_id=composition.empty_frames[part.name]))
-    return frames.ManifestTable(name=part.name, slices=frames.FrameSlices(frames=slices, clip=composition.dataset.clip))
+    clip = composition.dataset.clip if clipped(part) else ""
+    return frames.ManifestTable(name=part.name, slices=frames.FrameSlices(frames=slices, clip=clip))
+
+
+def clipped(part: Part | Stage) -> bool:
+    """Tell whether the dataset's clip is for a table: it speaks of the query's range, and others have their own."""
+    return isinstance(part, Part) and not part.own_range and not part.ids_from
 
 
 def _slices(
-    part: Part, renewal: Part | None, chunk: PlannedChunk, outcome: Outcome, sets: IdSets
+    part: Part | Stage, renewal: Part | None, chunk: PlannedChunk, outcome: Outcome, sets: IdSets
 ) -> Iterator[frames.FrameSlice]:
     """Yield what is read of a chunk, and of the batches that bring its open rows as they are now."""
     piece = frames.FrameSlice(frame_id=outcome.frame_of(chunk))
+    if isinstance(part, Stage):
+        yield piece
+        return
     if isinstance(chunk.extent, IdExtent) and chunk.extent.ids != set(chunk.ids):
         piece.ids.CopyFrom(frames.IdSelection(column=part.id_column, number=sets.add(chunk.ids)))
     elif chunk.end is not None:

@@ -18,12 +18,13 @@ from sluice.table.v1 import table_pb2
 from sluice_rpc import arrow
 
 from sluice_query_engine.cache import FrameCache
-from sluice_query_engine.dataset import Dataset, Part
+from sluice_query_engine.dataset import Dataset
 from sluice_query_engine.errors import CacheExpired, ChunksMissing
 from sluice_query_engine.execution.chunk_rows import stored_schema
 from sluice_query_engine.execution.id_sets import read_sets
 from sluice_query_engine.execution.manifest import EMPTY_FRAME
 from sluice_query_engine.execution.small_frames import instant_of
+from sluice_query_engine.parts import Part
 
 READ_DEADLINE_S: Final = 300.0
 """For one table, or one chunk, read to its end."""
@@ -153,7 +154,7 @@ def iterate_query(
 
 
 def _part(dataset: Dataset, table: str) -> Part:
-    parts: Mapping[str, Part] = {part.name: part for part in dataset.tables}
+    parts: Mapping[str, Part] = {part.name: part for part in dataset.tables if isinstance(part, Part)}
     if table not in parts:
         raise ValueError(f"{dataset.name} has no table {table!r} that is read in chunks; it has {', '.join(parts)}")
     return parts[table]

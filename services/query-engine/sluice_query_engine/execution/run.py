@@ -18,7 +18,7 @@ from sluice_query_engine.execution.interest import Interest, Patience
 from sluice_query_engine.execution.scope import CancelScope
 from sluice_query_engine.execution.small_frames import timestamp
 from sluice_query_engine.parameters import JSON
-from sluice_query_engine.planning.plan import Plan
+from sluice_query_engine.planning.plan import Plan, PlannedChunk
 
 DONE_STATES: Final = frozenset({pb.CHUNK_STATE_REUSED, pb.CHUNK_STATE_DONE, pb.CHUNK_STATE_TRUNCATED})
 _UNFINISHED_STATES: Final = (pb.CHUNK_STATE_QUEUED, pb.CHUNK_STATE_RUNNING)
@@ -59,6 +59,8 @@ class QueryRun:
         self.references: Mapping[str, str] | None = None
         """Frames of its references, once they are pinned."""
         self.plan: Plan | None = None
+        self.resolution: table_pb2.Resolution | None = None
+        """What typed values meant, once that is known."""
         self._clock = clock
         self._started = clock.monotonic()
         self._start_time = clock.now()
@@ -135,19 +137,14 @@ class QueryRun:
         with self._changed:
             self.plan = plan
             self._stored = {}
-            self._chunks = [
-                pb.ChunkProgress(
-                    index=chunk.index,
-                    part=chunk.part,
-                    start=chunk.start_text,
-                    end=chunk.end_text,
-                    id_count=len(chunk.ids),
-                    state=pb.CHUNK_STATE_REUSED if reused else pb.CHUNK_STATE_QUEUED,
-                    row_count=chunk.extent.row_count if chunk.extent is not None and reused else 0,
-                )
-                for chunk in plan.chunks
-                for reused in [chunk.extent is not None and chunk.extent.frame_id != ""]
-            ]
+            self._chunks = [_progress_of(chunk) for chunk in plan.chunks]
+            self._tell()
+
+    def extend_plan(self, plan: Plan) -> None:
+        """Show the chunks that a plan has beyond those shown."""
+        with self._changed:
+            self.plan = plan
+            self._chunks += [_progress_of(chunk) for chunk in plan.chunks[len(self._chunks) :]]
             self._tell()
 
     def chunk_rows(self, index: int, row_count: int) -> None:
@@ -296,3 +293,17 @@ class QueryRun:
             pace_s = (self._clock.monotonic() - self._started) / ended
             progress.remaining_s = round(pace_s * (len(read) - ended), 1)
         return progress
+
+
+def _progress_of(chunk: PlannedChunk) -> pb.ChunkProgress:
+    """Return how a chunk is shown before anything was read for it."""
+    reused = chunk.extent is not None and chunk.extent.frame_id != ""
+    return pb.ChunkProgress(
+        index=chunk.index,
+        part=chunk.part,
+        start=chunk.start_text,
+        end=chunk.end_text,
+        id_count=len(chunk.ids),
+        state=pb.CHUNK_STATE_REUSED if reused else pb.CHUNK_STATE_QUEUED,
+        row_count=chunk.extent.row_count if chunk.extent is not None and reused else 0,
+    )

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from sluice_rpc.errors import NotFound
 from sluice_rpc.ports import Clock
 
 from sluice_query_engine.cache import FrameCache
-from sluice_query_engine.dataset import Dataset, Part
+from sluice_query_engine.dataset import Dataset
 from sluice_query_engine.execution import id_lists
 from sluice_query_engine.execution.chunk import ChunkJob
 from sluice_query_engine.execution.flights import Flight, Flights, Listener
 from sluice_query_engine.execution.id_sets import IdBatch, IdSets
 from sluice_query_engine.execution.inventory import Inventory, series_name, shared_parameters
 from sluice_query_engine.execution.run import QueryRun
-from sluice_query_engine.parameters import JSON, time_range
+from sluice_query_engine.parameters import JSON, part_range, ranged, time_range
+from sluice_query_engine.parts import Part
 from sluice_query_engine.planning.extents import Extent
 from sluice_query_engine.planning.freshness import FreshnessRule
 from sluice_query_engine.planning.id_extents import IdExtent
@@ -32,10 +33,17 @@ _READ_TIME: Final = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Departures:
-    """A plan, and by position the flight that brings each chunk that is not there."""
+    """A plan, and by position the flight that brings each chunk that is not there.
+
+    Args:
+        plan: the plan so far.
+        flights: of the chunks that were planned last.
+        not_before: no frame read earlier answers the query, UTC; None where any that is fresh does.
+    """
 
     plan: Plan
     flights: Mapping[int, Flight]
+    not_before: datetime | None = None
 
 
 class Survey:
@@ -75,31 +83,65 @@ class Survey:
             announced = [] if no_cache else self._announced(dataset, parameters)
             there = [] if no_cache else self._inventory.extents(dataset, parameters)
             plan = self._planned(dataset, parameters, [*there, *pending, *announced])
-            ids_frame = self._keep_ids(dataset, plan)
-            flights = {}
             not_before = self._clock.now() if no_cache else None
-            for chunk in plan.chunks:
-                listener = _listener(run, chunk.index)
-                if chunk.extent in pending:
-                    flights[chunk.index] = self._flights.join(pending[chunk.extent], run, listener)
-                elif chunk.extent is None or not chunk.extent.frame_id:
-                    # What another process announced is wanted whole, as it is there: so both want the same chunk.
-                    job = self._job(run, plan, _whole(chunk), ids_frame)
-                    flights[chunk.index] = self._flights.want(replace(job, not_before=not_before), run, listener)
-        return Departures(plan, flights)
+            return Departures(plan, self._want(run, plan, plan.chunks, pending, not_before), not_before)
 
-    def _job(self, run: QueryRun, plan: Plan, chunk: PlannedChunk, ids_frame: str) -> ChunkJob:
+    def go_on(self, run: QueryRun, before: Departures, plan: Plan, part: Part, ids: Sequence[str]) -> Departures:
+        """Plan a part whose ids earlier parts gave, and want every chunk of it that is not there.
+
+        Args:
+            run: the query.
+            before: how it departed.
+            plan: all that was planned so far.
+            part: cut by ids.
+            ids: which.
+
+        Raises:
+            ServiceUnavailable: the cache is away.
+        """
+        dataset, anew = run.dataset, before.not_before is not None
+        subject = series_name(dataset, part, run.parameters)
+        with self._flights.planning(subject):
+            pending = {} if anew else dict(self._flights.pending(subject, part.name))
+            there = [] if anew else self._inventory.extents_of(dataset, part, run.parameters)
+            own = [item for item in (*there, *pending) if isinstance(item, IdExtent)]
+            grown = with_ids(plan, IdDemand(part.name, ids, own), cut_rule(dataset), self._clock.now())
+            fresh = grown.chunks[len(plan.chunks) :]
+            return Departures(grown, self._want(run, grown, fresh, pending, before.not_before), before.not_before)
+
+    def _want(
+        self,
+        run: QueryRun,
+        plan: Plan,
+        chunks: Sequence[PlannedChunk],
+        pending: dict[Extent | IdExtent, Flight],
+        not_before: datetime | None,
+    ) -> dict[int, Flight]:
+        """Want those of the chunks that are not there."""
+        ids_frame = self._keep_ids(run.dataset, chunks)
+        flights = {}
+        for chunk in chunks:
+            listener = _listener(run, chunk.index)
+            if chunk.extent in pending:
+                flights[chunk.index] = self._flights.join(pending[chunk.extent], run, listener)
+            elif chunk.extent is None or not chunk.extent.frame_id:
+                # What another process announced is wanted whole, as it is there: so both want the same chunk.
+                job = self._job(run, _whole(chunk), ids_frame)
+                flights[chunk.index] = self._flights.want(replace(job, not_before=not_before), run, listener)
+        return flights
+
+    def _job(self, run: QueryRun, chunk: PlannedChunk, ids_frame: str) -> ChunkJob:
         dataset = run.dataset
         part = next(part for part in dataset.parts if part.name == chunk.part)
         renewal = dataset.renewal_of(part.name)
-        whole = plan.range if part.of_range else None
+        whole = part_range(dataset, part, run.parameters) if part.of_range else None
         return ChunkJob(
             dataset=dataset.name,
             series=series_name(dataset, part, run.parameters),
             part=part,
             start=chunk.start if whole is None else whole.start,
             end=chunk.end if whole is None else whole.end,
-            parameters=run.parameters,
+            parameters=bound_parameters(dataset, run.parameters),
             max_row_count=dataset.limits.max_rows_per_chunk,
             page_row_count=dataset.limits.rows_per_chunk,
             freshness=freshness_rule(dataset),
@@ -111,10 +153,10 @@ class Survey:
     def _planned(self, dataset: Dataset, parameters: Mapping[str, JSON], extents: Sequence[Extent | IdExtent]) -> Plan:
         now, rule = self._clock.now(), cut_rule(dataset)
         plan = Plan(None, None, ())
-        if dataset.has_range:
+        if ranged(dataset, parameters):
             plan = self._of_range(dataset, parameters, [item for item in extents if isinstance(item, Extent)])
-        for part in dataset.parts:
-            if part.cut == "ids":
+        for part in dataset.parts_of(parameters):
+            if part.cut == "ids" and not part.ids_from:
                 ids = _texts(parameters.get(part.id_parameter)) if part.id_parameter else _renewed(dataset, part, plan)
                 own = [item for item in extents if isinstance(item, IdExtent) and item.part == part.name]
                 plan = with_ids(plan, IdDemand(part.name, ids, own), rule, now)
@@ -123,7 +165,10 @@ class Survey:
     def _of_range(self, dataset: Dataset, parameters: Mapping[str, JSON], extents: Sequence[Extent]) -> Plan:
         """Return the plan of the parts that are cut by time or start, with the open rows that must be read again."""
         now, rule = self._clock.now(), cut_rule(dataset)
-        shapes = [PartShape(part.name, part.cut) for part in dataset.parts]
+        shapes = [
+            PartShape(part.name, part.cut, part_range(dataset, part, parameters) if part.own_range else None)
+            for part in dataset.parts_of(parameters)
+        ]
         plan = plan_query(time_range(dataset, parameters), shapes, extents, rule, now)
         try:
             return replace(plan, renewed=self._inventory.open_ids(dataset, to_renew(plan, now)))
@@ -132,9 +177,9 @@ class Survey:
             left = [item for item in extents if item.open_until_time is None or item.open_until_time > now]
             return plan_query(time_range(dataset, parameters), shapes, left, rule, now)
 
-    def _keep_ids(self, dataset: Dataset, plan: Plan) -> str:
+    def _keep_ids(self, dataset: Dataset, chunks: Sequence[PlannedChunk]) -> str:
         """Keep which ids each missing batch is read for, so that later queries find them, and return the frame."""
-        sets = IdSets({chunk.index: chunk.ids for chunk in plan.missing if chunk.ids})
+        sets = IdSets({chunk.index: chunk.ids for chunk in chunks if chunk.extent is None and chunk.ids})
         if not sets:
             return ""
         rule = freshness_rule(dataset)
@@ -143,14 +188,14 @@ class Survey:
     def _pending(self, dataset: Dataset, parameters: Mapping[str, JSON]) -> dict[Extent | IdExtent, Flight]:
         return {
             extent: flight
-            for part in dataset.parts
+            for part in dataset.parts_of(parameters)
             for extent, flight in self._flights.pending(series_name(dataset, part, parameters), part.name)
         }
 
     def _announced(self, dataset: Dataset, parameters: Mapping[str, JSON]) -> list[Extent]:
         return [
             Extent(part.name, chunk.start, chunk.end, "")
-            for part in dataset.parts
+            for part in dataset.parts_of(parameters)
             for chunk in self._flights.expected(series_name(dataset, part, parameters))
         ]
 
@@ -169,6 +214,12 @@ def freshness_rule(dataset: Dataset) -> FreshnessRule:
         settled_ttl=timedelta(seconds=limits.settled_ttl_s),
         settles_after=timedelta(days=limits.settles_after_days),
     )
+
+
+def bound_parameters(dataset: Dataset, parameters: Mapping[str, JSON]) -> dict[str, JSON]:
+    """Return what statements may bind: every parameter, NULL where a single value is left out."""
+    single = [item.name for item in dataset.parameters if item.type != "text_list"]
+    return {**dict.fromkeys(single), **parameters}
 
 
 def _whole(chunk: PlannedChunk) -> PlannedChunk:

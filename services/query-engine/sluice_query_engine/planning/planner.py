@@ -22,10 +22,16 @@ class PartShape:
     """How a part may be cut.
 
     `time`: anywhere on its time column. `start`: not at all; it depends on the start only. `ids`: into any sets of ids.
+
+    Args:
+        name: of the part.
+        cut: where.
+        range: its own range, of a part cut by time that has another than the query; None where it has the query's.
     """
 
     name: str
     cut: Literal["time", "start", "ids"]
+    range: TimeRange | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,8 @@ def plan_query(
         if part.cut == "start":
             chunks.append(_start_chunk(len(chunks), part.name, read_from, anchors.get(part.name)))
         elif part.cut == "time":
-            chunks.extend(_time_chunks(len(chunks), part.name, cover(whole, by_part[part.name]), rule))
+            coverage = cover(part.range or whole, by_part[part.name])
+            chunks.extend(_time_chunks(len(chunks), part.name, coverage, rule))
     return Plan(wanted, read_from, tuple(chunks))
 
 
@@ -136,7 +143,8 @@ def _anchor(
 ) -> tuple[datetime, dict[str, Extent]]:
     """Return where the chunks start, and the extents that the start-only parts then have."""
     start_parts = [part.name for part in parts if part.cut == "start"]
-    cut_parts = [part.name for part in parts if part.cut == "time"]
+    # A part with a range of its own is not clipped to the query's, so no start-only part reaches into it.
+    cut_parts = [part.name for part in parts if part.cut == "time" and part.range is None]
     starts = {extent.start for name in start_parts for extent in by_part[name] if extent.start <= wanted.start}
     anew = sum(_start_rows(by_part[name]) for name in start_parts)
     best: tuple[float, datetime, dict[str, Extent]] | None = None

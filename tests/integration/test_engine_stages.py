@@ -1,0 +1,178 @@
+"""Queries whose ids come from elsewhere, through a real engine, lineage and cache: typed values, ancestors, events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pytest
+from sluice.query.v1 import query_service_pb2 as pb
+from sluice.table.v1 import table_pb2
+from sluice_client.ports import take_free
+
+from tests.engine_rig import REPOSITORY, EngineRig, serving_cache, serving_engine, serving_lineage
+
+DATASET = "traced-holds"
+RANGE = {"mode": "date_range", "start_date": "2025-03-01", "end_date": "2025-03-03"}
+
+
+@dataclass(frozen=True)
+class Lots:
+    """Lots of the twin that were held, by name, with their holds."""
+
+    holds: Mapping[str, int]
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.holds)
+
+
+@pytest.fixture(scope="module")
+def lots(twin_path: Path) -> Lots:
+    with duckdb.connect(str(twin_path), read_only=True) as connection:
+        rows = connection.sql(
+            "select trim(c.CONTAINERNAME), count(*) from DWH.DW_MES_HOLDRELEASEHISTORY h"
+            " join DWH.DW_MES_CONTAINER c on c.CONTAINERID = h.CONTAINERID"
+            " where c.CONTAINERNAME is not null group by 1 having count(distinct c.CONTAINERID) = 1 order by 1 limit 40"
+        ).fetchall()
+    return Lots({str(name): int(count) for name, count in rows})
+
+
+@pytest.fixture(scope="module")
+def rig(twin_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
+    with ExitStack() as stack:
+        cache = stack.enter_context(serving_cache(tmp_path_factory.mktemp("cache")))
+        lineage = stack.enter_context(serving_lineage(twin_path, cache))
+        yield stack.enter_context(
+            serving_engine(
+                twin_path,
+                cache_target=cache,
+                lineage_target=lineage,
+                datasets_dir=REPOSITORY / "tests" / "datasets",
+            )
+        )
+
+
+def run(rig: EngineRig, parameters: Mapping[str, object], *, no_cache: bool = False) -> pb.Query:
+    """Ask and return the query as it ended."""
+    return rig.finish(rig.ask(DATASET, parameters, no_cache=no_cache).query_id)
+
+
+def typed(*values: str, **more: object) -> dict[str, object]:
+    """Return the parameters of lots by name."""
+    return {"mode": "container", "container_values": list(values), **more}
+
+
+def test_typed_lots_are_resolved_and_only_their_holds_are_read(rig: EngineRig, lots: Lots) -> None:
+    names = lots.names[:5]
+    query = run(rig, typed(*names))
+    assert query.state == pb.QUERY_STATE_COMPLETED, query
+    assert rig.frame(query.query_id).table.num_rows == sum(lots.holds[name] for name in names)
+
+
+def test_the_receipt_says_what_the_values_meant(rig: EngineRig, lots: Lots) -> None:
+    query = run(rig, typed(*lots.names[:3], "NO SUCH LOT"))
+    found = query.receipt.resolution
+    assert (found.part, found.input_count, found.resolved_count) == ("containers", 4, 3)
+    assert (list(found.not_found), found.not_found_count) == (["NO SUCH LOT"], 1)
+    assert rig.views(query.query_id, "per_lot")["per_lot"].receipt.resolution == found
+
+
+def test_values_that_mean_nothing_find_nothing_and_never_everything(rig: EngineRig) -> None:
+    query = run(rig, typed("NO SUCH LOT"))
+    assert (query.state, query.receipt.row_count) == (pb.QUERY_STATE_COMPLETED, 0)
+    assert query.receipt.resolution.not_found_count == 1
+
+
+def test_the_order_of_what_is_typed_makes_no_other_query(rig: EngineRig, lots: Lots) -> None:
+    first, second = lots.names[:2]
+    assert run(rig, typed(first, second)).query_id == run(rig, typed(f" {second}", first, first)).query_id
+
+
+def test_a_wider_list_reads_only_the_lots_that_are_not_there(rig: EngineRig, lots: Lots) -> None:
+    run(rig, typed(*lots.names[5:10]))
+    query = run(rig, typed(*lots.names[5:12]))
+    of_holds = [chunk for chunk in query.progress.chunks if chunk.part == "holds_of"]
+    assert sorted((chunk.state, chunk.id_count) for chunk in of_holds) == [
+        (pb.CHUNK_STATE_REUSED, 5),
+        (pb.CHUNK_STATE_DONE, 2),
+    ]
+
+
+def test_what_was_resolved_is_resolved_no_second_time(rig: EngineRig, lots: Lots) -> None:
+    parameters = typed(*lots.names[12:14])
+    first, again = run(rig, parameters), run(rig, parameters)
+    assert first.receipt.warehouse_statement_count > 0
+    assert again.receipt.warehouse_statement_count == 0
+    assert again.receipt.resolution == first.receipt.resolution
+
+
+def test_a_prefilter_is_part_of_what_is_read_in_both_modes(rig: EngineRig) -> None:
+    every = rig.frame(run(rig, RANGE).query_id).table
+    reason = next(item for item in every["reason"].to_pylist() if item)
+    wanted = sum(item == reason for item in every["reason"].to_pylist())
+    some = rig.frame(run(rig, {**RANGE, "reasons": [reason]}).query_id).table
+    assert (some.num_rows, set(some["reason"].to_pylist())) == (wanted, {reason})
+
+
+def test_a_stage_gives_the_ancestors_that_lineage_knows(rig: EngineRig, twin_path: Path) -> None:
+    query = run(rig, RANGE)
+    assert query.state == pb.QUERY_STATE_COMPLETED
+    table = rig.frame(query.query_id, "ancestors").table
+    with duckdb.connect(str(twin_path), read_only=True) as connection:
+        split = set(
+            connection.sql(
+                "select trim(CONTAINERID), trim(SPLITFROMID) from DWH.DW_MES_CONTAINER"
+                " where SPLITFROMID is not null and trim(SPLITFROMID) <> trim(CONTAINERID)"
+            ).fetchall()
+        )
+    pairs = set(zip(table["seed_id"].to_pylist(), table["ancestor_id"].to_pylist(), strict=True))
+    seeds = {seed for seed, _ in pairs}
+    assert seeds
+    assert {(child, parent) for child, parent in split if child in seeds} <= pairs
+
+
+def test_events_of_lots_and_their_ancestors_join_the_query(rig: EngineRig) -> None:
+    query = run(rig, RANGE)
+    passed = rig.frame(query.query_id, "passed").table
+    answer = rig.views(query.query_id, "per_lot")["per_lot"].table
+    assert passed.num_rows > 0
+    assert max(answer["step_count"].to_pylist()) > 0
+
+
+def test_every_statement_of_a_stage_is_counted(rig: EngineRig) -> None:
+    fresh = {**RANGE, "start_date": "2025-06-01", "end_date": "2025-06-02"}
+    query = run(rig, fresh)
+    own = sum(chunk.part == "placed" for chunk in query.progress.chunks)
+    assert query.receipt.warehouse_statement_count > own
+
+
+def test_read_anew_a_query_computes_its_stages_anew(rig: EngineRig) -> None:
+    run(rig, RANGE)
+    query = run(rig, RANGE, no_cache=True)
+    stages = [chunk for chunk in query.progress.chunks if chunk.part in ("ancestors", "passed")]
+    assert {chunk.state for chunk in stages} == {pb.CHUNK_STATE_DONE}
+
+
+def test_without_lineage_a_query_of_a_range_names_what_is_missing(twin_path: Path, tmp_path: Path) -> None:
+    with (
+        serving_cache(tmp_path / "cache") as cache,
+        serving_engine(
+            twin_path,
+            cache_target=cache,
+            lineage_target=f"127.0.0.1:{take_free(1)[0]}",
+            datasets_dir=REPOSITORY / "tests" / "datasets",
+        ) as rig,
+    ):
+        query = run(rig, RANGE)
+        assert query.receipt.status == table_pb2.COMPLETENESS_PARTIAL
+        assert [(gap.part, gap.code) for gap in query.receipt.failed_ranges] == [
+            ("ancestors", "SERVICE_UNAVAILABLE"),
+            ("passed", "SERVICE_UNAVAILABLE"),
+        ]
+        assert query.receipt.row_count > 0
+        resolved = run(rig, typed("A"))
+        assert (resolved.state, resolved.error_code) == (pb.QUERY_STATE_FAILED, "SERVICE_UNAVAILABLE")
