@@ -139,83 +139,9 @@ def reach(arcs: Arcs, starts: Nodes, step_count: int) -> tuple[Nodes, Nodes]:
     return met, distance[met]
 
 
-@dataclass(frozen=True)
-class Ancestry:
-    """What the seeds came from over splits and merges."""
-
-    pairs: Pairs
-    """Seed positions and ancestors, by seed, then node; no seed is its own ancestor."""
-    cut: Nodes
-    """Nodes at which a limit ended a walk that would go on, in node order."""
-
-
-def ancestry(parents: Nodes, sources: Arcs, seeds: Nodes, step_count: int, hop_count: int) -> Ancestry:
-    """Return everything that each seed came from, over at most `hop_count` merges.
-
-    From a seed, and from each merge source on the way again, at most `step_count` splits are climbed. What one seed
-    came from never depends on which others are asked for.
-
-    Args:
-        parents: the split parent of each node, -1 for none.
-        sources: what was merged into each node.
-        seeds: where walks begin.
-        step_count: most splits from a seed or a merge source.
-        hop_count: most merges.
-    """
-    size = sources.node_count
-    own = np.arange(len(seeds)) * size + seeds
-    climbed, cut = climb(parents, seeds, step_count)
-    cuts = [cut]
-    known = fresh = np.concatenate([own, climbed.keys(size)])
-    for _ in range(hop_count):
-        merged = step(sources, Pairs.of_keys(fresh, size))
-        if not len(merged):
-            break
-        climbed, cut = climb(parents, merged.nodes, step_count)
-        cuts.append(cut)
-        above = merged.owners[climbed.owners] * size + climbed.nodes
-        known, fresh = _joined(known, np.concatenate([merged.keys(size), above]))
-    else:
-        cuts.append(_unfollowed(sources, Pairs.of_keys(fresh, size), np.sort(known)))
-    # Each seed is met by itself and by nobody else under its owner, so one position is left out for each.
-    if fresh is known:
-        # No merge was met, so nothing has put it in order yet.
-        known = np.sort(known)
-    others = np.ones(len(known), np.bool_)
-    others[np.searchsorted(known, own)] = False
-    return Ancestry(Pairs.of_keys(known[others], size), distinct(np.concatenate(cuts)))
-
-
 def distinct(values: Any) -> Any:
     """Return the values in order, each once; `np.unique` hashes, which takes ten times as long on keys like ours."""
     ordered = np.sort(values)
     first = np.ones(len(ordered), np.bool_)
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
     return ordered[first]
-
-
-def _joined(known: Ints, found: Ints) -> tuple[Ints, Ints]:
-    """Return what is known now, in order, and what of it was not known; `found` may repeat itself."""
-    # One sort does it all: the lowest bit tells where a key comes from and puts the known one first.
-    marked = np.sort(np.concatenate([known << 1, found << 1 | 1]))
-    keys = marked >> 1
-    first = np.ones(len(keys), np.bool_)
-    np.not_equal(keys[1:], keys[:-1], out=first[1:])
-    return keys[first], keys[first & ((marked & 1) == 1)]
-
-
-def _contains(values: Ints, wanted: Ints) -> Flags:
-    """Whether each of `wanted` is among `values`, which are in order."""
-    if not len(values):
-        return np.zeros(len(wanted), dtype=np.bool_)
-    at = np.minimum(np.searchsorted(values, wanted), len(values) - 1)
-    found: Flags = values[at] == wanted
-    return found
-
-
-def _unfollowed(sources: Arcs, last: Pairs, known: Ints) -> Nodes:
-    """The nodes of the last hop whose merge sources were not followed though they are new to their seed."""
-    counts = sources.offsets[last.nodes + 1] - sources.offsets[last.nodes]
-    fresh = ~_contains(known, step(sources, last).keys(sources.node_count))
-    cut: Nodes = distinct(np.repeat(last.nodes, counts)[fresh])
-    return cut

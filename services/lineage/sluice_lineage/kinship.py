@@ -11,11 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sluice_lineage import graph
+from sluice_lineage.ancestry import ancestry
 from sluice_lineage.edge_reader import Caller, EdgeReader
 from sluice_lineage.edges import Relation
 from sluice_lineage.families import NODE_TYPES, Admission, Family, is_rework, node_types
 from sluice_lineage.genealogy import Found, Genealogy, Wanted, children_of, serials_of
 from sluice_lineage.graph import NO_NODE, Arcs, Flags, Ints, Nodes, Pairs
+from sluice_lineage.upward import Upward
 
 EDGE_TYPES: Final = ("split_from", "merge_source", "wafer_origin", "gd_rework_source")
 SPLIT, MERGE, WAFER, REWORK = range(4)
@@ -115,7 +117,8 @@ def full_genealogy(genealogy: Genealogy, wanted: Wanted, caller: Caller) -> Full
     seeds = family.positions(numbers)
     parents, edges, outside = _edges_back(family, nodes, origins)
     size = len(family)
-    walked = graph.ancestry(parents, edges.back(size, MERGE), seeds, wanted.max_depth, wanted.hop_count)
+    upward = Upward.of(parents, edges.back(size, MERGE))
+    walked = ancestry(upward, seeds, wanted.max_depth, wanted.hop_count)
     pairs = _with_origins(walked.pairs, seeds, edges.back(size, WAFER, REWORK), size)
     texts = family.texts()
     types = node_types(texts, _wafers(family, origins))
@@ -261,11 +264,18 @@ def _wafers(family: Family, origins: _Origins) -> Flags:
 
 
 def _with_origins(pairs: Pairs, seeds: Nodes, origins: Arcs, node_count: int) -> Pairs:
-    """Ancestors together with their wafer lots and rework sources, and those of the seeds."""
+    """Ancestors together with their wafer lots and rework sources, and those of the seeds, by seed, then node."""
     own = Pairs(np.arange(len(seeds)), seeds)
     both = Pairs(np.concatenate([own.owners, pairs.owners]), np.concatenate([own.nodes, pairs.nodes]))
-    keys = np.union1d(pairs.keys(node_count), graph.step(origins, both).keys(node_count))
-    return Pairs.of_keys(np.setdiff1d(keys, own.keys(node_count), assume_unique=True), node_count)
+    found = graph.step(origins, both).keys(node_count)
+    keys = graph.distinct(np.concatenate([pairs.keys(node_count), found]))
+    others = np.ones(len(keys), np.bool_)
+    own_keys = own.keys(node_count)
+    at = np.searchsorted(keys, own_keys)
+    met = np.flatnonzero(at < len(keys))
+    at = at[met][keys[at[met]] == own_keys[met]]
+    others[at] = False
+    return Pairs.of_keys(keys[others], node_count)
 
 
 def _roots(pairs: Pairs, seeds: Nodes, parents: Arcs, types: Ints, texts: pa.Table) -> Nodes:

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sluice_lineage.graph import NO_NODE, Nodes, Pairs, ancestry, arcs_of, climb, reach
+from sluice_lineage.ancestry import Ancestry, ancestry
+from sluice_lineage.graph import NO_NODE, Nodes, Pairs, arcs_of, climb, reach
+from sluice_lineage.upward import Upward
 
 Graph = tuple[list[int], list[tuple[int, int]]]
 
@@ -29,6 +31,21 @@ def families() -> st.SearchStrategy[Graph]:
     )
 
 
+def orderly_families() -> st.SearchStrategy[Graph]:
+    """Families in which everything comes from earlier nodes, with more to share than random ones have."""
+    return st.integers(6, 80).flatmap(
+        lambda count: st.tuples(
+            st.tuples(*[st.integers(max(NO_NODE, node - 9), node - 1) for node in range(count)]).map(list),
+            st.lists(
+                st.integers(1, count - 1).flatmap(
+                    lambda target: st.tuples(st.integers(0, target - 1), st.just(target))
+                ),
+                max_size=count // 2,
+            ),
+        )
+    )
+
+
 def graph_of(parents: list[int]) -> nx.DiGraph[int]:
     graph: nx.DiGraph[int] = nx.DiGraph()
     graph.add_nodes_from(range(len(parents)))
@@ -42,6 +59,12 @@ def array(numbers: list[int]) -> Nodes:
 
 def grouped(pairs: Pairs, count: int) -> list[set[int]]:
     return [set(pairs.nodes[pairs.owners == owner].tolist()) for owner in range(count)]
+
+
+def came_from(family: Graph, seeds: list[int], steps: int, hops: int) -> Ancestry:
+    parents, merges = family
+    sources = arcs_of(array([target for _, target in merges]), array([source for source, _ in merges]), len(parents))
+    return ancestry(Upward.of(array(parents), sources), array(seeds), steps, hops)
 
 
 def back(parents: list[int], merges: list[tuple[int, int]], seed: int, steps: int, hops: int) -> set[int]:
@@ -87,8 +110,7 @@ def test_no_climb_meets_a_node_twice(parents: list[int]) -> None:
 def test_ancestry_is_what_the_rule_reaches(family: Graph, steps: int, hops: int) -> None:
     parents, merges = family
     count = len(parents)
-    sources = arcs_of(array([target for _, target in merges]), array([source for source, _ in merges]), count)
-    found = ancestry(array(parents), sources, array(list(range(count))), steps, hops)
+    found = came_from(family, list(range(count)), steps, hops)
     assert grouped(found.pairs, count) == [back(parents, merges, seed, steps, hops) for seed in range(count)]
 
 
@@ -96,31 +118,58 @@ def test_ancestry_is_what_the_rule_reaches(family: Graph, steps: int, hops: int)
 def test_ancestry_without_limits_is_every_ancestor_that_networkx_finds(family: Graph) -> None:
     parents, merges = family
     count = len(parents)
-    sources = arcs_of(array([target for _, target in merges]), array([source for source, _ in merges]), count)
-    found = ancestry(array(parents), sources, array(list(range(count))), count, count)
+    found = came_from(family, list(range(count)), count, count)
     graph = graph_of(parents)
     graph.add_edges_from((target, source) for source, target in merges)
     assert grouped(found.pairs, count) == [nx.descendants(graph, seed) for seed in range(count)]
 
 
-@given(families(), st.integers(1, 6), st.integers(1, 3))
-def test_what_is_not_cut_is_whole(family: Graph, steps: int, hops: int) -> None:
+@given(orderly_families())
+def test_lists_put_together_from_one_another_are_every_ancestor_that_networkx_finds(family: Graph) -> None:
+    parents, merges = family
+    found = came_from(family, list(range(len(parents))), 80, 24)
+    graph = graph_of(parents)
+    graph.add_edges_from((target, source) for source, target in merges)
+    assert grouped(found.pairs, len(parents)) == [nx.descendants(graph, seed) for seed in range(len(parents))]
+
+
+@given(orderly_families())
+def test_no_list_has_a_node_twice(family: Graph) -> None:
+    found = came_from(family, list(range(len(family[0]))), 80, 24).lists
+    assert all(len(set(found[seed].tolist())) == len(found[seed]) for seed in range(len(family[0])))
+
+
+@given(orderly_families(), st.integers(1, 12), st.integers(1, 4))
+def test_limits_hold_for_some_seeds_and_do_not_touch_the_others(family: Graph, steps: int, hops: int) -> None:
     parents, merges = family
     count = len(parents)
-    sources = arcs_of(array([target for _, target in merges]), array([source for source, _ in merges]), count)
-    everything = ancestry(array(parents), sources, array([0]), count, count)
-    found = ancestry(array(parents), sources, array([0]), steps, hops)
+    found = came_from(family, list(range(count)), steps, hops)
+    assert grouped(found.pairs, count) == [back(parents, merges, seed, steps, hops) for seed in range(count)]
+
+
+@given(orderly_families() | families(), st.integers(1, 12), st.integers(1, 4), st.data())
+def test_a_lone_seed_has_what_it_has_among_all(family: Graph, steps: int, hops: int, data: st.DataObject) -> None:
+    count = len(family[0])
+    seed = data.draw(st.integers(0, count - 1))
+    alone = came_from(family, [seed], steps, hops).pairs
+    among_all = came_from(family, list(range(count)) + [0] * 5, steps, hops).pairs
+    assert grouped(alone, 1)[0] == grouped(among_all, count)[seed]
+
+
+@given(families(), st.integers(1, 6), st.integers(1, 3))
+def test_what_is_not_cut_is_whole(family: Graph, steps: int, hops: int) -> None:
+    count = len(family[0])
+    everything = came_from(family, [0], count, count)
+    found = came_from(family, [0], steps, hops)
     assert len(found.cut) > 0 or grouped(found.pairs, 1) == grouped(everything.pairs, 1)
 
 
 @given(families(), st.data())
 def test_what_a_seed_came_from_does_not_depend_on_the_others(family: Graph, data: st.DataObject) -> None:
-    parents, merges = family
-    count = len(parents)
+    count = len(family[0])
     seed = data.draw(st.integers(0, count - 1))
-    sources = arcs_of(array([target for _, target in merges]), array([source for source, _ in merges]), count)
-    alone = ancestry(array(parents), sources, array([seed]), 3, 1)
-    together = ancestry(array(parents), sources, array(list(range(count))), 3, 1)
+    alone = came_from(family, [seed], 3, 1)
+    together = came_from(family, list(range(count)), 3, 1)
     assert grouped(alone.pairs, 1)[0] == grouped(together.pairs, count)[seed]
 
 
@@ -133,6 +182,19 @@ def test_reach_meets_what_networkx_reaches_with_its_distance(family: Graph, step
     graph.add_node(0)
     judged = nx.single_source_shortest_path_length(graph, 0, steps)
     assert dict(zip(met.tolist(), distance.tolist(), strict=True)) == judged
+
+
+def test_a_way_of_thousands_of_splits_is_walked_to_its_top() -> None:
+    count = 3_000
+    parents = [node - 1 for node in range(count)]
+    found = came_from((parents, [(0, 1)]), [count - 1] * 6, count, 1)
+    assert [len(found.lists[seed]) for seed in range(6)] == [count - 1] * 6
+
+
+def test_a_chain_of_merges_longer_than_is_counted_is_walked_to_its_top() -> None:
+    merges = [(node, node + 1) for node in range(60)]
+    found = came_from(([NO_NODE] * 61, merges), [60] * 6, 1, 60)
+    assert len(found.lists[0]) == 60
 
 
 @pytest.mark.parametrize("seeds", [[], [0, 0]])
