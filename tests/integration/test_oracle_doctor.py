@@ -85,6 +85,7 @@ def test_a_good_warehouse_passes_line_by_line_for_the_datasets_that_the_engine_l
     }
     # Read in pages in this folder alone.
     assert {"hold-history slice count", "hold-history slice page"} <= {*tried}
+    assert {"merge sources", "resolve finished_names_like", "events jobs", "reference workcenter_groups"} <= {*tried}
     assert "connect_by and recursive_with on 10 ids give the same" in text
 
 

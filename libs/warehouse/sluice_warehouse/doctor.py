@@ -82,14 +82,14 @@ class SameAnswer:
 
 
 def examine(warehouse: Warehouse, needs: Iterable[Need], same: Iterable[SameAnswer] = ()) -> Iterator[Finding]:
-    """Try everything that is needed; stops after a logon that fails, since nothing else can be said then."""
+    """Try everything that is needed, what several need once; ends with a logon that fails: no more can be said then."""
     doctor = _Doctor(warehouse)
     logon = doctor.logon()
     yield logon
     if logon.verdict == "failed":
         return
     yield doctor.clock()
-    for need in needs:
+    for need in {need.name: need for need in needs}.values():
         yield doctor.statement(need)
     for pair in same:
         yield doctor.same(pair)
@@ -132,7 +132,7 @@ class _Doctor:
             self._plant_time = self._warehouse.plant_time().replace(microsecond=0)
         except ServiceError as error:
             return _failed("clock", error)
-        skew = abs(datetime.now() - self._plant_time)
+        skew = abs(datetime.now().replace(microsecond=0) - self._plant_time)
         detail = f"the plant's clock shows {self._plant_time:%Y-%m-%d %H:%M:%S}"
         if skew <= _CLOCK_SKEW:
             return Finding("clock", "ok", detail)

@@ -29,7 +29,7 @@ def needs(catalog: Catalog) -> Iterator[Need]:
             yield from _needs_of(f"{dataset.name} {part.name}", part)
         for reference in dataset.references:
             if reference.statement is not None:
-                name = f"{dataset.name} reference {reference.name}"
+                name = f"reference {reference.name}"
                 yield Need(name, reference.statement, reference.schema, partial(_values, reference.statement))
 
 

@@ -42,7 +42,7 @@ ROWS_SCHEMA: Final = pa.schema(
 )
 """Rows of a resolution; `position` is that of the value among those resolved."""
 
-_FOUND_SCHEMA: Final = parse_schema(
+FOUND_SCHEMA: Final = parse_schema(
     {
         "container_id": "string",
         "lot_id": "string",
@@ -162,7 +162,7 @@ class Containers:
         withdrawn = asking.withdrawal.event
         with (
             self._lane.read(
-                statement, binds, schema=_FOUND_SCHEMA, deadline_s=left_s, tag=tag, withdrawn=withdrawn
+                statement, binds, schema=FOUND_SCHEMA, deadline_s=left_s, tag=tag, withdrawn=withdrawn
             ) as reading,
             asking.withdrawal.cancels(reading),
         ):
