@@ -18,6 +18,7 @@ from sluice_lineage.upward import Upward
 _FEW_SEEDS: Final = 4
 _FEW_NODES: Final = 2_000
 """Walks that meet no more than these take less time node by node than the setting up of arrays does."""
+_NOWHERE: Final[Nodes] = np.empty(0, np.int32)
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,10 @@ def ancestry(upward: Upward, seeds: Nodes, step_count: int, hop_count: int) -> A
     if len(seeds) <= _FEW_SEEDS:
         few = _node_by_node(upward, seeds.tolist(), step_count, hop_count)
         if few is not None:
-            return Ancestry(few, np.empty(0, np.int32))
+            return Ancestry(few, _NOWHERE)
     free = upward.unlimited(seeds, step_count, hop_count)
     if free.all():
-        return Ancestry(shared_lists(upward, seeds), np.empty(0, np.int32))
+        return Ancestry(shared_lists(upward, seeds), _NOWHERE)
     limited, cut = _limited(upward, seeds[~free], step_count, hop_count)
     if not free.any():
         return Ancestry(limited, cut)
@@ -62,31 +63,32 @@ def ancestry(upward: Upward, seeds: Nodes, step_count: int, hop_count: int) -> A
 
 def _node_by_node(upward: Upward, seeds: list[int], step_count: int, hop_count: int) -> Lists | None:
     """The lists of a few seeds without any array work; None where a limit is near or there is too much to meet."""
-    parents, combined = upward.parents.data, upward.combined.data
-    offsets, heads = upward.sources.offsets.data, upward.sources.heads.data
+    parents, combined, offsets, heads, longest, merges = upward.plain
     nodes: list[int] = []
-    ends = [0]
+    starts, counts = [], []
     for seed in seeds:
-        if upward.longest.item(seed) > step_count or upward.merges.item(seed) > hop_count:
+        if longest[seed] > step_count or merges[seed] > hop_count:
             return None
-        met: set[int] = set()
-        open_ = [seed]
-        while open_:
-            node = open_.pop()
-            parent = parents[node]
-            if parent >= 0 and parent not in met:
-                met.add(parent)
-                open_.append(parent)
-            if combined[node]:
-                fresh = set(heads[offsets[node] : offsets[node + 1]]) - met
-                met |= fresh
-                open_ += fresh
+        met = {seed}
+        ways = [seed]
+        for way in ways:
+            node = way
+            while True:
+                if combined[node]:
+                    fresh = [head for head in heads[offsets[node] : offsets[node + 1]] if head not in met]
+                    met.update(fresh)
+                    ways += fresh
+                node = parents[node]
+                if node < 0 or node in met:
+                    break
+                met.add(node)
             if len(met) > _FEW_NODES:
                 return None
+        met.remove(seed)
+        starts.append(len(nodes))
+        counts.append(len(met))
         nodes += met
-        ends.append(len(nodes))
-    bounds = np.array(ends)
-    return Lists(np.array(nodes, np.int32), bounds[:-1], np.diff(bounds))
+    return Lists(np.array(nodes, np.int32), np.array(starts), np.array(counts))
 
 
 def _woven(free: Flags, shared: Lists, limited: Lists) -> Lists:

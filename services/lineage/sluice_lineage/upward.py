@@ -7,7 +7,8 @@ whose limits lie beyond that cannot be cut, and what it meets can be put togethe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from functools import cached_property
+from typing import Any, Final
 
 import numpy as np
 
@@ -58,6 +59,12 @@ class Upward:
         splits = _splits_above(parents)
         merges, longest, turns = _merges_above(parents, sources, combined, splits)
         return Upward(parents, sources, combined, splits, longest, merges, turns)
+
+    @cached_property
+    def plain(self) -> tuple[Any, ...]:
+        """Parents, combined, offsets and heads of sources, longest and merges as views that give plain numbers."""
+        arrays = (self.parents, self.combined, self.sources.offsets, self.sources.heads, self.longest, self.merges)
+        return tuple(array.data for array in arrays)
 
     def unlimited(self, seeds: Nodes, step_count: int, hop_count: int) -> Flags:
         """Which walks no limit of so many splits in a row and so many merges can cut, and no cycle lead back."""
