@@ -1,4 +1,4 @@
-.PHONY: demo test check bench soak golden proto docs lock clean
+.PHONY: demo test check bench soak golden proto docs web lock clean
 
 PYTHON ?= python3
 bin := .venv/bin
@@ -11,8 +11,9 @@ soak: .venv/ready ; $(bin)/python -m pytest -m hypothesis --hypothesis-profile=s
 golden: .venv/ready ; $(bin)/python -m pytest -m golden --write-golden $(ARGS)
 proto: .venv/ready ; $(bin)/python protos/generate.py
 docs: .venv/ready ; $(bin)/python -m tests.repo.settings_page --write && $(bin)/python -m tests.repo.mutations_table --write
+web: ; cd gateway/web && npm ci --silent --no-audit --no-fund && npm run --silent build
 lock: .venv/ready ; $(bin)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --all-extras pyproject.toml -o requirements.lock
-clean: ; rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist var
+clean: ; rm -rf .venv gateway/web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist var
 
 # Only a complete install leaves `ready` behind, so a broken one is repeated by the next make.
 .venv/ready: pyproject.toml requirements.lock
