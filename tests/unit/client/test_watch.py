@@ -16,6 +16,7 @@ POLICY = RestartPolicy(
     probe_every_s=2.0,
     start_probe_every_s=0.1,
     max_silence_s=30.0,
+    max_start_s=180.0,
 )
 
 
@@ -112,10 +113,20 @@ def test_a_long_life_forgives_earlier_rapid_deaths(plant: Plant) -> None:
     assert not watched.given_up
 
 
-def test_a_program_that_never_answers_is_killed_and_started_again(plant: Plant) -> None:
+def test_a_program_that_stops_answering_is_killed_and_started_again(plant: Plant) -> None:
+    watched = plant.watch()
+    run(watched, 0, 10)
+    plant.health = Health.SILENT
+    run(watched, 10, 42)
+    assert [process.code for process in plant.processes] == [-9, None]
+
+
+def test_a_program_that_never_answers_is_killed_only_after_its_time_to_start(plant: Plant) -> None:
     plant.health = Health.SILENT
     watched = plant.watch()
-    run(watched, 0, 32)
+    run(watched, 0, 180)
+    assert [process.code for process in plant.processes] == [None]
+    run(watched, 180, 182)
     assert [process.code for process in plant.processes] == [-9, None]
 
 

@@ -54,7 +54,9 @@ class RestartPolicy:
     start_probe_every_s: float = 0.1
     """The same, before it first serves: people wait for it."""
     max_silence_s: float = 30.0
-    """It is taken for hung, and killed, when it has not answered for this long; also its time to start up."""
+    """It is taken for hung, and killed, when it has not answered for this long."""
+    max_start_s: float = 180.0
+    """The same, before it first answers: on a busy machine a process takes long to start."""
 
 
 class Watched:
@@ -114,12 +116,16 @@ class Watched:
             self._is_restart = False
         if self.health is not Health.SILENT:
             self._heard_at = now
-        elif now - self._heard_at > self._policy.max_silence_s and self.process is not None:
+        elif now - self._heard_at > self._patience_s() and self.process is not None:
             self.process.stop(0)
-            self._died(now, f"was killed: it gave no answer for {self._policy.max_silence_s:g} s")
+            self._died(now, f"was killed: it gave no answer for {self._patience_s():g} s")
             return
         settled = self.health is Health.SERVING
         self._probe_at = now + (self._policy.probe_every_s if settled else self._policy.start_probe_every_s)
+
+    def _patience_s(self) -> float:
+        has_answered = self._heard_at > self._started_at
+        return self._policy.max_silence_s if has_answered else self._policy.max_start_s
 
     def _died(self, now: float, cause: str) -> None:
         self.process = None
