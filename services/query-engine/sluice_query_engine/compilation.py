@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,7 @@ from sluice_query_engine.dataset import (
     ParameterType,
     PatternFilter,
     SetFilter,
+    SortKey,
     View,
 )
 from sluice_query_engine.execution.manifest import clipped
@@ -129,21 +131,34 @@ def _compile_view(connection: duckdb.DuckDBPyConnection, dataset: Dataset, view:
     if bool(view.filters) != any(table.name == "selected" for table in tree.find_all(sqlglot.exp.Table)):
         raise CatalogError(path, "", "reads `selected` exactly when filters are declared for it")
     if view.paged:
-        for key in view.sort_keys:
-            statement = export.rows_statement(dataset, view.name, {}, key.name, key.descending)
-            _compile(
-                connection,
-                statement.sql,
-                {**query_binds(dataset), **statement.binds},
-                toml,
-                f"views.{view.name}.sort.{key.name}",
-            )
+        _compile_orders(connection, dataset, view, toml)
     elif tree.args.get("order") is None:
         raise CatalogError(path, "", "has no order by")
     [statement] = views.compose(dataset, [view.name], {})
     schema = _compile(connection, statement.sql, {**query_binds(dataset), **statement.binds}, path, "")
     _check_columns(toml, f"views.{view.name}.columns", (column.name for column in view.columns), schema.names)
     return schema
+
+
+def _compile_orders(connection: duckdb.DuckDBPyConnection, dataset: Dataset, view: View, toml: Path) -> None:
+    """Compile all sort keys by one statement, since each costs as much as all; who does not compile is then told."""
+    keys = view.sort_keys
+    whole = replace(keys[0], expression=", ".join(key.expression for key in keys))
+    together = replace(dataset, views=(replace(view, sort_keys=(whole,)),))
+    try:
+        _compile_order(connection, together, view.name, whole, toml)
+    except CatalogError:
+        for key in keys:
+            _compile_order(connection, dataset, view.name, key, toml)
+        raise
+
+
+def _compile_order(
+    connection: duckdb.DuckDBPyConnection, dataset: Dataset, view: str, key: SortKey, toml: Path
+) -> None:
+    statement = export.rows_statement(dataset, view, {}, key.name, key.descending)
+    binds = {**query_binds(dataset), **statement.binds}
+    _compile(connection, statement.sql, binds, toml, f"views.{view}.sort.{key.name}")
 
 
 def _compile_filter(connection: duckdb.DuckDBPyConnection, dataset: Dataset, item: Filter, toml: Path) -> None:
