@@ -5,7 +5,7 @@ ServiceError
 ├── OutOfRange ── ResultTooLarge
 ├── InvalidArgument ── InvalidParameter ── InvalidFrame, InvalidSql
 ├── DeadlineExceeded ── QueryTimeout (shared)
-└── Unavailable ── MemoryPressure
+└── Unavailable ── MemoryPressure, StatementLost
 """
 
 from __future__ import annotations
@@ -50,3 +50,12 @@ class MemoryPressure(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("the cache is short of memory for this")
+
+
+class StatementLost(Unavailable):
+    """Another statement ended the DuckDB that this one ran in; the next try finds one that answers."""
+
+    reason = "SERVICE_UNAVAILABLE"
+
+    def __init__(self) -> None:
+        super().__init__("the statement was lost with the database that ran it", service="cache")

@@ -49,7 +49,7 @@ class Running:
         self._reader.close()
 
     def _next(self) -> pa.RecordBatch | None:
-        with self._call.bounding(self._place.stop), translated():
+        with self._call.bounding(self._place.stop), translated(self._place):
             batch = next(self._reader, None)
             if batch is None:
                 self._place.finish()

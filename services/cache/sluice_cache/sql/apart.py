@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+import duckdb
 import pyarrow as pa
 import structlog
 from sluice_rpc import arrow
@@ -113,6 +114,9 @@ class Outside:
     def plan(self, sql: str, bound: Mapping[str, Bind]) -> str:
         return self._ask(do="plan", sql=sql, binds=binds.to_json(bound))
 
+    def broke(self) -> None:
+        self.worn = True
+
     def close(self) -> None:
         """End the process and what it left on the disk."""
         self._process.kill()
@@ -152,9 +156,10 @@ class Outside:
             self._said = body
             return None
         if kind == protocol.FAILED:
-            # A refused command leaves the process as useful as before.
-            self.worn = False
-            _raise(json.loads(body))
+            failure = json.loads(body)
+            # A refused command leaves the process as useful as before; a DuckDB that failed does not.
+            self.worn = failure["kind"] == "broken"
+            _raise(failure)
         if kind != expected:
             self._lost()
         return body
@@ -184,6 +189,8 @@ def _raise(failure: dict[str, str]) -> NoReturn:
             raise MemoryPressure
         case "gone":
             raise CopyGone
+        case "broken":
+            raise duckdb.InternalException(failure["message"])
         case _:
             raise InvalidSql(failure["message"])
 

@@ -80,6 +80,8 @@ class Worker:
             self._fail("refused", error.violations[0].description)
         except (duckdb.OutOfMemoryException, MemoryError, pa.ArrowMemoryError):
             self._fail("memory", "")
+        except place.BROKEN as error:
+            self._fail("broken", place.first_line(error))
         except (duckdb.Error, pa.ArrowException) as error:
             self._fail("refused", place.first_line(error))
         else:

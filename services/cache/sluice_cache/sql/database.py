@@ -1,20 +1,28 @@
-"""The one DuckDB of the process: in memory, locked, with a bounded pool of connections."""
+"""A DuckDB of the process: in memory, locked, with a bounded pool of connections; opened anew when it gives up.
+
+After a fault of its own (INTERNAL Error) DuckDB answers every statement with the same FatalException for ever.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import queue
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import duckdb
+import structlog
 from sluice_rpc.errors import QueryTimeout
 
 from sluice_cache.binds import quoted
 from sluice_cache.sql import check
+
+log = structlog.get_logger()
 
 _SETTINGS = """
 set TimeZone = 'UTC';
@@ -53,24 +61,31 @@ class Database:
         thread_count: int,
         connection_count: int,
     ) -> None:
-        self._root = duckdb.connect(
-            ":memory:",
-            config={
-                "threads": thread_count or os.cpu_count() or 1,
-                "memory_limit": f"{memory_limit_bytes}B",
-                "temp_directory": str(temp_dir),
-                "max_temp_directory_size": f"{temp_max_bytes}B",
-                "python_enable_replacements": False,
-            },
-        )
-        self._root.execute(_SETTINGS).fetchall()
-        self._root.execute(f"set allowed_directories = [{quoted(str(spool_dir.resolve()))}]").fetchall()
-        self._root.execute(_LOCK).fetchall()
-        self._idle: queue.LifoQueue[duckdb.DuckDBPyConnection] = queue.LifoQueue()
-        for _ in range(connection_count):
-            self._idle.put(self._root.cursor())
-        self._parser = self._root.cursor()
+        self._spool_dir = spool_dir
+        self._config: dict[str, str | bool | int | float | list[str]] = {
+            "threads": thread_count or os.cpu_count() or 1,
+            "memory_limit": f"{memory_limit_bytes}B",
+            "temp_directory": str(temp_dir),
+            "max_temp_directory_size": f"{temp_max_bytes}B",
+            "python_enable_replacements": False,
+        }
+        self._connection_count = connection_count
+        self._lost: list[Callable[[], None]] = []
+        self._idle: queue.LifoQueue[_Leased] = queue.LifoQueue()
+        # Guards which DuckDB is the present one; statements run outside it.
+        self._lock = threading.Lock()
+        self._present = self._opened(1)
+        self._fill()
         self.parse = lru_cache(maxsize=256)(self._parse)
+
+    @property
+    def generation(self) -> int:
+        """Counts how often it was opened; what was made in an earlier one is lost."""
+        return self._present.generation
+
+    def on_loss(self, told: Callable[[], None]) -> None:
+        """Have a function called when all tables are lost, before anybody gets a connection to the next."""
+        self._lost.append(told)
 
     @contextmanager
     def lease(self, timeout_s: float) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -80,36 +95,103 @@ class Database:
             QueryTimeout: none came free in time.
         """
         try:
-            connection = self._idle.get(timeout=max(0.0, timeout_s))
+            leased = self._idle.get(timeout=max(0.0, timeout_s))
         except queue.Empty:
             raise QueryTimeout("no connection of the cache's DuckDB came free in time") from None
         try:
-            yield connection
+            yield leased.connection
         finally:
-            self._idle.put(connection)
+            with self._lock:
+                kept = leased.generation == self._present.generation
+                if kept:
+                    self._idle.put(leased)
+            if not kept:
+                leased.connection.close()
 
     def connection(self) -> duckdb.DuckDBPyConnection:
         """Return a connection of its own, for work that is not a caller's."""
-        return self._root.cursor()
+        return self._present.root.cursor()
+
+    def doubt(self) -> None:
+        """Open it anew, with nothing in it, if it answers nothing more: a fault of DuckDB's own ends all of it."""
+        with self._lock:
+            failed = self._present
+            if _answers(failed.root):
+                return
+            self._present = self._opened(failed.generation + 1)
+            for told in self._lost:
+                told()
+            while not self._idle.empty():
+                self._idle.get_nowait().connection.close()
+            self._fill()
+        log.error("duckdb gave up and was opened anew", generation=self._present.generation)
+        failed.close()
 
     def text_of(self, tree: check.Node) -> str:
         """Return the SQL of a checked tree."""
-        (row,) = (
-            self._parser.cursor()
-            .execute(_DESERIALIZE, {"tree": json.dumps({"error": False, "statements": [tree]})})
-            .fetchall()
-        )
-        return str(row[0])
+        return self._told(_DESERIALIZE, {"tree": json.dumps({"error": False, "statements": [tree]})})
 
     @property
     def bytes(self) -> int:
         """Memory that it counts as its own now: tables, and what statements hold."""
-        ((used,),) = self._root.cursor().execute("select sum(memory_usage_bytes) from duckdb_memory()").fetchall()
+        ((used,),) = self.connection().execute("select sum(memory_usage_bytes) from duckdb_memory()").fetchall()
         return int(used)
 
     def close(self) -> None:
-        self._root.close()
+        self._present.close()
 
     def _parse(self, sql: str) -> check.Node:
-        (row,) = self._parser.cursor().execute("select json_serialize_sql($sql::varchar)", {"sql": sql}).fetchall()
-        return check.parsed(row[0])
+        return check.parsed(self._told("select json_serialize_sql($sql::varchar)", {"sql": sql}))
+
+    def _told(self, sql: str, values: dict[str, str]) -> str:
+        """Return the one text that a statement of ours gives; again if the fault of another ended the first try."""
+        try:
+            return self._present.told(sql, values)
+        except duckdb.InternalException:
+            self.doubt()
+            raise
+        except duckdb.FatalException:
+            self.doubt()
+        return self._present.told(sql, values)
+
+    def _opened(self, generation: int) -> _Opened:
+        root = duckdb.connect(":memory:", config=self._config)
+        root.execute(_SETTINGS).fetchall()
+        root.execute(f"set allowed_directories = [{quoted(str(self._spool_dir.resolve()))}]").fetchall()
+        root.execute(_LOCK).fetchall()
+        return _Opened(generation, root, root.cursor())
+
+    def _fill(self) -> None:
+        for _ in range(self._connection_count):
+            self._idle.put(_Leased(self._present.generation, self._present.root.cursor()))
+
+
+@dataclass(frozen=True)
+class _Leased:
+    generation: int
+    connection: duckdb.DuckDBPyConnection
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A DuckDB from its opening until it is closed, or gives up."""
+
+    generation: int
+    root: duckdb.DuckDBPyConnection
+    parser: duckdb.DuckDBPyConnection
+
+    def told(self, sql: str, values: dict[str, str]) -> str:
+        ((text,),) = self.parser.cursor().execute(sql, values).fetchall()
+        return str(text)
+
+    def close(self) -> None:
+        self.parser.close()
+        self.root.close()
+
+
+def _answers(root: duckdb.DuckDBPyConnection) -> bool:
+    try:
+        root.cursor().execute("select 1").fetchall()
+    except (duckdb.InternalException, duckdb.FatalException):
+        return False
+    return True

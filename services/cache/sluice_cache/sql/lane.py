@@ -13,7 +13,7 @@ from sluice_cache.sql.answer import Running
 from sluice_cache.sql.apart import Apart, Room
 from sluice_cache.sql.call import Call
 from sluice_cache.sql.database import Database
-from sluice_cache.sql.place import Inside, Place, translated
+from sluice_cache.sql.place import Inside, Place, guarded, translated
 from sluice_cache.sql.relations import Relations, Shelf, Source
 from sluice_cache.sql.tables import Bound
 
@@ -40,7 +40,7 @@ class Places:
         if room is None:
             database = self.shelf.database if wide else self.narrow
             with database.lease(call.left_s()) as connection:
-                yield Inside(connection, has_native=wide)
+                yield Inside(connection, has_native=wide, broke=database.doubt)
         else:
             with self.apart.lease(call.left_s(), room) as process:
                 yield process
@@ -86,7 +86,7 @@ class Lane:
     def run(self, bound: Bound) -> Iterator[Running]:
         """Begin one statement; it is read inside."""
         place, relations = self._opened()
-        with self._call.bounding(place.stop), translated():
+        with self._call.bounding(place.stop), translated(place):
             try:
                 reader = place.read(bound.select.sql, bound.values)
             except duckdb.ConversionException:
@@ -103,7 +103,7 @@ class Lane:
     def plan(self, bound: Bound) -> str:
         """Return DuckDB's plan of a statement as JSON."""
         place, _ = self._opened()
-        with self._call.bounding(place.stop), translated():
+        with self._call.bounding(place.stop), translated(place):
             return place.plan(bound.select.sql, bound.values)
 
     def close(self) -> None:
@@ -115,7 +115,7 @@ class Lane:
             wide = self._derives or self._places.shelf.has_native(self._sources)
             place = self._held.enter_context(self._places.lease(self._room, self._call, wide=wide))
             relations = self._held.enter_context(Relations(place, self._places.shelf).held())
-            with self._call.bounding(place.stop):
+            with self._call.bounding(place.stop), guarded(place):
                 for source in self._sources:
                     relations.add(source)
             self._open = (place, relations)

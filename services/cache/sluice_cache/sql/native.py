@@ -47,6 +47,7 @@ class NativeTables:
         self._pins: Counter[str] = Counter()
         self._doomed: set[str] = set()
         self._loading: set[str] = set()
+        database.on_loss(self._forget)
 
     @contextmanager
     def pinned(self, frame: Frame) -> Iterator[str | None]:
@@ -107,20 +108,22 @@ class NativeTables:
             return sum(self._sizes.values())
 
     def _load(self, key: str, table: pa.Table, size: int) -> None:
-        connection = self._database.connection()
+        generation, connection = self._database.generation, self._database.connection()
         try:
             _create(connection, key, table)
         except duckdb.Error as error:
             # The mapped frame goes on to answer; a table that does not fit is no failure of anybody's request.
             log.warning("native table not loaded", table=key, reason=type(error).__name__)
-            connection.execute(f"drop table if exists {_relation(key)}").fetchall()
             with self._lock:
                 self._loading.discard(key)
+            self._undo(connection, key)
             return
         finally:
             connection.close()
         with self._lock:
             self._loading.discard(key)
+            if self._database.generation != generation:
+                return
             self._sizes[key] = size
             excess = sum(self._sizes.values()) - self._max_bytes
             for other, other_size in self._sizes.items():
@@ -129,6 +132,17 @@ class NativeTables:
                 self._doomed.add(other)
                 excess -= other_size
         self._sweep()
+
+    def _undo(self, connection: duckdb.DuckDBPyConnection, key: str) -> None:
+        try:
+            connection.execute(f"drop table if exists {_relation(key)}").fetchall()
+        except duckdb.FatalException:
+            self._database.doubt()
+
+    def _forget(self) -> None:
+        with self._lock:
+            self._sizes.clear()
+            self._doomed.clear()
 
     def _unpin(self, key: str) -> None:
         with self._lock:
@@ -153,6 +167,9 @@ class NativeTables:
                 connection.execute(f"drop table if exists {_relation(key)}").fetchall()
                 for (name,) in connection.execute(_ENUMS_OF, {"prefix": f"{key}|"}).fetchall():
                     connection.execute(f"drop type if exists {identifier(name)}").fetchall()
+        except duckdb.FatalException:
+            # All tables of that DuckDB went with it.
+            self._database.doubt()
         finally:
             connection.close()
 

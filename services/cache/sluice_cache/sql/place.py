@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import duckdb
 import pyarrow as pa
 from sluice_rpc import arrow
 
 from sluice_cache.binds import Bind, identifier
-from sluice_cache.errors import InvalidSql, MemoryPressure
+from sluice_cache.errors import InvalidSql, MemoryPressure, StatementLost
 from sluice_cache.sql.call import Stopped
 from sluice_cache.tiers.memory import MappedCopy
+
+BROKEN: Final = (duckdb.InternalException, duckdb.FatalException)
+"""What DuckDB raises where it failed itself, and from then on for everything else."""
 
 
 class CopyGone(Exception):
@@ -67,6 +70,10 @@ class Place(Protocol):
         """Return DuckDB's plan of a statement as JSON. Raises as `read` does."""
         ...
 
+    def broke(self) -> None:
+        """Be told that DuckDB itself failed here."""
+        ...
+
 
 class Inside:
     """A connection of this process; for plain statements.
@@ -74,11 +81,14 @@ class Inside:
     Args:
         connection: theirs until they have ended.
         has_native: whether it is one of the DuckDB that has tables of its own.
+        broke: called when DuckDB itself failed.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, *, has_native: bool) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, *, has_native: bool, broke: Callable[[], None]) -> None:
         self.has_native = has_native
         self._connection = connection
+        self._told = broke
+        self._broken = False
 
     def stop(self) -> None:
         self._connection.interrupt()
@@ -90,10 +100,17 @@ class Inside:
         view(self._connection, name, sql)
 
     def drop_view(self, name: str) -> None:
-        self._connection.execute(f"drop view if exists temp.{identifier(name)}").fetchall()
+        if self._broken:
+            return
+        try:
+            self._connection.execute(f"drop view if exists temp.{identifier(name)}").fetchall()
+        except duckdb.FatalException:
+            # Another statement ended this DuckDB; what was read of it by now is whole.
+            self.broke()
 
     def unmap(self, name: str) -> None:
-        self._connection.unregister(name)
+        if not self._broken:
+            self._connection.unregister(name)
 
     def read(self, sql: str, bound: Mapping[str, Bind]) -> pa.RecordBatchReader:
         return read(self._connection, sql, bound)
@@ -104,12 +121,16 @@ class Inside:
     def plan(self, sql: str, bound: Mapping[str, Bind]) -> str:
         return plan(self._connection, sql, bound)
 
+    def broke(self) -> None:
+        self._broken = True
+        self._told()
+
 
 def view(connection: duckdb.DuckDBPyConnection, name: str, sql: str) -> None:
     """Make a temporary view whose text is ours."""
     try:
         connection.execute(f"create temp view {identifier(name)} as {sql}").fetchall()
-    except duckdb.InterruptException:
+    except (duckdb.InterruptException, *BROKEN):
         raise
     except duckdb.Error as error:
         raise InvalidSql(f"table {name!r} cannot be read: {first_line(error)}", field="slices") from error
@@ -127,11 +148,30 @@ def plan(connection: duckdb.DuckDBPyConnection, sql: str, bound: Mapping[str, Bi
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Turn what DuckDB raises for a caller's statement into our errors."""
+def guarded(place: Place) -> Iterator[None]:
+    """Tell a place when DuckDB itself failed in it.
+
+    Raises:
+        duckdb.InternalException: the statement ended its DuckDB.
+        StatementLost: another statement did.
+    """
     try:
         yield
-    except (duckdb.InterruptException, Stopped):
+    except duckdb.InternalException:
+        place.broke()
+        raise
+    except duckdb.FatalException as error:
+        place.broke()
+        raise StatementLost from error
+
+
+@contextmanager
+def translated(place: Place) -> Iterator[None]:
+    """Turn what DuckDB raises for a caller's statement into our errors."""
+    try:
+        with guarded(place):
+            yield
+    except (duckdb.InterruptException, duckdb.InternalException, Stopped):
         raise
     except (duckdb.OutOfMemoryException, MemoryError, pa.ArrowMemoryError) as error:
         raise MemoryPressure from error
