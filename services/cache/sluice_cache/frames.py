@@ -123,6 +123,14 @@ def to_json(frame: Frame) -> str:
     )
 
 
+def is_written(text: str | bytes) -> bool:
+    """Return whether a text can be what some release writes of a frame, of which this one may not know the fields."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
+
 def from_json(text: str | bytes) -> Frame:
     """Return the frame of a sidecar or of Redis.
 

@@ -131,7 +131,8 @@ class Sweeper:
             log.warning("spool left alone", reason=str(error), file_count=len(listed))
             return replace(swept, complete=False)
         pointers = {name: frame for name, frame in said.items() if frame is not None}
-        going = doomed(Spooled(listed, pointers, frames), spool.holds, self._now(), self._grace)
+        damaged = [name for name, frame in said.items() if frame is None and spool.is_damaged(name)]
+        going = doomed(Spooled(listed, pointers, frames, damaged), spool.holds, self._now(), self._grace)
         return self._remove(going, swept, still_held)
 
     def _remove(self, going: Doomed, swept: Swept, still_held: StillHeld) -> Swept:

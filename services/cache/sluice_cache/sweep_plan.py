@@ -11,6 +11,8 @@ from sluice_cache.tiers.spool_folder import Listed, data_of, pointer_of
 
 TEMPORARY_GRACE = timedelta(days=1)
 """A put waits as long as its caller takes; a private file this old is of a process that never came back."""
+FOREIGN_GRACE = timedelta(days=30)
+"""A pointer that a newer release wrote is that release's to sweep; past this there is none that does."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,8 @@ class Doomed:
 
     Attributes:
         expired: data files whose pointer says that their time is over, or of which a newer version stands.
-        orphans: data files without a pointer that nothing names, and private files of processes that never came back.
+        orphans: data files that nothing names and that have no pointer, a damaged one, or one that nobody has been able
+            to read for a month; and private files of processes that never came back.
         dead_pointers: pointers whose data file is gone.
     """
 
@@ -35,12 +38,14 @@ class Spooled:
     Attributes:
         listed: its files.
         pointers: per data file that has a readable pointer, the frame it tells of.
+        damaged: data files whose pointer is no pointer of any release.
         frames: what the index, and this process, know to be live.
     """
 
     listed: Collection[Listed]
     pointers: Mapping[str, Frame]
     frames: Collection[Frame]
+    damaged: Collection[str] = ()
 
 
 def doomed(spooled: Spooled, held: Callable[[str], bool], now: datetime, grace: timedelta) -> Doomed:
@@ -55,8 +60,7 @@ def doomed(spooled: Spooled, held: Callable[[str], bool], now: datetime, grace: 
     data = {item.name for item in spooled.listed if item.is_data}
     named = {token for frame in spooled.frames for token in frame.copies.values()}
     newest = _newest([*spooled.frames, *spooled.pointers.values()])
-    # Also by what this release cannot read: a newer one may have written it.
-    pointed = {*spooled.pointers, *pointers_of(spooled.listed)}
+    pointed = {*spooled.pointers, *_foreign(spooled, now, grace)}
     old = [item for item in spooled.listed if now - item.changed_time >= grace]
     free = [item for item in old if item.name not in named and not held(item.name)]
     return Doomed(
@@ -77,6 +81,13 @@ def pointers_of(listed: Iterable[Listed]) -> list[str]:
     """Return the data files that have a pointer, readable or not."""
     there = {item.name for item in listed}
     return sorted(item.name for item in listed if item.is_data and pointer_of(item.name) in there)
+
+
+def _foreign(spooled: Spooled, now: datetime, grace: timedelta) -> set[str]:
+    """Return the data files whose pointers this release cannot read and leaves to whoever wrote them."""
+    changed = {data_of(item.name): item.changed_time for item in spooled.listed if item.is_pointer}
+    left = {name: grace if name in spooled.damaged else max(grace, FOREIGN_GRACE) for name in changed}
+    return {name for name, time in changed.items() if name not in spooled.pointers and now - time < left[name]}
 
 
 def _newest(frames: Iterable[Frame]) -> dict[str, int]:

@@ -66,6 +66,26 @@ def test_an_orphan_is_taken_only_past_its_grace(cache: Cache, tmp_path: Path) ->
     assert (old.exists(), young.exists()) == (False, True)
 
 
+@pytest.mark.parametrize(
+    "pointer", [b"", b'{"frame_id": "fra', b"[]", b"\xff\x00"], ids=["empty", "cut", "no object", "bytes"]
+)
+def test_a_file_with_a_damaged_pointer_goes_with_it(cache: Cache, tmp_path: Path, pointer: bytes) -> None:
+    spool = tmp_path / "cache" / "spool"
+    files = [orphan(spool, f"frame-9.1.00000000.{suffix}", OLD_S) for suffix in ("parquet", "json")]
+    files[1].write_bytes(pointer)
+    os.utime(files[1], (1, 1))
+    assert sweep(cache).orphan_count == 1
+    assert [path.exists() for path in files] == [False, False]
+
+
+def test_a_file_with_the_pointer_of_another_release_stays(cache: Cache, tmp_path: Path) -> None:
+    spool = tmp_path / "cache" / "spool"
+    files = [orphan(spool, f"frame-9.1.00000000.{suffix}", OLD_S) for suffix in ("parquet", "json")]
+    files[1].write_bytes(b'{"release": 9, "frame": {}}')
+    assert sweep(cache).orphan_count == 0
+    assert [path.exists() for path in files] == [True, True]
+
+
 def test_a_live_file_is_never_an_orphan(cache: Cache, tmp_path: Path) -> None:
     cache.put("frame-1", ROWS)
     (hot,) = (tmp_path / "cache" / "hot").iterdir()

@@ -54,6 +54,25 @@ def test_a_file_whose_pointer_cannot_be_read_is_left_to_who_wrote_it() -> None:
     assert going([listed("frame-a.1.parquet"), listed("frame-a.1.json")], [], []) == Doomed()
 
 
+def test_a_file_whose_pointer_nobody_reads_for_a_month_is_an_orphan() -> None:
+    ages = [timedelta(days=30), timedelta(days=29)]
+    files = [[listed("frame-a.1.parquet"), listed("frame-a.1.json", NOW - age)] for age in ages]
+    assert [going(both, [], []).orphans for both in files] == [("frame-a.1.parquet",), ()]
+
+
+def test_a_file_whose_pointer_is_damaged_goes_after_the_grace() -> None:
+    ages = [GRACE, GRACE - timedelta(seconds=1)]
+    files = [[listed("frame-a.1.parquet"), listed("frame-a.1.json", NOW - age)] for age in ages]
+    spooled = [Spooled(both, {}, [], ["frame-a.1.parquet"]) for both in files]
+    assert [doomed(each, lambda _: False, NOW, GRACE).orphans for each in spooled] == [("frame-a.1.parquet",), ()]
+
+
+def test_a_named_file_stays_whatever_its_pointer_is() -> None:
+    files = [listed("frame-a.1.parquet"), listed("frame-a.1.json")]
+    named = frame("frame-a.1.parquet", LIVE)
+    assert doomed(Spooled(files, {}, [named], ["frame-a.1.parquet"]), lambda _: False, NOW, GRACE) == Doomed()
+
+
 def test_a_file_whose_pointer_may_still_come_is_left() -> None:
     assert going([listed("frame-a.1.parquet", NOW - timedelta(seconds=599))], [], []) == Doomed()
 

@@ -14,7 +14,7 @@ import structlog
 from sluice_rpc import arrow
 
 from sluice_cache import codec
-from sluice_cache.frames import Frame, TierKind, from_json, to_json
+from sluice_cache.frames import Frame, TierKind, from_json, is_written, to_json
 from sluice_cache.tiers import CopyBroken, TierAway, TierCounts, TierFull, categories
 from sluice_cache.tiers.categories import Categories
 from sluice_cache.tiers.holdings import Holdings
@@ -149,6 +149,11 @@ class SpoolTier:
             return from_json(content) if content is not None else None
         except ValueError:
             return None
+
+    def is_damaged(self, token: str) -> bool:
+        """Return whether a file has a pointer that no release has written: cut, or overwritten."""
+        content = self.folder.pointer(token)
+        return content is not None and not is_written(content)
 
     def pointed_of(self, frame: Frame) -> Frame | None:
         """Return what the pointer of the frame's file says of the same version now, or None."""
