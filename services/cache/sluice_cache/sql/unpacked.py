@@ -111,6 +111,8 @@ class Unpacked:
             token = writer.commit()
         finally:
             writer.abort()
+        # Mapped here: the bytes are compared with their sum now, and no statement waits for that.
+        self._files.open(frame.with_copy(TierKind.MEMORY, token))
         with self._lock:
             self._tokens[key] = token
         self._make_room()

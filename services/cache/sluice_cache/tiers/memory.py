@@ -3,7 +3,8 @@
 What came compressed lies as it came until somebody asks for its rows (`encoded`).
 
 Hot files are not synced: a process that dies leaves them whole, only a machine that dies does not. After its next start
-every file's bytes are compared with the checksum in its name before they are used.
+every file's bytes are compared with the checksum in its name before they are used. And whenever a file is mapped its
+bytes are compared with the sum in its name; from then on the system's pages are trusted as its memory is.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from sluice_rpc import arrow
 
 from sluice_cache import codec, files, seals
 from sluice_cache.frames import Frame, TierKind
-from sluice_cache.seals import Seal
 from sluice_cache.tiers import CopyBroken, TierAway, TierCounts, encoded
 from sluice_cache.tiers.encoded import EncodedCopy, EncodedWriter
 from sluice_cache.tiers.holdings import Holdings
@@ -160,6 +160,8 @@ def is_encoded(token: str) -> bool:
 
 def _mapped(path: Path, frame: Frame) -> MappedCopy:
     table, content = codec.map_stream(path)
+    if not seals.vouched(path.name, content):
+        raise CopyBroken(f"{path.name}: not the bytes that were written")
     if table.num_rows != frame.row_count:
         raise CopyBroken(f"{path.name}: {table.num_rows} rows, the frame has {frame.row_count}")
     return MappedCopy(table, content)
@@ -167,7 +169,10 @@ def _mapped(path: Path, frame: Frame) -> MappedCopy:
 
 def _encoded(path: Path, frame: Frame) -> EncodedCopy:
     with pa.memory_map(str(path)) as source:
-        return EncodedCopy(frame, source.read_buffer())
+        content = source.read_buffer()
+    if not seals.vouched(path.name, content):
+        raise CopyBroken(f"{path.name}: not the bytes that were written")
+    return EncodedCopy(frame, content)
 
 
 class HotWriter:
@@ -188,7 +193,8 @@ class HotWriter:
     def commit(self) -> str:
         self._writer.close()
         self._sink.close()
-        seal = Seal(time.time_ns(), seals.crc_of_path(self._temporary))
+        with pa.memory_map(str(self._temporary)) as written:
+            seal = seals.seal_by(written.read_buffer(), time.time_ns())
         path = files.inside(self._folder, f"{self._stem}.{seal}{SUFFIX}")
         files.publish(self._temporary, path, durable=False, stamp_ns=seal.stamp_ns)
         self._added(path)

@@ -107,14 +107,15 @@ class SpoolFolder:
         return bool(self._disk.get_file_info(self.path(name)).type is fs.FileType.File)
 
     def intact(self, name: str) -> bool:
-        """Return whether a data file is the one that its name was given to.
+        """Return whether a data file is the one that its name was given to; its bytes are read at the first asking.
 
         Raises:
             OSError: it is not there, or cannot be read.
         """
         local = self.local_path(name)
-        if local is not None:
-            return seals.intact(local)
+        if local is not None and not seals.intact(local):
+            self._intact.discard(name)
+            return False
         seal = seals.seal_of(name)
         if seal is None:
             return False
