@@ -64,6 +64,25 @@ class Lineage:
         call = self._stub.ResolveMergeSources
         return await call(_sized(request), timeout=self._timeout_s, metadata=caller.metadata)
 
+    async def merge_targets(
+        self, request: pb.ResolveMergeTargetsRequest, caller: Caller
+    ) -> pb.ResolveMergeTargetsResponse:
+        """Return what each container was merged into."""
+        call = self._stub.ResolveMergeTargets
+        return await call(_sized(request), timeout=self._timeout_s, metadata=caller.metadata)
+
+    async def leaf_serials(
+        self, request: pb.ResolveLeafSerialsRequest, caller: Caller
+    ) -> pb.ResolveLeafSerialsResponse:
+        """Return the serials of each container."""
+        call = self._stub.ResolveLeafSerials
+        return await call(_sized(request), timeout=self._timeout_s, metadata=caller.metadata)
+
+    async def event_domains(self, caller: Caller) -> events_pb.ListEventDomainsResponse:
+        """Return what can be asked about containers."""
+        call = self._events.ListEventDomains
+        return await call(events_pb.ListEventDomainsRequest(), timeout=self._timeout_s, metadata=caller.metadata)
+
     @asynccontextmanager
     async def genealogy(
         self, request: pb.ReadGenealogyRequest, caller: Caller

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
@@ -12,7 +12,6 @@ from sluice_rpc.errors import Internal
 from starlette.responses import Response
 
 from sluice_gateway import render
-from sluice_gateway.body import JSON
 from sluice_gateway.connection import WatchedStream, closing_source
 from sluice_gateway.errors import TooManyForJson
 from sluice_gateway.messages import JSONObject
@@ -109,6 +108,6 @@ def arrow_stream(
     return WatchedStream(closing_source(opened, pieces), ARROW_TYPE, {"Vary": "Accept", **headers})
 
 
-def json_answer(content: dict[str, JSON] | dict[str, object]) -> Response:
+def json_answer(content: Mapping[str, object]) -> Response:
     """Return an answer as JSON."""
     return Response(render.dumps(content), media_type="application/json", headers={"Vary": "Accept"})

@@ -42,6 +42,7 @@ def document(definitions: Sequence[Definition], root_path: str) -> JSONObject:
             "post": _call("Queries", "Run what is missing", [_in_path("query_id", _QUERY_ID)])
         },
         **{path: {"post": _lineage_call(path, call)} for path, call in LINEAGE_CALLS.items()},
+        "/api/events": {"get": _call("Events", "Domains of events and the columns of their answers")},
         "/api/me": {"get": _call("Operations", "Who am I")},
         "/api/ops/permits": {"get": _call("Operations", "Permits of each process, and who holds one")},
         "/api/ops/queries": {"get": _call("Operations", "Queries that run, for whom and how far")},

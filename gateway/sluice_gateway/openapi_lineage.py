@@ -49,6 +49,23 @@ LINEAGE_CALLS: dict[str, PostCall] = {
     "/api/lineage/merge-sources": PostCall(
         "Lineage", "What was merged into containers", _body(["container_ids"], container_ids=_IDS)
     ),
+    "/api/lineage/merge-targets": PostCall(
+        "Lineage", "What containers were merged into", _body(["container_ids"], container_ids=_IDS)
+    ),
+    "/api/lineage/leaf-serials": PostCall(
+        "Lineage", "Serial numbers that containers went into", _body(["container_ids"], container_ids=_IDS)
+    ),
+    "/api/lineage/forward-tree": PostCall(
+        "Lineage",
+        "Whole families of containers: JSON, or one table as Arrow",
+        _body(
+            ["container_ids"],
+            container_ids=_IDS,
+            max_depth=_DEPTH,
+            max_node_count=_COUNT,
+            table={"type": "string", "enum": ["edges", "nodes", "seeds", "serials", "truncated"]},
+        ),
+    ),
     "/api/lineage/genealogy": PostCall(
         "Lineage",
         "Everything containers came from: JSON, or one table as Arrow",

@@ -9,6 +9,9 @@ import duckdb
 import httpx
 import pyarrow as pa
 import pytest
+from sluice.lineage.v1 import lineage_service_pb2 as lineage_pb
+from sluice.lineage.v1 import lineage_service_pb2_grpc as lineage_rpc
+from sluice_rpc.client import open_channel
 
 from tests.running_suite import RunningSuite
 
@@ -143,7 +146,65 @@ def test_ancestors_descendants_and_merge_sources_agree_with_the_genealogy(
     assert {answer["receipt"]["status"] for answer in (down, merged)} <= {"complete", "truncated"}
 
 
-@pytest.mark.parametrize("call", ["ancestors", "descendants", "merge-sources", "genealogy"])
+@pytest.fixture(scope="module")
+def combination(suite: RunningSuite) -> tuple[str, str, str]:
+    """A source lot, the combined lot it went into, and the serial."""
+    with duckdb.connect(str(suite.plant), read_only=True) as connection:
+        rows = connection.execute(
+            "select CONTAINERID, LOTID, FINISHEDNAME from DWH.DW_MES_PJ_COMBINEDASSYLOTS "
+            "where FINISHEDNAME is not null order by 1, 2, 3"
+        ).fetchall()
+    source, target, serial = rows[0]
+    return str(source), str(target), str(serial)
+
+
+def test_a_lot_leads_to_its_combined_lot_and_serial(http: httpx.Client, combination: tuple[str, str, str]) -> None:
+    source, target, serial = combination
+    asked = {"container_ids": [source, "nobody"]}
+    targets = http.post("/api/lineage/merge-targets", json=asked).json()
+    serials = http.post("/api/lineage/leaf-serials", json=asked).json()
+    assert (list(targets["merge_targets"]), list(serials["leaf_serials"])) == ([source], [source])
+    assert target in targets["merge_targets"][source]
+    assert serial in serials["leaf_serials"][source]
+    assert {answer["receipt"]["status"] for answer in (targets, serials)} == {"complete"}
+
+
+def test_serials_come_as_arrow_with_their_receipt(http: httpx.Client, combination: tuple[str, str, str]) -> None:
+    source, _, serial = combination
+    response = http.post("/api/lineage/leaf-serials", json={"container_ids": [source]}, headers=ARROW)
+    table = table_of(response)
+    assert {"container_id": source, "serial_number": serial} in table.to_pylist()
+    assert json.loads(table.schema.metadata[b"sluice.receipt"]) == json.loads(response.headers["sluice-receipt"])
+
+
+def test_a_forward_tree_is_what_the_rpc_answers(
+    http: httpx.Client, suite: RunningSuite, combination: tuple[str, str, str], lots: list[tuple[str, str]]
+) -> None:
+    seeds = [combination[0], combination[1], lots[-1][0], "nobody"]
+    body = http.post("/api/lineage/forward-tree", json={"container_ids": seeds}).json()
+    with open_channel(f"127.0.0.1:{suite.ports.lineage}", "lineage") as channel:
+        stub = lineage_rpc.LineageServiceStub(channel)
+        judged = stub.ResolveForwardTree(lineage_pb.ResolveForwardTreeRequest(container_ids=seeds), timeout=60)
+    assert (body["roots"], body["total_nodes"]) == (list(judged.roots), judged.total_nodes)
+    assert body["children_map"] == {key: list(found.container_ids) for key, found in judged.children_map.items()}
+    assert body["leaf_serials"] == {key: list(found.serial_numbers) for key, found in judged.leaf_serials.items()}
+    assert body["cid_to_name"] == dict(judged.container_names)
+    assert (sorted(body["nodes"]), len(body["edges"])) == (sorted(judged.nodes), len(judged.edges))
+    assert (body["not_found_ids"], body["receipt"]["status"]) == (["nobody"], "complete")
+
+
+def test_the_serials_of_a_forward_tree_come_as_arrow(http: httpx.Client, combination: tuple[str, str, str]) -> None:
+    asked = {"container_ids": [combination[0]], "table": "serials"}
+    tree = http.post("/api/lineage/forward-tree", json={"container_ids": [combination[0]]}).json()
+    rows = table_of(http.post("/api/lineage/forward-tree", json=asked, headers=ARROW)).to_pylist()
+    assert rows == [
+        {"container_id": leaf, "serial_number": text} for leaf, texts in tree["leaf_serials"].items() for text in texts
+    ]
+
+
+@pytest.mark.parametrize(
+    "call", ["ancestors", "descendants", "merge-sources", "merge-targets", "genealogy", "forward-tree"]
+)
 def test_lineage_comes_as_a_table_of_edges_with_its_receipt(
     http: httpx.Client, lots: list[tuple[str, str]], call: str
 ) -> None:
@@ -160,7 +221,9 @@ def test_any_table_of_a_genealogy_comes_as_arrow(http: httpx.Client, lots: list[
     ]
 
 
-@pytest.mark.parametrize("call", ["lineage/ancestors", "lineage/descendants", "lineage/genealogy", "events/holds"])
+@pytest.mark.parametrize(
+    "call", ["lineage/ancestors", "lineage/leaf-serials", "lineage/genealogy", "lineage/forward-tree", "events/holds"]
+)
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -193,6 +256,16 @@ def test_events_come_as_arrow_whose_last_batch_carries_the_receipt(http: httpx.C
     receipt = json.loads(dict(last.custom_metadata)[b"sluice.receipt"])
     assert (last.batch.num_rows, receipt["row_count"]) == (0, table_of(response).num_rows)
     assert receipt["row_count"] > 0
+
+
+def test_every_domain_of_events_is_listed_with_the_columns_it_answers(http: httpx.Client, moved_ids: list[str]) -> None:
+    domains = {domain["name"]: domain for domain in http.get("/api/events").json()["domains"]}
+    answer = http.post("/api/events/materials", json={"container_ids": moved_ids}).json()
+    assert sorted(domains) == [
+        "downstream_rejects", "history", "holds", "jobs", "materials", "rejects", "upstream_history",
+    ]  # fmt: skip
+    listed = [(column["name"], column["type"]) for column in domains["materials"]["columns"]]
+    assert listed == [(column["name"], column["type"]) for column in answer["columns"]]
 
 
 def test_an_unknown_domain_names_the_known_ones(http: httpx.Client) -> None:

@@ -45,6 +45,11 @@ class EventRoutes:
         self._identity = identity
         self._max_body_bytes = max_body_bytes
 
+    async def domains(self, request: Request) -> Response:
+        """Return what can be asked about containers, with the columns of each answer."""
+        found = await while_connected(request.receive, self._lineage.event_domains(self._identity.of(request)))
+        return lineage_tables.json_answer({"domains": [_described(domain) for domain in found.domains]})
+
     async def read(self, request: Request, domain: str) -> Response:
         """Stream the events of a domain: JSON, or Arrow if the client asks for that; the receipt comes last."""
         given = LineageInput(await body.read_object(request, self._max_body_bytes))
@@ -59,6 +64,18 @@ class EventRoutes:
         given.check()
         opened = self._lineage.events(wanted, self._identity.of(request))
         return await while_connected(request.receive, _started(opened, as_arrow))
+
+
+def _described(domain: pb.EventDomain) -> JSONObject:
+    return {
+        "name": domain.name,
+        "title": domain.title,
+        "about": domain.about,
+        "columns": [{"name": one.name, "type": one.type, "about": one.about} for one in domain.columns],
+        "key": list(domain.key),
+        "schema_version": domain.schema_version,
+        "ttl_s": domain.ttl_s,
+    }
 
 
 async def _started(

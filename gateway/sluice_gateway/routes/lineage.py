@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -16,18 +16,19 @@ from starlette.responses import Response
 from sluice_gateway import body, lineage_tables, messages, render
 from sluice_gateway.body import JSON
 from sluice_gateway.connection import while_connected
-from sluice_gateway.genealogy import genealogy_json
+from sluice_gateway.genealogy import forward_tree_json, genealogy_json
 from sluice_gateway.identity import Caller, Identity
 from sluice_gateway.lineage import Lineage, first_of
 from sluice_gateway.lineage_inputs import MAX_COUNT, MAX_DEPTH, LineageInput
 from sluice_gateway.messages import JSONObject
 
-_TABLES: Final[Mapping[str, pb.GenealogyTable.ValueType]] = {
-    name.removeprefix("GENEALOGY_TABLE_").lower(): number
-    for name, number in pb.GenealogyTable.items()
-    if number not in (pb.GENEALOGY_TABLE_UNSPECIFIED, pb.GENEALOGY_TABLE_SERIALS)
+_FULL_TABLES: Final = ("edges", "nodes", "ancestors", "seeds", "truncated")
+_FORWARD_TABLES: Final = ("edges", "nodes", "seeds", "serials", "truncated")
+"""What a client may choose from as Arrow."""
+_JSON: Final[Mapping[int, Callable[[Mapping[int, pa.Table]], dict[str, object]]]] = {
+    pb.GENEALOGY_KIND_FULL: genealogy_json,
+    pb.GENEALOGY_KIND_FORWARD: forward_tree_json,
 }
-"""Tables of a full genealogy by name."""
 
 
 class LineageRoutes:
@@ -95,6 +96,29 @@ class LineageRoutes:
         edges = [(source, target) for target, found in answer.merge_sources.items() for source in found.container_ids]
         return _answered(request, {"merge_sources": sources}, edges, "merge_source", answer.receipt)
 
+    async def merge_targets(self, request: Request) -> Response:
+        """Say what each container was merged into, one merge far."""
+        given = await self._given(request)
+        wanted = pb.ResolveMergeTargetsRequest(container_ids=given.texts("container_ids"))
+        given.check()
+        answer = await while_connected(request.receive, self._lineage.merge_targets(wanted, self._identity.of(request)))
+        targets: dict[str, JSON] = {source: list(found.container_ids) for source, found in answer.merge_targets.items()}
+        edges = [(source, target) for source, found in answer.merge_targets.items() for target in found.container_ids]
+        return _answered(request, {"merge_targets": targets}, edges, "merge_source", answer.receipt)
+
+    async def leaf_serials(self, request: Request) -> Response:
+        """Return the serial numbers that each container went into."""
+        given = await self._given(request)
+        wanted = pb.ResolveLeafSerialsRequest(container_ids=given.texts("container_ids"))
+        given.check()
+        answer = await while_connected(request.receive, self._lineage.leaf_serials(wanted, self._identity.of(request)))
+        serials: dict[str, JSON] = {leaf: list(found.serial_numbers) for leaf, found in answer.leaf_serials.items()}
+        said = messages.receipt(answer.receipt)
+        if not lineage_tables.wants_arrow(request.headers.get("accept", "")):
+            return lineage_tables.json_answer({"leaf_serials": serials, "receipt": said})
+        rows = sorted((leaf, text) for leaf, found in answer.leaf_serials.items() for text in found.serial_numbers)
+        return lineage_tables.arrow_answer(_two_columns(rows, "container_id", "serial_number"), said)
+
     async def genealogy(self, request: Request) -> Response:
         """Return everything each container came from, as JSON; or one of its tables as an Arrow stream."""
         given = await self._given(request)
@@ -105,21 +129,44 @@ class LineageRoutes:
             max_merge_hop_count=given.count("max_merge_hop_count", 1, MAX_DEPTH),
             max_node_count=_node_count(given),
         )
-        table = given.choice("table", _TABLES, "edges")
+        said: JSONObject = {"merge_hop_count": wanted.max_merge_hop_count}
+        return await self._tables(request, given, wanted, _FULL_TABLES, said)
+
+    async def forward_tree(self, request: Request) -> Response:
+        """Return the whole family of each container, as JSON; or one of its tables as an Arrow stream."""
+        given = await self._given(request)
+        wanted = pb.ReadGenealogyRequest(
+            kind=pb.GENEALOGY_KIND_FORWARD,
+            container_ids=given.texts("container_ids"),
+            max_depth=_depth(given),
+            max_node_count=_node_count(given),
+        )
+        return await self._tables(request, given, wanted, _FORWARD_TABLES, {})
+
+    async def _tables(
+        self,
+        request: Request,
+        given: LineageInput,
+        wanted: pb.ReadGenealogyRequest,
+        names: Sequence[str],
+        said: JSONObject,
+    ) -> Response:
+        tables = {name: pb.GenealogyTable.Value(f"GENEALOGY_TABLE_{name.upper()}") for name in names}
+        table = given.choice("table", tables, "edges")
         given.check()
         caller = self._identity.of(request)
         if lineage_tables.wants_arrow(request.headers.get("accept", "")):
-            wanted.tables.append(_TABLES[table])
+            wanted.tables.append(tables[table])
             return await while_connected(request.receive, self._genealogy_stream(wanted, caller))
-        return await while_connected(request.receive, self._genealogy_json(wanted, caller))
+        return await while_connected(request.receive, self._genealogy_json(wanted, said, caller))
 
-    async def _genealogy_json(self, wanted: pb.ReadGenealogyRequest, caller: Caller) -> Response:
+    async def _genealogy_json(self, wanted: pb.ReadGenealogyRequest, said: JSONObject, caller: Caller) -> Response:
         async with self._lineage.genealogy(wanted, caller) as responses:
             receipt = (await first_of(responses, "receipt")).receipt
             tables = await lineage_tables.tables_of(responses, self._json_max_row_count)
-        content = await asyncio.to_thread(genealogy_json, tables)
-        said = {"merge_hop_count": wanted.max_merge_hop_count, "receipt": messages.receipt(receipt)}
-        return await asyncio.to_thread(lineage_tables.json_answer, {**content, **said})
+        content = await asyncio.to_thread(_JSON[wanted.kind], tables)
+        whole = {**content, **said, "receipt": messages.receipt(receipt)}
+        return await asyncio.to_thread(lineage_tables.json_answer, whole)
 
     async def _genealogy_stream(self, wanted: pb.ReadGenealogyRequest, caller: Caller) -> Response:
         async with AsyncExitStack() as closing:
@@ -155,10 +202,13 @@ def _answered(
     said = messages.receipt(receipt)
     if not lineage_tables.wants_arrow(request.headers.get("accept", "")):
         return lineage_tables.json_answer({**content, "receipt": said})
-    pairs = sorted(edges)
+    table = _two_columns(sorted(edges), "from_cid", "to_cid")
+    kinds = pa.array([edge_type] * table.num_rows, pa.string())
+    return lineage_tables.arrow_answer(table.append_column("edge_type", kinds), said)
+
+
+def _two_columns(pairs: Sequence[tuple[str, str]], first: str, second: str) -> pa.Table:
     columns = {
-        "from_cid": pa.array([pair[0] for pair in pairs], pa.string()),
-        "to_cid": pa.array([pair[1] for pair in pairs], pa.string()),
-        "edge_type": pa.array([edge_type] * len(pairs), pa.string()),
+        name: pa.array([pair[place] for pair in pairs], pa.string()) for place, name in enumerate((first, second))
     }
-    return lineage_tables.arrow_answer(pa.table(columns), said)
+    return pa.table(columns)

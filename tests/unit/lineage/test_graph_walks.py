@@ -33,7 +33,7 @@ def families() -> st.SearchStrategy[Graph]:
 
 def orderly_families() -> st.SearchStrategy[Graph]:
     """Families in which everything comes from earlier nodes, with more to share than random ones have."""
-    return st.integers(6, 80).flatmap(
+    return st.integers(6, 40).flatmap(
         lambda count: st.tuples(
             st.tuples(*[st.integers(max(NO_NODE, node - 9), node - 1) for node in range(count)]).map(list),
             st.lists(
@@ -127,16 +127,12 @@ def test_ancestry_without_limits_is_every_ancestor_that_networkx_finds(family: G
 @given(orderly_families())
 def test_lists_put_together_from_one_another_are_every_ancestor_that_networkx_finds(family: Graph) -> None:
     parents, merges = family
-    found = came_from(family, list(range(len(parents))), 80, 24)
+    found = came_from(family, list(range(len(parents))), 40, 24)
     graph = graph_of(parents)
     graph.add_edges_from((target, source) for source, target in merges)
-    assert grouped(found.pairs, len(parents)) == [nx.descendants(graph, seed) for seed in range(len(parents))]
-
-
-@given(orderly_families())
-def test_no_list_has_a_node_twice(family: Graph) -> None:
-    found = came_from(family, list(range(len(family[0]))), 80, 24).lists
-    assert all(len(set(found[seed].tolist())) == len(found[seed]) for seed in range(len(family[0])))
+    assert [sorted(found.lists[seed].tolist()) for seed in range(len(parents))] == [
+        sorted(nx.descendants(graph, seed)) for seed in range(len(parents))
+    ]
 
 
 @given(orderly_families(), st.integers(1, 12), st.integers(1, 4))
