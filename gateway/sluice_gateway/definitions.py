@@ -25,7 +25,7 @@ class Definition:
     Attributes:
         json: as `GET /api/datasets/{name}` shows it.
         parameters: JSON Schema of each primary parameter by name.
-        filters: JSON Schema of each view-time filter by name.
+        filters: JSON Schema of each view-time filter, and of each parameter of a view, by name.
         views: whether a view is paged, by name, in declaration order.
         titles: of the columns by their names, by view.
     """
@@ -47,7 +47,11 @@ class Definition:
             route=message.route,
             json=messages.dataset(message),
             parameters=_properties(messages.from_struct(message.parameters_schema)),
-            filters=_properties(messages.from_struct(message.filters_schema)),
+            filters={
+                name: schema
+                for struct in (*(view.parameters_schema for view in message.views), message.filters_schema)
+                for name, schema in _properties(messages.from_struct(struct)).items()
+            },
             views={view.name: view.paged for view in message.views},
             titles={view.name: {column.name: column.title for column in view.columns} for view in message.views},
             sort_keys=frozenset(key.name for view in message.views for key in view.sort_keys),

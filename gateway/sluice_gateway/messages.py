@@ -174,6 +174,13 @@ def dataset(message: pb.Dataset) -> JSONObject:
         "filters": from_struct(message.filters_schema),
         "initial_views": list(message.initial_views),
         "views": [_view(view) for view in message.views],
+        "kind": pb.DatasetKind.Name(message.kind).removeprefix("DATASET_KIND_").lower(),
+        "modes": [
+            {"name": mode.name, "required": list(mode.required), "refused": list(mode.refused)}
+            for mode in message.modes
+        ],
+        "modes_parameter": message.modes_parameter or None,
+        "labels": dict(message.labels),
     }
 
 
@@ -186,10 +193,26 @@ def _view(message: pb.View) -> JSONObject:
         "paged": message.paged,
         "filters": list(message.filters),
         "sort_keys": [{"name": key.name, "descending": key.descending} for key in message.sort_keys],
-        "columns": [
-            {"name": column.name, "type": column.type, "title": column.title, "description": column.description}
-            for column in message.columns
-        ],
+        "columns": [_column(column) for column in message.columns],
+        "parameters": from_struct(message.parameters_schema),
+        "selects": message.selects or None,
+        "labels": dict(message.labels),
+    }
+
+
+def _column(message: pb.Column) -> JSONObject:
+    role = pb.ColumnRole.Name(message.role).removeprefix("COLUMN_ROLE_").lower()
+    return {
+        "name": message.name,
+        "type": message.type,
+        "title": message.title,
+        "description": message.description,
+        "role": None if role == "unspecified" else role,
+        "unit": message.unit or None,
+        "scale": message.scale if message.HasField("scale") else None,
+        "aggregate": message.aggregate or None,
+        "filter": message.filter or None,
+        "labels": dict(message.labels),
     }
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from google.protobuf import json_format
 from sluice.query.v1 import query_service_pb2 as pb
 from sluice.table.v1 import table_pb2
 from sluice_client.ports import take_free
+from sluice_rpc.errors import InvalidArgument
 
 from tests.engine_rig import REPOSITORY, EngineRig, serving_cache, serving_engine, serving_lineage
 
@@ -148,6 +150,59 @@ def test_every_statement_of_a_stage_is_counted(rig: EngineRig) -> None:
     query = run(rig, fresh)
     own = sum(chunk.part == "placed" for chunk in query.progress.chunks)
     assert query.receipt.warehouse_statement_count > own
+
+
+def test_a_view_is_asked_with_values_of_its_own(rig: EngineRig) -> None:
+    month = {"mode": "date_range", "start_date": "2025-03-01", "end_date": "2025-03-28"}
+    query_id = run(rig, month).query_id
+    days = rig.views(query_id, "trend")["trend"].table
+    weeks = rig.views(query_id, "trend", filters={"granularity": "week"})["trend"].table
+    assert sum(days["hold_count"].to_pylist()) == sum(weeks["hold_count"].to_pylist()) > 0
+    assert {day.weekday() for day in weeks["start_date"].to_pylist()} == {0}
+    assert (days.num_rows > weeks.num_rows, weeks.num_rows <= 5) == (True, True)
+    top = rig.views(query_id, "worst", "trend", filters={"top": 2, "granularity": "month"})
+    assert (top["worst"].table.num_rows, top["trend"].table.num_rows) == (2, 2)
+
+
+@pytest.mark.parametrize("wrong", [{"granularity": "hour"}, {"top": 51}, {"top": 2.5}, {"top": True}])
+def test_a_value_that_a_view_does_not_take_is_refused_by_name(rig: EngineRig, wrong: dict[str, object]) -> None:
+    query_id = run(rig, RANGE).query_id
+    with pytest.raises(InvalidArgument, match=next(iter(wrong))):
+        rig.views(query_id, "trend", "worst", filters=wrong)
+
+
+def test_a_definition_says_how_a_dataset_is_asked_and_shown(rig: EngineRig) -> None:
+    dataset = rig.stub.GetDataset(pb.GetDatasetRequest(dataset=DATASET)).dataset
+    assert (dataset.kind, dataset.modes_parameter) == (pb.DATASET_KIND_QUERY, "mode")
+    assert [(mode.name, list(mode.refused)) for mode in dataset.modes] == [
+        ("date_range", ["container_input_type", "container_values"]),
+        ("container", ["end_date", "start_date"]),
+    ]
+    trend = next(view for view in dataset.views if view.name == "trend")
+    day, count = trend.columns
+    assert (day.role, dict(day.labels)) == (pb.COLUMN_ROLE_TIME, {"zh-TW": "日期"})
+    assert (count.unit, count.scale, count.aggregate) == ("holds", 0, "sum")
+    granularity = json_format.MessageToDict(trend.parameters_schema)["properties"]["granularity"]
+    assert (granularity["default"], granularity["enum"]) == ("day", ["day", "week", "month"])
+    assert list(json_format.MessageToDict(dataset.filters_schema)["properties"]) == ["reason"]
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "words"),
+    [
+        ({"mode": "container"}, "container_values", "is required where mode is container"),
+        ({"mode": "container", "container_values": []}, "container_values", "is required where mode is container"),
+        (typed("A", start_date="2025-01-01"), "start_date", "is not taken where mode is container"),
+        ({"mode": "date_range", "start_date": "2025-01-01"}, "end_date", "is required where mode is date_range"),
+        ({"mode": "both"}, "mode", "is not one of date_range, container"),
+    ],
+)
+def test_what_does_not_fit_the_mode_is_refused_by_field(
+    rig: EngineRig, given: dict[str, object], field: str, words: str
+) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        rig.ask(DATASET, given)
+    assert [(item.field, words in item.description) for item in caught.value.violations] == [(field, True)]
 
 
 def test_read_anew_a_query_computes_its_stages_anew(rig: EngineRig) -> None:

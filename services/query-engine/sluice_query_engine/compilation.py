@@ -134,6 +134,10 @@ def _compile_view(connection: duckdb.DuckDBPyConnection, dataset: Dataset, view:
         _compile_orders(connection, dataset, view, toml)
     elif tree.args.get("order") is None:
         raise CatalogError(path, "", "has no order by")
+    bound = {item.name for item in tree.find_all(sqlglot.exp.Placeholder)}
+    for item in dataset.view_parameters:
+        if (item.name in view.parameters) != (item.name in bound):
+            raise CatalogError(path, "", f"binds ${item.name} exactly when it is declared for it")
     [statement] = views.compose(dataset, [view.name], {})
     schema = _compile(connection, statement.sql, {**query_binds(dataset), **statement.binds}, path, "")
     _check_columns(toml, f"views.{view.name}.columns", (column.name for column in view.columns), schema.names)

@@ -16,12 +16,19 @@ import pyarrow as pa
 from sluice_query_engine.days import DayRule
 from sluice_query_engine.modes import Mode, Modes
 from sluice_query_engine.parts import Part, Stage
+from sluice_query_engine.view_parameters import ViewParameter
 
 if TYPE_CHECKING:
     from sluice_warehouse.statements import Statement
 
 BindPython = bool | int | float | str | date | datetime | list[str] | list[date] | None
 """A value bound to a `$name` of a statement over frames."""
+
+ColumnRole = Literal["", "dimension", "measure", "time", "id"]
+"""What a column is to a chart: rows are told apart by it, it is drawn, it is the axis of a trend, it names a thing."""
+
+Aggregate = Literal["", "sum", "min", "max", "none"]
+"""How a measure may be put together over rows; ratios and distinct counts not at all."""
 
 ParameterType = Literal["date", "text", "integer", "number", "boolean", "choice", "text_list"]
 """What a primary parameter may be."""
@@ -38,6 +45,7 @@ class Parameter:
         max_items: most distinct items of a list.
         fold: letter case to which texts are brought before they enter the key.
         default: what stands where it is not given; None where nothing does.
+        labels: title by language.
     """
 
     name: str
@@ -51,6 +59,7 @@ class Parameter:
     max_items: int = 1000
     fold: Literal["upper", "lower"] | None = None
     default: str | int | bool | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -120,11 +129,26 @@ class Reference:
 
 @dataclass(frozen=True)
 class ViewColumn:
-    """Title and meaning of a column that SQL of ours yields; its type comes from compiling that."""
+    """Title and meaning of a column that SQL of ours yields; its type comes from compiling that.
+
+    Attributes:
+        role: what it is to a chart; empty where nothing is said.
+        unit: of a measure.
+        scale: digits after the point that are shown; None where nothing is said.
+        aggregate: how a measure may be put together over rows; empty where nothing is said.
+        filter: the filter that a click on a value sets.
+        labels: title by language.
+    """
 
     name: str
     title: str
     description: str
+    role: ColumnRole = ""
+    unit: str = ""
+    scale: int | None = None
+    aggregate: Aggregate = ""
+    filter: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -252,6 +276,9 @@ class View:
         sort_keys: keys of a paged view; the first is the default.
         tiebreaker: `order by` terms appended to every sort so that the order is total.
         chart: hint for drawing, empty for tables.
+        parameters: names of the view parameters that its SQL binds.
+        selects: the filter that clicking on the view sets; it does not narrow the view.
+        labels: title by language.
     """
 
     name: str
@@ -264,6 +291,9 @@ class View:
     sort_keys: tuple[SortKey, ...] = ()
     tiebreaker: str = ""
     chart: str = ""
+    parameters: tuple[str, ...] = ()
+    selects: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -280,6 +310,9 @@ class Dataset:
         stages: tables that the lineage service computes.
         order: names of parts and stages in declaration order.
         modes: the ways to ask; None where there is only one.
+        view_parameters: values that views bind and that select no rows.
+        labels: title by language.
+        filter_labels: titles of filters by language, by filter.
     """
 
     name: str
@@ -301,6 +334,9 @@ class Dataset:
     stages: tuple[Stage, ...] = ()
     order: tuple[str, ...] = ()
     modes: Modes | None = None
+    view_parameters: tuple[ViewParameter, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    filter_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def has_range(self) -> bool:

@@ -18,10 +18,19 @@ from sluice_query_engine.dataset import (
     PatternFilter,
     SetFilter,
     View,
+    ViewColumn,
 )
+from sluice_query_engine.view_parameters import value_schema
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
+_ROLES: Final = {
+    "": pb.COLUMN_ROLE_UNSPECIFIED,
+    "dimension": pb.COLUMN_ROLE_DIMENSION,
+    "measure": pb.COLUMN_ROLE_MEASURE,
+    "time": pb.COLUMN_ROLE_TIME,
+    "id": pb.COLUMN_ROLE_ID,
+}
 _JsonObject: TypeAlias = dict[str, object]
 
 
@@ -39,10 +48,14 @@ def to_proto(dataset: Dataset, columns: Mapping[str, pa.Schema]) -> pb.Dataset:
         version=dataset.version,
         parameters_schema=_struct(parameters_schema(dataset)),
         filters_schema=_struct(filters_schema(dataset)),
-        views=[_view(view, columns[view.name]) for view in dataset.views],
+        views=[_view(dataset, view, columns[view.name]) for view in dataset.views],
         initial_views=dataset.initial_views,
         day_rule=dataset.day_rule.describe(),
         max_range_days=dataset.limits.max_range_days,
+        kind=pb.DATASET_KIND_QUERY,
+        modes=_modes(dataset),
+        modes_parameter="" if dataset.modes is None else dataset.modes.parameter,
+        labels=dataset.labels,
     )
 
 
@@ -62,16 +75,41 @@ def filters_schema(dataset: Dataset) -> _JsonObject:
     return {
         "$schema": DIALECT,
         "type": "object",
-        "properties": {item.name: _filter_schema(item) for item in dataset.filters},
+        "properties": {
+            item.name: {**_filter_schema(item), **_labels(dataset.filter_labels.get(item.name, {}))}
+            for item in dataset.filters
+        },
         "additionalProperties": False,
     }
 
 
-def _view(view: View, schema: pa.Schema) -> pb.View:
-    columns = [
-        pb.Column(name=column.name, type=str(field.type), title=column.title, description=column.description)
-        for column, field in zip(view.columns, schema, strict=True)
+def _modes(dataset: Dataset) -> list[pb.Mode]:
+    modes = dataset.modes
+    if modes is None:
+        return []
+    return [
+        pb.Mode(name=mode.name, required=mode.requires, refused=sorted(modes.refused(mode))) for mode in modes.modes
     ]
+
+
+def _column(column: ViewColumn, kind: pa.DataType) -> pb.Column:
+    return pb.Column(
+        name=column.name,
+        type=str(kind),
+        title=column.title,
+        description=column.description,
+        role=_ROLES[column.role],
+        unit=column.unit,
+        scale=column.scale,
+        aggregate=column.aggregate,
+        filter=column.filter,
+        labels=column.labels,
+    )
+
+
+def _view(dataset: Dataset, view: View, schema: pa.Schema) -> pb.View:
+    columns = [_column(column, field.type) for column, field in zip(view.columns, schema, strict=True)]
+    own = [item for item in dataset.view_parameters if item.name in view.parameters]
     return pb.View(
         name=view.name,
         title=view.title,
@@ -81,6 +119,16 @@ def _view(view: View, schema: pa.Schema) -> pb.View:
         paged=view.paged,
         sort_keys=[pb.SortKey(name=key.name, descending=key.descending) for key in view.sort_keys],
         chart=view.chart,
+        parameters_schema=_struct(
+            {
+                "$schema": DIALECT,
+                "type": "object",
+                "properties": {item.name: {**value_schema(item), **_labels(item.labels)} for item in own},
+                "additionalProperties": False,
+            }
+        ),
+        selects=view.selects,
+        labels=view.labels,
     )
 
 
@@ -95,7 +143,10 @@ def _parameter_schema(parameter: Parameter) -> _JsonObject:
         "boolean": {"type": "boolean"},
         "text_list": {"type": "array", "items": text, "maxItems": parameter.max_items},
     }
-    return {**_about(parameter.title, parameter.description), **forms[parameter.type]}
+    default: _JsonObject = {} if parameter.default is None else {"default": parameter.default}
+    role: _JsonObject = {} if parameter.role is None else {"x-role": parameter.role}
+    about = _about(parameter.title, parameter.description)
+    return {**about, **forms[parameter.type], **default, **role, **_labels(parameter.labels)}
 
 
 def _filter_schema(item: Filter) -> _JsonObject:
@@ -129,6 +180,11 @@ def _match_forms(item: MatchFilter) -> list[_JsonObject]:
 def _anchored(pattern: str) -> str:
     """Return the pattern as JSON Schema reads it: unanchored, and named groups in ECMAScript's spelling."""
     return "^(?:" + pattern.replace("(?P<", "(?<") + ")$"
+
+
+def _labels(labels: Mapping[str, str]) -> _JsonObject:
+    """Return titles by language as a schema carries them."""
+    return {"x-labels": dict(labels)} if labels else {}
 
 
 def _about(title: str, description: str) -> _JsonObject:

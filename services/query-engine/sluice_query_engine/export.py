@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from sluice_query_engine import views
 from sluice_query_engine.dataset import Dataset
 from sluice_query_engine.filters import conditions
+from sluice_query_engine.view_parameters import view_values
 from sluice_query_engine.violations import Violations, shown
 
 
@@ -31,8 +32,9 @@ def rows_statement(
         violations.add("view", f"{shown(found.name)} has no rows to export")
         violations.raise_if_any()
     selection = conditions(dataset, filters or {}, violations)
+    values = view_values(dataset.view_parameters, filters or {}, violations)
     key = views.find_sort_key(found, sort, violations)
     violations.raise_if_any()
     rows = views.ordered_rows(found, views.ordering(found, key, descending))
-    binds = {name: value for item in found.filters for name, value in selection[item].binds.items()}
+    binds = views.view_binds(found, selection, values)
     return views.ViewStatement(view=found.name, sql=views.filtered(dataset, found, selection, rows), binds=binds)

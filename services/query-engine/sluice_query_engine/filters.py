@@ -37,7 +37,7 @@ def conditions(dataset: Dataset, given: Mapping[str, object], violations: Violat
 
     Null counts as not given. What is wrong is added to `violations`, and the filter then keeps every row.
     """
-    known = {item.name for item in dataset.filters}
+    known = {item.name for item in (*dataset.filters, *dataset.view_parameters)}
     for name in given:
         if name not in known:
             violations.add(str(name), f"is not a filter of {dataset.name}; it has {one_of(sorted(known))}")

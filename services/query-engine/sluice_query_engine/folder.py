@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Final, cast, get_args
+from typing import Any, Final, NamedTuple, cast, get_args
 
 import pyarrow as pa
 from sluice_warehouse.statements import MAX_ID_COUNT, parse
@@ -13,6 +13,7 @@ from sluice_warehouse.statements import MAX_ID_COUNT, parse
 from sluice_query_engine.dataset import (
     Dataset,
     Derived,
+    Filter,
     LimitDefaults,
     Limits,
     Parameter,
@@ -22,6 +23,7 @@ from sluice_query_engine.dataset import (
     View,
     ViewColumn,
 )
+from sluice_query_engine.display_section import read_view_column
 from sluice_query_engine.filter_section import read_filter
 from sluice_query_engine.mode_section import optional_outside, read_modes
 from sluice_query_engine.part_section import (
@@ -33,7 +35,8 @@ from sluice_query_engine.part_section import (
     read_statement,
     read_tables,
 )
-from sluice_query_engine.toml_section import CatalogError, Section
+from sluice_query_engine.toml_section import CatalogError, Section, read_labels
+from sluice_query_engine.view_parameters import ViewParameter, read_view_parameter
 
 LIMIT_DEFAULTS: Final = LimitDefaults()
 """What stands where neither a dataset nor a setting says otherwise."""
@@ -58,9 +61,6 @@ def read_dataset(
     parameters = tuple(_parameter(name, section) for name, section in file.sections("parameters"))
     tables = read_tables(folder, file, parameters)
     modes = read_modes(file, parameters, tables.by_name)
-    derived = _derived(folder, file.section("derived"))
-    filters = tuple(read_filter(checked_name(section, name), section) for name, section in _optional(file, "filters"))
-    views = _views(folder, file, {item.name for item in filters})
     dataset = Dataset(
         name=folder.name,
         route=route,
@@ -75,17 +75,36 @@ def read_dataset(
         stages=tables.stages,
         order=tuple(tables.by_name),
         modes=modes,
+        labels=read_labels(file),
         references=tuple(named(file, "references", name, references) for name in file.texts("references", ())),
         clip=file.text("clip", ""),
-        derived=derived,
-        filters=filters,
-        views=views,
+        derived=_derived(folder, file.section("derived")),
+        **_looks(folder, file)._asdict(),
         initial_views=file.texts("initial_views"),
         rows_view=file.text("rows_view"),
     )
     file.close()
     _check_names(file, dataset)
     return dataset
+
+
+class _Looks(NamedTuple):
+    """What a dataset says of its views; named as in `Dataset`."""
+
+    filters: tuple[Filter, ...]
+    filter_labels: Mapping[str, Mapping[str, str]]
+    view_parameters: tuple[ViewParameter, ...]
+    views: tuple[View, ...]
+
+
+def _looks(folder: Path, file: Section) -> _Looks:
+    declared = _optional(file, "filters")
+    labels = {name: read_labels(section) for name, section in declared}
+    filters = tuple(read_filter(checked_name(section, name), section) for name, section in declared)
+    asked = _optional(file, "view_parameters")
+    parameters = tuple(read_view_parameter(checked_name(section, name), section) for name, section in asked)
+    views = _views(folder, file, {item.name for item in filters}, {item.name for item in parameters})
+    return _Looks(filters, labels, parameters, views)
 
 
 def read_reference(folder: Path) -> Reference:
@@ -173,6 +192,7 @@ def _parameter(name: str, section: Section) -> Parameter:
         max_items=section.integer("max_items", 1000),
         fold=cast(Any, fold),
         default=default,
+        labels=read_labels(section),
     )
     section.close()
     if parameter.required and default is not None:
@@ -220,7 +240,7 @@ def _steps(derived: Section) -> dict[str, str]:
     return steps
 
 
-def _views(folder: Path, file: Section, filters: Collection[str]) -> tuple[View, ...]:
+def _views(folder: Path, file: Section, filters: Collection[str], parameters: Collection[str]) -> tuple[View, ...]:
     views = []
     for name, section in file.sections("views"):
         sort_keys = tuple(_sort_key(key, inner) for key, inner in _optional(section, "sort"))
@@ -229,26 +249,31 @@ def _views(folder: Path, file: Section, filters: Collection[str]) -> tuple[View,
             title=section.text("title"),
             description=section.text("description"),
             sql=_view_sql(folder / "views" / f"{name}.sql"),
-            columns=_view_columns(section),
+            columns=_view_columns(section, filters),
             filters=tuple(named(section, "filters", item, filters) for item in section.texts("filters", ())),
             paged=section.boolean("paged", False),
             sort_keys=sort_keys,
             tiebreaker=section.text("tiebreaker", ""),
             chart=section.text("chart", ""),
+            parameters=tuple(
+                named(section, "parameters", item, parameters) for item in section.texts("parameters", ())
+            ),
+            selects=section.text("selects", ""),
+            labels=read_labels(section),
         )
         section.close()
         if view.paged != bool(view.sort_keys) or view.paged != bool(view.tiebreaker):
             raise section.error("paged", "a paged view, and no other, has sort keys and a tiebreaker")
+        if view.selects and (named(section, "selects", view.selects, filters) in view.filters):
+            raise section.error("selects", f"{view.selects!r} narrows the view, so its other values could not be seen")
         views.append(view)
     return tuple(views)
 
 
-def _view_columns(section: Section) -> tuple[ViewColumn, ...]:
-    columns = []
-    for name, column in section.sections("columns"):
-        columns.append(ViewColumn(checked_name(column, name), column.text("title"), column.text("about")))
-        column.close()
-    return tuple(columns)
+def _view_columns(section: Section, filters: Collection[str] = ()) -> tuple[ViewColumn, ...]:
+    return tuple(
+        read_view_column(checked_name(column, name), column, filters) for name, column in section.sections("columns")
+    )
 
 
 def _sort_key(name: str, section: Section) -> SortKey:
@@ -268,7 +293,10 @@ def _check_names(file: Section, dataset: Dataset) -> None:
     _check_ranges(file, dataset)
     if not dataset.tables:
         raise file.error("parts", "at least one part yields a table")
-    both = {item.name for item in dataset.parameters} & {item.name for item in dataset.filters}
+    looks = [item.name for item in (*dataset.filters, *dataset.view_parameters)]
+    if len(set(looks)) != len(looks):
+        raise file.error("view_parameters", "have names of filters; a request could not tell them apart")
+    both = {item.name for item in dataset.parameters} & set(looks)
     if both:
         raise file.error("filters", f"{sorted(both)} are parameters too; a request could not tell them apart")
     views = {view.name: view for view in dataset.views}

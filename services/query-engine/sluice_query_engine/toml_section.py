@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from datetime import time
@@ -10,6 +11,7 @@ from typing import Final, TypeVar
 
 _T = TypeVar("_T")
 
+_LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _KINDS: Final[Mapping[type, str]] = {
     str: "a text",
     int: "a whole number",
@@ -156,3 +158,14 @@ class Section:
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise self.error(name, f"is not {_KINDS[kind]}")
         return value
+
+
+def read_labels(section: Section) -> dict[str, str]:
+    """Return titles by language, of the key `labels`; none where there is no such key."""
+    if "labels" not in section:
+        return {}
+    labels = section.section("labels")
+    for name in labels.names():
+        if not _LANGUAGE.fullmatch(name):
+            raise labels.error(name, "is no language tag such as zh-TW")
+    return {name: labels.text(name) for name in labels.names()}

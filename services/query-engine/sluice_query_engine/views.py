@@ -14,6 +14,7 @@ from typing import Final
 from sluice_query_engine.dataset import BindPython, ChoiceFilter, Dataset, MatchFilter, SetFilter, SortKey, View
 from sluice_query_engine.errors import ViewNotFound
 from sluice_query_engine.filters import Condition, conditions
+from sluice_query_engine.view_parameters import view_values
 from sluice_query_engine.violations import Violations, one_of, shortened, shown
 
 DEFAULT_PAGE_SIZE: Final = 50
@@ -90,6 +91,7 @@ def compose(
     asked = [find_view(dataset, name) for name in names or dataset.initial_views]
     violations = Violations()
     found = conditions(dataset, filters, violations)
+    values = view_values(dataset.view_parameters, filters, violations)
     _check_page(page, page_size, violations)
     keys = {view.name: find_sort_key(view, sort, violations) for view in asked if view.paged}
     if sort and not keys:
@@ -97,13 +99,15 @@ def compose(
     violations.raise_if_any()
     return [
         _paged(
-            _whole(dataset, view, found, ordered_rows(view, ordering(view, keys[view.name], descending))),
-            _whole(dataset, view, found, _joined("select count(*) as row_count from (", view.sql, ") as answer")),
+            _whole(dataset, view, found, values, ordered_rows(view, ordering(view, keys[view.name], descending))),
+            _whole(
+                dataset, view, found, values, _joined("select count(*) as row_count from (", view.sql, ") as answer")
+            ),
             page or 1,
             page_size or DEFAULT_PAGE_SIZE,
         )
         if view.paged
-        else _whole(dataset, view, found, view.sql)
+        else _whole(dataset, view, found, values, view.sql)
         for view in asked
     ]
 
@@ -116,6 +120,7 @@ def options(dataset: Dataset, filters: Mapping[str, object]) -> list[OptionState
     """
     violations = Violations()
     found = conditions(dataset, filters, violations)
+    view_values(dataset.view_parameters, filters, violations)
     violations.raise_if_any()
     statements = []
     for item in dataset.filters:
@@ -156,6 +161,11 @@ def filtered(dataset: Dataset, view: View, found: Mapping[str, Condition], body:
     leading = _LEADING_WITH.match(body)
     # A statement has one WITH, so a body that has its own continues ours.
     return f"{selected},\n{body[leading.end() :]}" if leading else f"{selected}\n{body}"
+
+
+def view_binds(view: View, found: Mapping[str, Condition], values: Mapping[str, BindPython]) -> dict[str, BindPython]:
+    """Return what the filters and parameters of a view bind."""
+    return _binds(found[name] for name in view.filters) | {name: values[name] for name in view.parameters}
 
 
 def ordering(view: View, key: SortKey | None, descending: bool | None) -> str:
@@ -200,8 +210,10 @@ def _paged(rows: ViewStatement, count: ViewStatement, page: int, page_size: int)
     )
 
 
-def _whole(dataset: Dataset, view: View, found: Mapping[str, Condition], body: str) -> ViewStatement:
-    binds = _binds(found[name] for name in view.filters)
+def _whole(
+    dataset: Dataset, view: View, found: Mapping[str, Condition], values: Mapping[str, BindPython], body: str
+) -> ViewStatement:
+    binds = view_binds(view, found, values)
     return ViewStatement(view=view.name, sql=filtered(dataset, view, found, body), binds=binds)
 
 

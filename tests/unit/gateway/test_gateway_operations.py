@@ -42,7 +42,8 @@ async def test_a_dataset_shows_its_schemas_and_the_columns_of_its_views(http: ht
 
     assert body["parameters"]["required"] == ["start_date", "end_date"]
     assert body["filters"]["properties"]["hold_type"]["enum"] == ["quality", "non-quality", "all"]
-    assert body["views"][0]["columns"] == [{"name": "day", "type": "date32[day]", "title": "", "description": ""}]
+    [day] = body["views"][0]["columns"]
+    assert (day["name"], day["type"], day["role"], day["unit"]) == ("day", "date32[day]", None, None)
 
 
 async def test_a_route_may_hold_slashes(http: httpx.AsyncClient, engine: FakeQueryService) -> None:

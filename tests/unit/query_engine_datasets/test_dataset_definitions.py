@@ -24,12 +24,14 @@ def test_the_parameters_are_two_required_dates(dataset: Dataset) -> None:
             "description": "First production day, included.",
             "type": "string",
             "format": "date",
+            "x-role": "start_date",
         },
         "end_date": {
             "title": "To",
             "description": "Last production day, included.",
             "type": "string",
             "format": "date",
+            "x-role": "end_date",
         },
     }
 
