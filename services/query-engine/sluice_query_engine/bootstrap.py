@@ -17,6 +17,7 @@ from sluice_warehouse.lanes import PoolLane, SlowLane
 from sluice_warehouse.permit_metrics import PermitMetrics
 from sluice_warehouse.permit_settings import PermitSettings, open_permits
 from sluice_warehouse.permits import Permits, ProcessPermits
+from sluice_warehouse.pool_metrics import PoolMetrics
 
 from sluice_query_engine.cache import FrameCache, GrpcFrameCache
 from sluice_query_engine.catalog import Catalog, CatalogError, load_catalog
@@ -108,7 +109,7 @@ def build(settings: Settings, world: World | None = None) -> Process:
             cache=cache,
             survey=survey,
             flights=flights,
-            references=References(PoolLane(warehouse, settings.pool_size), cache, clock, ids),
+            references=References(_look_ups(settings, warehouse, registry), cache, clock, ids),
             composer=composer,
             steps=_steps(settings, given.lineage, survey, composer, own),
             ledger=Ledger(state, ids.new()),
@@ -122,6 +123,12 @@ def build(settings: Settings, world: World | None = None) -> Process:
         details = details_service(warehouse, permits, clock, closing, {"state": link.answers} if link else {})
         services = [_service(settings, tools, coordinator, plant_clock), details]
         return Process(RpcServer(PROCESS, settings, services, registry), coordinator, permits, closing.pop_all())
+
+
+def _look_ups(settings: Settings, warehouse: Warehouse, registry: CollectorRegistry) -> PoolLane:
+    lane = PoolLane(warehouse, settings.pool_size)
+    PoolMetrics(lane, registry)
+    return lane
 
 
 def _state(given: StateStore | None, link: RedisLink | None, clock: Clock, closing: ExitStack) -> StateStore:

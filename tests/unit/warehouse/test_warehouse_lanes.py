@@ -13,6 +13,7 @@ from typing import cast
 
 import pyarrow as pa
 import pytest
+from prometheus_client import CollectorRegistry
 from sluice_rpc.errors import ServiceError
 from sluice_warehouse import Tag
 from sluice_warehouse.duckdb import DuckDBWarehouse
@@ -25,6 +26,7 @@ from sluice_warehouse.errors import (
 )
 from sluice_warehouse.lanes import PoolLane, SlowLane
 from sluice_warehouse.permits import LocalPermits, Permit, PermitsSnapshot
+from sluice_warehouse.pool_metrics import PoolMetrics
 from sluice_warehouse.schema import parse_schema
 from sluice_warehouse.statements import parse
 
@@ -188,6 +190,18 @@ def test_a_full_pool_refuses_the_next_look_up(warehouse: DuckDBWarehouse) -> Non
     ):
         pass
     assert (caught.value.reason, caught.value.retry_after_s) == ("POOL_EXHAUSTED", 5.0)
+
+
+def test_the_pool_is_shown_as_it_is_when_asked(warehouse: DuckDBWarehouse) -> None:
+    registry, pool = CollectorRegistry(), PoolLane(warehouse, 3)
+    PoolMetrics(pool, registry)
+    pool.slots.acquire(1, "lost").release(confirmed=False)
+    with pool.read(NUMBERS, {}, schema=SCHEMA, tag=TAG):
+        shown = [
+            registry.get_sample_value(f"sluice_warehouse_pool_{name}")
+            for name in ("size", "busy", "quarantined", "waiting")
+        ]
+    assert shown == [3, 2, 1, 0]
 
 
 def test_a_look_up_gives_its_connection_back_when_it_breaks(warehouse: DuckDBWarehouse) -> None:
