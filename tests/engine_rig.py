@@ -146,10 +146,16 @@ def serving_engine(
         world: what the engine talks to; its warehouse is the plant.
         fault: what shall go wrong in the warehouse.
         statement_log: file to which the warehouse writes what it runs.
-        settings: settings of the engine.
+        settings: settings of the engine; it has the dataset of holds alone unless `datasets_dir` is given.
     """
     warehouse = DuckDBWarehouse(plant, fault=fault, statement_log=statement_log)
-    own = {"listen": "127.0.0.1:0", "warehouse_url": f"duckdb://{plant}", **settings}
+    own = {
+        "listen": "127.0.0.1:0",
+        "warehouse_url": f"duckdb://{plant}",
+        # Every start compiles all datasets there are; holds are enough for the engine itself.
+        "datasets_dir": REPOSITORY / "tests" / "only_holds",
+        **settings,
+    }
     process = build(Settings(**own), replace(world or World(), warehouse=warehouse))  # type: ignore[arg-type]
     with ExitStack() as stack:
         stack.enter_context(process.closing)
@@ -165,8 +171,8 @@ def datasets_with(
     source: Path = REPOSITORY / "services" / "query-engine" / "datasets",
     dataset: str = DATASET,
 ) -> Path:
-    """Return a copy of the datasets of which one `dataset.toml` has texts replaced, for other limits."""
-    for path in source.rglob("*"):
+    """Return a folder with one dataset, of whose `dataset.toml` texts are replaced, for other limits."""
+    for path in (source / dataset).rglob("*"):
         if path.is_file():
             target = folder / path.relative_to(source)
             target.parent.mkdir(parents=True, exist_ok=True)
