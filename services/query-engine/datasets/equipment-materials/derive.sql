@@ -1,4 +1,5 @@
--- One row per consumption of the query. Key: row_number; rows that are alike in everything are told apart by nothing else.
+-- One row per consumption of the query. Key: row_number; rows that are alike in everything are told apart by nothing
+-- else.
 select
     row_number() over (
         order by txn_time, machine, lot_id, container_id, material_part, material_lot, qty_consumed, qty_required,

@@ -1,5 +1,5 @@
--- One row per status fragment of the query. Key: fragment_id. Hours are kept as whole millionths, so that no sum depends
--- on the order of its rows.
+-- One row per status fragment of the query. Key: fragment_id. Hours are kept as whole millionths, so that no sum
+-- depends on the order of its rows.
 select
     fragment_id,
     equipment_id,

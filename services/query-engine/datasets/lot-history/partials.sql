@@ -1,5 +1,6 @@
 -- One row per track-out of the containers :ids on a machine; check points, which have none, are left out. No key: parts
--- of one session may be alike. Times: plant-local. Binds: :ids, :row_limit. Read by the index on CONTAINERID. In no order.
+-- of one session may be alike. Times: plant-local. Binds: :ids, :row_limit. Read by the index on CONTAINERID. In no
+-- order.
 select
     h.CONTAINERID as container_id,
     coalesce(nullif(trim(c.CONTAINERNAME), ''), h.CONTAINERID) as lot_id,

@@ -1,6 +1,6 @@
 -- One row per container and instant in [:start_time, :end_time) at which it was tracked in on a machine of :stations.
--- Key: container_id and track_in_time. Times: plant-local. Binds: :start_time, :end_time, :stations, :row_limit. Read by
--- the index on TRACKINTIMESTAMP; what else is wanted of these containers is then read by their keys. In no order.
+-- Key: container_id and track_in_time. Times: plant-local. Binds: :start_time, :end_time, :stations, :row_limit. Read
+-- by the index on TRACKINTIMESTAMP; what else is wanted of these containers is then read by their keys. In no order.
 -- A work centre has the group that the reference workcenter_groups gives it, by the same rules.
 with step as (
     select

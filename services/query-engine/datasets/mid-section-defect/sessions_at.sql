@@ -1,6 +1,6 @@
 -- One row per track-out of the containers :ids that were tracked in on a machine of :stations in
--- [:start_time, :end_time). No key. Times: plant-local. Binds: :ids, :start_time, :end_time, :stations, :row_limit. Read by the index on
--- CONTAINERID. In no order.
+-- [:start_time, :end_time). No key. Times: plant-local. Binds: :ids, :start_time, :end_time, :stations, :row_limit.
+-- Read by the index on CONTAINERID. In no order.
 -- A work centre has the group that the reference workcenter_groups gives it, by the same rules.
 with step as (
     select

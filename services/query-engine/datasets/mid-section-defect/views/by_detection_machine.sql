@@ -1,5 +1,5 @@
--- One row per value of detection_equipment, most defects first; key: detection_equipment. Built from the lots themselves.
--- A lot counts once in each row, so no row exceeds the figures of all lots together.
+-- One row per value of detection_equipment, most defects first; key: detection_equipment. Built from the lots
+-- themselves. A lot counts once in each row, so no row exceeds the figures of all lots together.
 with defect as (
     select container_id, cast(sum(qty) as bigint) as defect_qty
     from selected
