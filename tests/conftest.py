@@ -13,7 +13,7 @@ from sluice_twin import write_plant
 
 from tests.running_suite import RunningSuite, open_http, running_suite
 
-pytest_plugins = ["tests.profiles"]
+pytest_plugins = ["tests.profiles", "tests.browser_programs"]
 
 TWIN_SCALE = 0.02
 """Every planted oddity fits, and generating it takes a few seconds."""

@@ -1,6 +1,7 @@
 /** What a page shows, as its address says it: Scope (which rows are read) and Slice (which of them are looked at). */
 
 import type { Json, JsonObject } from "../api/types";
+import { isDay } from "../format/format";
 import type { Control } from "./definition";
 
 /** A choice within one filter: some values, or everything but some. */
@@ -78,7 +79,9 @@ export interface Known {
   rowsViews: Set<string>;
 }
 
-const RANGE = /^(\d{4}-\d{2}-\d{2}\.\.\d{4}-\d{2}-\d{2}|-\d{1,4}d)$/;
+function isRange(text: string): boolean {
+  return /^-[1-9]\d{0,3}d$/.test(text) || (text.includes("..") && text.split("..").every(isDay));
+}
 
 /** The state that an address says, and the fields of it that mean nothing here; those are named, never guessed at. */
 export function fromQuery(query: Record<string, unknown>, known: Known): { state: PageState; ignored: string[] } {
@@ -98,7 +101,7 @@ function take(
 ): boolean {
   const name = key.slice(2);
   if (key === "r") {
-    if (!known.hasRange || !RANGE.test(text)) return false;
+    if (!known.hasRange || !isRange(text)) return false;
     state.range = text;
     return true;
   }
@@ -150,7 +153,7 @@ export function fits(control: Control, choice: Choice): boolean {
     case "number":
       return values.length === 1 && values[0] !== null && values[0] !== "" && Number.isFinite(Number(values[0]));
     case "date":
-      return values.length === 1 && /^\d{4}-\d{2}-\d{2}$/.test(values[0] ?? "");
+      return values.length === 1 && isDay(values[0] ?? "");
     default:
       return values.length === 1 && values[0] !== null && values[0] !== "";
   }

@@ -1,1 +1,0 @@
-import{Et as e,O as t,ct as n,ft as r,it as i,kt as a}from"./index-DkEQEagi.js";var o=n({__name:`OperationsPage`,setup(n){return(n,o)=>(r(),i(`h1`,null,a(e(t)(`ops.title`)),1))}});export{o as default};

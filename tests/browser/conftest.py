@@ -1,0 +1,39 @@
+"""A real Chromium before the running suite, on a host name that is not a secure context."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser.web_page import HOST, WebPage, tab
+from tests.browser_programs import chromium
+from tests.running_suite import RunningSuite
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One browser for a module: while it runs, the thread has an event loop that other tests' loops cannot share."""
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(
+            executable_path=chromium(),
+            args=["--no-sandbox", "--disable-dev-shm-usage", f"--host-resolver-rules=MAP {HOST} 127.0.0.1"],
+        )
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="session")
+def page_url(suite: RunningSuite) -> str:
+    """Base URL under the name that is not a secure context."""
+    return suite.url.replace("127.0.0.1", HOST)
+
+
+@pytest.fixture
+def web(browser: Browser, page_url: str, request: pytest.FixtureRequest) -> Iterator[WebPage]:
+    """A fresh tab in English and light; a test may ask for other options by parametrizing indirectly."""
+    options: dict[str, Any] = getattr(request, "param", {})
+    with tab(browser, page_url, **options) as opened:
+        yield opened

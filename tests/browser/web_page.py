@@ -1,0 +1,98 @@
+"""The page as a test sees it: what it asked the gateway for, what it complained of, and how long waiting may take."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
+
+Json = dict[str, Any]
+
+HOST = "plant.test"
+"""Mapped to loopback by the browser; unlike `localhost` it is no secure context, as in most plants."""
+PATIENCE_MS = 60_000
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@dataclass
+class WebPage:
+    """A tab of its own profile."""
+
+    page: Page
+    url: str
+    asked: list[Request] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+    refusals_expected: bool = False
+    """Whether the test makes the gateway refuse something; a browser notes each refusal in its console."""
+
+    def open(self, path: str) -> None:
+        """Go to an address of the page."""
+        self.page.goto(self.url + path)
+
+    def run(self) -> None:
+        """Press Run and wait for the rows."""
+        self.page.locator("button.run").click()
+        self.await_rows()
+
+    def await_rows(self) -> None:
+        """Wait until a receipt and the first rows are shown."""
+        expect(self.page.locator(".receipt .badge").first).to_be_visible()
+        expect(self.page.locator(".scroller .line").first).to_be_visible()
+        expect(self.page.locator("[aria-busy='true']")).to_have_count(0)
+
+    def open_result(self, path: str) -> None:
+        """Open an address with a scope and see its rows, running it unless the page already did."""
+        self.open(path)
+        run = self.page.locator("button.run")
+        expect(run).to_be_visible()
+        run.click(timeout=PATIENCE_MS)
+        self.await_rows()
+
+    def calls(self, suffix: str) -> list[Json]:
+        """Return the bodies of the POSTs whose path ends so."""
+        posts = [request for request in self.asked if urlsplit(request.url).path.endswith(suffix)]
+        return [json.loads(request.post_data or "{}") for request in posts if request.method == "POST"]
+
+    def grid_count(self) -> int:
+        """Return the number of rows that the grid names."""
+        return number(self.page.get_by_test_id("grid-count").inner_text())
+
+    def note_request(self, request: Request) -> None:
+        """Remember a request; one that leaves the origin is a fault."""
+        self.asked.append(request)
+        parts = urlsplit(request.url)
+        if parts.scheme in ("http", "https") and parts.hostname != HOST:
+            self.foreign.append(request.url)
+
+    def note_console(self, message: ConsoleMessage) -> None:
+        """Remember an error of the console; those of the content security policy are among them."""
+        refused = message.text.startswith("Failed to load resource")
+        if message.type == "error" and not (refused and self.refusals_expected):
+            self.complaints.append(message.text)
+
+
+def number(text: str) -> int:
+    """Return the digits of a text as a number."""
+    return int("".join(letter for letter in text if letter.isdigit()))
+
+
+@contextmanager
+def tab(browser: Browser, url: str, **options: Any) -> Iterator[WebPage]:
+    """Give a tab; afterwards nothing of it may have gone elsewhere or have been complained of."""
+    context = browser.new_context(**{"viewport": {"width": 1440, "height": 1000}, "locale": "en-US", **options})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    seen = WebPage(page, url)
+    page.on("request", seen.note_request)
+    page.on("console", seen.note_console)
+    page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+    yield seen
+    context.close()
+    assert (seen.foreign, seen.complaints) == ([], [])
