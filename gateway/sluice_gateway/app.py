@@ -55,9 +55,20 @@ class Routes:
 
 
 def build_app(routes: Routes, metrics: HttpMetrics, ids: Ids, root_path: str) -> ASGIApp:
-    """Return the application; first match wins, so the routes of datasets, which may hold slashes, come last."""
+    """Return the application."""
     app = FastAPI(title="Sluice", docs_url=None, redoc_url=None, openapi_url=None)
-    table: list[tuple[str, str, Callable[..., Any]]] = [
+    for methods, path, endpoint in _table(routes):
+        app.add_api_route(path, endpoint, methods=methods.split(), response_model=None)
+    app.mount("/docs/files", StaticFiles(directory=swagger_ui_bundle.swagger_ui_path))
+    app.mount("/static", StaticFiles(directory=STATIC_DIR))
+    _handle_errors(app)
+    # Around the framework, its own handler of faults included, so that every answer has its request id.
+    return RequestScope(app, metrics, ids, root_path)
+
+
+def _table(routes: Routes) -> list[tuple[str, str, Callable[..., Any]]]:
+    """Return methods, path and function; first match wins, so the routes of datasets, which may hold slashes, come last."""
+    return [
         *(("GET", path, routes.pages.page) for path in WEB_PAGE_PATHS),
         ("GET", "/assets/{name}", routes.pages.asset),
         ("GET", "/docs", routes.pages.docs),
@@ -93,13 +104,6 @@ def build_app(routes: Routes, metrics: HttpMetrics, ids: Ids, root_path: str) ->
         ("GET POST", "/api/{route:path}/export", routes.views.export),
         ("GET", "/api/{route:path}/frame", routes.views.frame),
     ]
-    for methods, path, endpoint in table:
-        app.add_api_route(path, endpoint, methods=methods.split(), response_model=None)
-    app.mount("/docs/files", StaticFiles(directory=swagger_ui_bundle.swagger_ui_path))
-    app.mount("/static", StaticFiles(directory=STATIC_DIR))
-    _handle_errors(app)
-    # Around the framework, its own handler of faults included, so that every answer has its request id.
-    return RequestScope(app, metrics, ids, root_path)
 
 
 def _handle_errors(app: FastAPI) -> None:
