@@ -67,7 +67,7 @@ def build_app(routes: Routes, metrics: HttpMetrics, ids: Ids, root_path: str) ->
 
 
 def _table(routes: Routes) -> list[tuple[str, str, Callable[..., Any]]]:
-    """Return methods, path and function; the first match wins, so the routes of datasets, with their slashes, come last."""
+    """Return methods, path and function; first match wins, so datasets, whose routes may hold slashes, come last."""
     return [
         *(("GET", path, routes.pages.page) for path in WEB_PAGE_PATHS),
         ("GET", "/assets/{name}", routes.pages.asset),
