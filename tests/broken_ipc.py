@@ -48,31 +48,37 @@ def tables() -> list[pa.Table]:
 
 def broken() -> st.SearchStrategy[bytes]:
     """Return streams after one to three mutations, and bytes that never were one."""
-    mutated = st.builds(_after, st.sampled_from(_STREAMS), st.lists(_mutations(), min_size=1, max_size=3))
+    mutations = st.one_of(byte_mutations(_WHERE), st.builds(_indices_beyond, st.integers(1, 2**31 - 1)))
+    mutated = st.builds(after, st.sampled_from(_STREAMS), st.lists(mutations, min_size=1, max_size=3))
     return st.one_of(mutated, mutated, mutated, st.binary(max_size=200))
 
 
-def _mutations() -> st.SearchStrategy[Mutation]:
+def byte_mutations(where: st.SearchStrategy[float]) -> st.SearchStrategy[Mutation]:
+    """Return mutations of bytes of any format.
+
+    Args:
+        where: places, as a part of the length from 0 to 1.
+    """
     return st.one_of(
-        st.builds(_flipped, st.lists(st.tuples(_WHERE, st.integers(0, 7)), min_size=1, max_size=4)),
-        st.builds(_cut, _WHERE),
-        st.builds(_without, _WHERE, st.integers(1, 64)),
-        st.builds(_spliced, _WHERE, _WHERE, st.integers(8, 400)),
-        st.builds(_overwritten, _WHERE, st.sampled_from(LENGTHS), st.sampled_from("iq")),
-        st.builds(_indices_beyond, st.integers(1, 2**31 - 1)),
+        st.builds(_flipped, st.lists(st.tuples(where, st.integers(0, 7)), min_size=1, max_size=4)),
+        st.builds(_cut, where),
+        st.builds(_without, where, st.integers(1, 64)),
+        st.builds(_spliced, where, where, st.integers(8, 400)),
+        st.builds(_overwritten, where, st.sampled_from(LENGTHS), st.sampled_from("iq")),
     )
+
+
+def after(content: bytes, steps: Sequence[Mutation]) -> bytes:
+    """Return bytes after mutations, one after the other."""
+    for step in steps:
+        content = step(content)
+    return content
 
 
 def _streams() -> list[bytes]:
     """Return the tables as whole streams, plain and zstd, one with a dictionary that grows."""
     found = [b"".join(arrow.encode(table.schema, table.to_batches(), codec)) for table in tables() for codec in _CODECS]
     return [*found, *(_growing(codec) for codec in _CODECS)]
-
-
-def _after(stream: bytes, steps: Sequence[Mutation]) -> bytes:
-    for step in steps:
-        stream = step(stream)
-    return stream
 
 
 def _growing(codec: arrow.Codec | None) -> bytes:

@@ -16,7 +16,7 @@ from sluice_cache.catalogue import Catalogue
 from sluice_cache.errors import CacheExpired, MemoryPressure
 from sluice_cache.frames import Frame, TierKind
 from sluice_cache.kinds import check_schema
-from sluice_cache.tiers import TierFull
+from sluice_cache.tiers import CopyBroken, TierFull
 from sluice_cache.tiers.copies import Copies
 from sluice_cache.tiers.fill import Filling
 from sluice_cache.tiers.landing import Landing, LandingKey, StoreLimits, Tiers
@@ -140,11 +140,15 @@ class FrameStore:
         """Hold a live frame open for reading; it ends well even if the frame expires meanwhile.
 
         Raises:
-            CacheExpired: the frame is not there, or no copy of it can be read any more.
+            CacheExpired: the frame is not there, or no copy of it can be read any more; also from inside, where a copy
+                shows in the middle of its rows that it is broken.
         """
         opened = self._open(self.catalogue.get(frame_id))
         try:
             yield opened
+        except CopyBroken as error:
+            self.copies.broken(self.spool if isinstance(opened.copy, SpoolCopy) else self.memory, opened.frame, error)
+            raise CacheExpired("frame", frame_id) from error
         finally:
             opened.copy.close()
 
