@@ -10,11 +10,12 @@ from typing import Any, TypeAlias
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 from sluice_query_engine import export, views
 from sluice_query_engine.catalog import Catalog, load_catalog
 from sluice_query_engine.dataset import Dataset
 from sluice_query_engine.execution.bound_lists import bound_lists, list_binds, widened
-from sluice_query_engine.parameters import canonical, date_range, time_range
+from sluice_query_engine.parameters import canonical, date_range, part_range, ranged, time_range
 from sluice_query_engine.parts import Part
 from sluice_warehouse import Statement, Tag, Warehouse
 
@@ -69,8 +70,17 @@ class DatasetFrame:
         return dict(self._binds)
 
     def asked(self, given: Mapping[str, object]) -> DatasetFrame:
-        """Return the frame of other parameters made of the same parts."""
-        return DatasetFrame(self.dataset, self._parts, given, self._as_of, self._references)
+        """Return the frame of a range within this one, made of the same parts as far as they are of that range."""
+        binds = binds_of(self.dataset, given, self._as_of)
+        parts = dict(self._parts)
+        for part in self.dataset.parts:
+            if part.cut == "time" and part.name in parts:
+                own = f"{part.name}_" if part.own_range else ""
+                column = parts[part.name][part.time_column]
+                first, after = (pa.scalar(binds[f"{own}{end}"], column.type) for end in ("start_time", "end_time"))
+                within = pc.and_(pc.greater_equal(column, first), pc.less(column, after))
+                parts[part.name] = parts[part.name].filter(within)
+        return DatasetFrame(self.dataset, parts, given, self._as_of, self._references)
 
     def main(self, order: str = "all") -> list[Row]:
         """Return the rows of the main table."""
@@ -120,13 +130,20 @@ def _rows(table: pa.Table) -> list[Row]:
 def binds_of(dataset: Dataset, given: Mapping[str, object], as_of: datetime) -> dict[str, Any]:
     """Return what the manifest of a query of these parameters binds."""
     values = canonical(dataset, given)
-    lists = {part.id_parameter for part in dataset.parts}
-    binds: dict[str, Any] = {name: value for name, value in values.items() if name not in lists}
+    binds: dict[str, Any] = {
+        item.name: values.get(item.name) for item in dataset.parameters if item.name not in dataset.id_lists
+    }
     binds["as_of_time"] = as_of
     if dataset.has_range:
+        binds |= dict.fromkeys(("start_time", "end_time", "start_date", "end_date"))
+    if ranged(dataset, values):
         covered = time_range(dataset, values)
         first, last = date_range(dataset, values)
         binds |= {"start_time": covered.start, "end_time": covered.end, "start_date": first, "end_date": last}
+        for part in dataset.parts:
+            if part.own_range:
+                own = part_range(dataset, part, values)
+                binds |= {f"{part.name}_start_time": own.start, f"{part.name}_end_time": own.end}
     return binds
 
 
@@ -185,7 +202,10 @@ def _read_part(warehouse: Warehouse, part: Part, binds: Mapping[str, Any], cuts:
         return read(warehouse, part.statement, part.schema, {**values, "ids": ids})
     if part.cut == "start":
         return read(warehouse, part.statement, part.schema, values)
-    edges = [binds["start_time"], *cuts, binds["end_time"]]
+    if binds["start_time"] is None:
+        return part.schema.empty_table()
+    own = f"{part.name}_" if part.own_range else ""
+    edges = [binds[f"{own}start_time"], *cuts, binds[f"{own}end_time"]]
     return pa.concat_tables(
         read(warehouse, part.statement, part.schema, {**values, "start_time": first, "end_time": after})
         for first, after in pairwise(edges)

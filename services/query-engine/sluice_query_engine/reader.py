@@ -208,6 +208,9 @@ class Reader:
         deadline_s: float,
     ) -> list[Answered]:
         answered: list[Answered] = []
+        if not statements:
+            # The options of a dataset without filters; the cache takes no request without a statement.
+            return answered
         request = _request(manifest, statements, MAX_VIEW_ROW_COUNT)
         answers = self._cache.run_query(request, deadline_s=deadline_s)
         with answers as responses, scope.attached(answers.cancel):

@@ -1,0 +1,71 @@
+-- One row per reject of the query. No key; event_id tells which rows are of one transaction.
+-- Days are calendar days. What is not known is shown as '(NA)', a reason that was not filled in as '(not filled)'.
+-- A step stands in the work centre of the dictionary, else in the one that the row names; sequence 999 then.
+-- is_policy_scrap says whether statistics count the reason: named like 123_text, and on no list of exclusions, neither
+-- by its code (what stands before the first underscore, blank or hyphen) nor by its name.
+-- Charged off are the five parts; defects stand apart.
+-- One of the two parts has rows: those of a range, or those of lots whenever they were booked.
+with booked as (
+    select
+        history_id, container_id, lot_id, workorder, spec_id, spec, own_workcenter, equipment, scrap_object_type, package,
+        pj_type, pj_function, product, loss_reason, reject_comment, txn_time, movein_qty, reject_qty, standby_qty,
+        to_process_qty, in_process_qty, processed_qty, defect_qty
+    from rejects
+    union all
+    select
+        history_id, container_id, lot_id, workorder, spec_id, spec, own_workcenter, equipment, scrap_object_type, package,
+        pj_type, pj_function, product, loss_reason, reject_comment, txn_time, movein_qty, reject_qty, standby_qty,
+        to_process_qty, in_process_qty, processed_qty, defect_qty
+    from rejects_of
+)
+
+select
+    coalesce(
+        booked.history_id,
+        concat_ws(
+            ':',
+            coalesce(booked.container_id, ''),
+            strftime(booked.txn_time, '%Y-%m-%d %H:%M:%S'),
+            coalesce(booked.spec_id, '-')
+        )
+    ) as event_id,
+    booked.txn_time,
+    cast(booked.txn_time as date) as txn_day,
+    strftime(booked.txn_time, '%Y-%m') as txn_month,
+    booked.container_id,
+    coalesce(booked.lot_id, '(NA)') as lot_id,
+    booked.workorder,
+    coalesce(spec_workcenters.workcenter_group, booked.own_workcenter, '(NA)') as workcenter_group,
+    case
+        when spec_workcenters.workcenter_group is null then 999
+        else coalesce(spec_workcenters.group_sequence, 999)
+    end as group_sequence,
+    coalesce(spec_workcenters.workcenter, booked.own_workcenter, '(NA)') as workcenter,
+    coalesce(booked.spec, '(NA)') as spec,
+    coalesce(booked.equipment, '(NA)') as equipment,
+    coalesce(booked.scrap_object_type, '(NA)') as scrap_object_type,
+    coalesce(booked.package, '(NA)') as package,
+    coalesce(booked.pj_type, '(NA)') as pj_type,
+    coalesce(booked.pj_function, '(NA)') as pj_function,
+    coalesce(booked.product, '(NA)') as product,
+    coalesce(booked.loss_reason, '(not filled)') as loss_reason,
+    coalesce(
+        nullif(regexp_extract(booked.loss_reason, '^[^_ -]*'), ''), booked.loss_reason, '(not filled)'
+    ) as loss_reason_code,
+    booked.loss_reason is not null
+        and regexp_matches(booked.loss_reason, '^[0-9]{3}_')
+        and upper(booked.loss_reason) not in (select reason from excluded_scrap_reasons)
+        and upper(loss_reason_code) not in (select reason from excluded_scrap_reasons) as is_policy_scrap,
+    booked.reject_comment,
+    booked.movein_qty,
+    booked.reject_qty,
+    booked.standby_qty,
+    booked.to_process_qty,
+    booked.in_process_qty,
+    booked.processed_qty,
+    booked.reject_qty + booked.standby_qty + booked.to_process_qty + booked.in_process_qty
+        + booked.processed_qty as reject_total_qty,
+    booked.defect_qty
+from booked
+left join spec_workcenters on spec_workcenters.spec = booked.spec
+order by booked.txn_time, event_id, loss_reason, equipment

@@ -1,0 +1,33 @@
+-- One row per selected reject. The order and the page are composed from the declared sort keys; event_id and group_sequence
+-- serve the order only and are not shown. Rates as in summary.sql, of the row alone.
+select
+    txn_time,
+    txn_day,
+    txn_month,
+    workcenter_group,
+    workcenter,
+    spec,
+    equipment,
+    package,
+    pj_type,
+    lot_id,
+    workorder,
+    pj_function,
+    product,
+    loss_reason,
+    loss_reason_code,
+    reject_comment,
+    movein_qty,
+    reject_qty,
+    standby_qty,
+    to_process_qty,
+    in_process_qty,
+    processed_qty,
+    reject_total_qty,
+    defect_qty,
+    coalesce(cast((reject_total_qty * 2000000 + movein_qty) // nullif(2 * movein_qty, 0) as double) / 10000, 0) as reject_rate_pct,
+    coalesce(cast((defect_qty * 2000000 + movein_qty) // nullif(2 * movein_qty, 0) as double) / 10000, 0) as defect_rate_pct,
+    coalesce(cast((reject_total_qty * 2000000 + (reject_total_qty + defect_qty)) // nullif(2 * (reject_total_qty + defect_qty), 0) as double) / 10000, 0) as reject_share_pct,
+    event_id,
+    group_sequence
+from selected
