@@ -92,7 +92,7 @@ def offered(rig: EngineRig, query: pb.Query) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("name", DATASETS)
 @settings(
-    max_examples=4,
+    max_examples=3,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
