@@ -9,7 +9,6 @@ bytes are compared with the sum in its name; from then on the system's pages are
 
 from __future__ import annotations
 
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,12 +25,11 @@ from sluice_cache.frames import Frame, TierKind
 from sluice_cache.tiers import CopyBroken, TierAway, TierCounts, encoded
 from sluice_cache.tiers.encoded import EncodedCopy, EncodedWriter
 from sluice_cache.tiers.holdings import Holdings
+from sluice_cache.tiers.hot_file import AddedCallback, HotFile
 
 log = structlog.get_logger()
 
 SUFFIX = ".arrows"
-
-AddedCallback = Callable[[Path], None]
 
 
 class MappedCopy:
@@ -179,11 +177,8 @@ class HotWriter:
     """A hot file in the making, under a private name."""
 
     def __init__(self, folder: Path, stem: str, schema: pa.Schema, added: AddedCallback) -> None:
-        self._folder = folder
-        self._stem = stem
-        self._temporary = files.inside(folder, f"{stem}.{secrets.token_hex(4)}{files.TEMP_SUFFIX}")
-        self._added = added
-        self._sink = pa.OSFile(str(self._temporary), "wb")
+        self._file = HotFile(folder, stem, added)
+        self._sink = pa.OSFile(str(self._file.temporary), "wb")
         self._writer = pa.ipc.new_stream(self._sink, schema)
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -193,23 +188,19 @@ class HotWriter:
     def commit(self) -> str:
         self._writer.close()
         self._sink.close()
-        with pa.memory_map(str(self._temporary)) as written:
+        with pa.memory_map(str(self._file.temporary)) as written:
             seal = seals.seal_by(written.read_buffer(), time.time_ns())
-        path = files.inside(self._folder, f"{self._stem}.{seal}{SUFFIX}")
-        files.publish(self._temporary, path, durable=False, stamp_ns=seal.stamp_ns)
-        self._added(path)
-        return path.name
+        return self._file.publish(seal, SUFFIX)
 
     def abort(self) -> None:
         with suppress(OSError, pa.ArrowException):
             # A disk that is full or gone may refuse what was still to be written; the file goes all the same.
             self._sink.close()
-        with suppress(OSError):
-            self._temporary.unlink(missing_ok=True)
+        self._file.discard()
 
     def read_back(self) -> Iterator[pa.RecordBatch]:
         """Yield what was written so far, so that it can go to another tier; nothing can be written after it."""
         self._writer.close()
         self._sink.close()
-        with pa.memory_map(str(self._temporary)) as source, pa.ipc.open_stream(source) as reader:
+        with pa.memory_map(str(self._file.temporary)) as source, pa.ipc.open_stream(source) as reader:
             yield from reader

@@ -18,6 +18,7 @@ from sluice_cache.frames import Frame, TierKind
 from sluice_cache.redis_link import RedisLink
 from sluice_cache.tiers import CopyBroken, TierAway, TierCounts
 from sluice_cache.tiers.holdings import Holdings
+from sluice_cache.tiers.rows import counted
 
 log = structlog.get_logger()
 
@@ -48,15 +49,7 @@ class RedisCopy:
         return self._reader.schema
 
     def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-        row_count = 0
-        try:
-            for batch in self._reader:
-                row_count += batch.num_rows
-                yield batch if columns is None else batch.select(columns)
-        except (pa.ArrowException, OSError) as error:
-            raise CopyBroken(f"{self._frame.frame_id}: {error}") from error
-        if row_count != self._frame.row_count:
-            raise CopyBroken(f"{self._frame.frame_id}: {row_count} rows, the frame has {self._frame.row_count}")
+        yield from counted(self._reader, self._frame, columns)
         self._values.check()
 
     def close(self) -> None:

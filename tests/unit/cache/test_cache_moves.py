@@ -1,0 +1,71 @@
+"""Frames that move between tiers while nobody waits for them."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from sluice_cache.bootstrap import Process, build
+from sluice_cache.frames import TierKind
+from sluice_cache.memory_readings import FakeReadings
+from sluice_cache.settings import Settings
+from sluice_cache.tiers.opened import Ending
+from sluice_rpc.ports import FakeClock
+
+from tests.faulty_disk import faulty_disk
+from tests.unit.cache.driver import NOW
+
+ROWS = pa.table({"n": pa.array(range(1_200_000), pa.int64())})
+"""Two of them are more than the first tier may hold."""
+
+
+class Disk:
+    """Refuses one kind of step once it is told to."""
+
+    def __init__(self) -> None:
+        self.refused = ""
+
+    def before(self, step: str, path: str) -> None:
+        if step == self.refused:
+            raise OSError(errno.ENOSPC, "No space left on device", path)
+
+
+@pytest.fixture
+def disk() -> Disk:
+    return Disk()
+
+
+@pytest.fixture
+def process(tmp_path: Path, disk: Disk) -> Iterator[Process]:
+    """A cache, not served, whose spool lies on a disk that may refuse."""
+    settings = Settings(
+        data_dir=tmp_path, memory_max_bytes=16 << 20, native_max_bytes=0, result_max_bytes=0, duckdb_threads=1
+    )
+    built = build(settings, FakeClock(NOW), disk=faulty_disk(disk.before), readings=FakeReadings())
+    with built.closing:
+        yield built
+
+
+def put(process: Process, frame_id: str) -> None:
+    ending = Ending(ROWS.num_rows, ROWS.nbytes, {}, None, None, None)
+    process.store.put(frame_id, 1, ROWS.schema, ROWS.to_batches(max_chunksize=65_536), lambda: ending)
+
+
+def test_what_finds_no_room_moves_to_the_spool(process: Process) -> None:
+    put(process, "frame-1")
+    put(process, "frame-2")
+    assert set(process.store.catalogue.get("frame-1").copies) == {TierKind.SPOOL}
+    assert set(process.store.catalogue.get("frame-2").copies) == {TierKind.MEMORY}
+
+
+@pytest.mark.parametrize("step", ["create", "write", "move"])
+def test_a_spool_that_refuses_a_move_fails_nobodys_put(process: Process, disk: Disk, step: str) -> None:
+    put(process, "frame-1")
+    disk.refused = step
+    put(process, "frame-2")
+    assert process.store.catalogue.find("frame-1") is None
+    with process.store.open("frame-2") as opened:
+        assert pa.Table.from_batches(opened.copy.batches()).equals(ROWS)
