@@ -116,3 +116,24 @@ def test_a_read_that_a_forced_one_did_not_join_still_ends_for_those_who_want_it(
     forced = flights.want(replace(JOB, not_before=NOW), "second", ignore)
     assert (flights.land(begun, "first"), flights.land(forced, "second")) == (CHUNK, CHUNK)
     assert flights.pending("s", "slice") == []
+
+
+class Waiting:
+    """Waits ten seconds for a permit and reads for two."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+
+    def read(self, job: ChunkJob, scope: CancelScope, on_rows: Callable[[int], None]) -> StoredChunk:
+        self._clock.advance(10)
+        on_rows(0)
+        self._clock.advance(2)
+        return CHUNK
+
+
+def test_a_read_counts_the_time_of_its_statements_and_not_its_wait_for_a_permit() -> None:
+    clock = FakeClock(NOW)
+    flights = Flights(Waiting(clock), clock)
+    flight = flights.want(JOB, "first", ignore)
+    flights.land(flight, "first")
+    assert flight.elapsed_s == 2

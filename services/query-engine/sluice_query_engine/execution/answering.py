@@ -150,7 +150,8 @@ class Answering:
             raise most_severe(errors)
         manifest = self._tools.composer.compose(run, outcome, references, run.query_id)
         for flight in led:
-            self._tools.forecast.learn(run.dataset.name, flight.elapsed_s)
+            if flight.begun_s is not None:
+                self._tools.forecast.learn(run.dataset.name, flight.elapsed_s)
         self._finish(run, manifest, costs)
 
     def _take_steps(

@@ -35,8 +35,9 @@ log = structlog.get_logger()
 
 MAX_ID_COUNT: Final = 2_000_000
 """Most ids that one part yields for another; they take some sixty bytes each while they are batched."""
-COMPOSE_DEADLINE_S: Final = 300.0
-"""For deriving the main table of the largest query."""
+COMPOSE_DEADLINE_S: Final = 1200.0
+"""For deriving the main table of the largest query: 10 M holds take two minutes, on a busy machine several times that.
+"""
 
 
 class Composer:

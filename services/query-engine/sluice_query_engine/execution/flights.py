@@ -58,7 +58,10 @@ class Flight:
         self.failure: ServiceError | None = None
         self.leader: Hashable = None
         self.wanted_by: dict[Hashable, Listener] = {}
+        self.begun_s: float | None = None
+        """When its first statement began, by the monotonic clock; waiting for a permit or for others comes before."""
         self.elapsed_s = 0.0
+        """How long its statements took; 0 where another process read it."""
         self.statement_count = 0
         self.row_count = 0
         """Rows read by all its statements, those of a failed attempt included."""
@@ -180,7 +183,6 @@ class Flights:
     def _lead(self, flight: Flight) -> None:
         stored: StoredChunk | None = None
         failure: ServiceError | None = None
-        begun = self._clock.monotonic()
         try:
             stored = self._reader.read(flight.job, flight.scope, lambda rows: self._tell(flight, rows))
         except ServiceError as error:
@@ -190,7 +192,8 @@ class Flights:
                 # A fault of ours goes on to the leader's thread, which logs it; those who wait must not hang.
                 failure = InternalFault("")
             with self._changed:
-                flight.elapsed_s = self._clock.monotonic() - begun
+                if flight.begun_s is not None:
+                    flight.elapsed_s = self._clock.monotonic() - flight.begun_s
                 flight.stored, flight.failure = stored, failure
                 flight.state = "ended"
                 gone = self._gone(flight)
@@ -206,6 +209,8 @@ class Flights:
 
     def _tell(self, flight: Flight, row_count: int) -> None:
         with self._changed:
+            if flight.begun_s is None:
+                flight.begun_s = self._clock.monotonic()
             flight.advance(row_count)
             listeners, so_far = list(flight.wanted_by.values()), flight.row_count
         for listener in listeners:
