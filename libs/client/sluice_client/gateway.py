@@ -14,8 +14,11 @@ from sluice_rpc import arrow
 
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
 
-_TIMEOUT = httpx.Timeout(30.0, connect=5.0, read=360.0)
-"""Reading waits as long as the suite works on one request: 300 s for a statement, and what comes around it."""
+WAIT_S = 360.0
+"""How long an answer may take: as long as the suite works on one request, 300 s for a statement, and what comes around
+it."""
+
+_TIMEOUT = httpx.Timeout(30.0, connect=5.0, read=WAIT_S)
 
 _SPREADSHEET_TIMEOUT = httpx.Timeout(30.0, connect=5.0, read=960.0)
 """A spreadsheet comes when it is whole: as long as the gateway may write at one, and what comes around it."""
