@@ -21,8 +21,6 @@ TRANSPORT_OPTIONS: Final = (
     ("grpc.http2.max_frame_size", PIECE_BYTES),
     ("grpc.experimental.tcp_read_chunk_size", PIECE_BYTES),
     ("grpc.experimental.tcp_min_read_chunk_size", PIECE_BYTES),
-    # So much is under way while a reader works on what it has; by default the ends wait for each other (64 KiB).
-    ("grpc.http2.lookahead_bytes", 4 * PIECE_BYTES),
     # Clients ask every 20 s whether a server that has said nothing is still there. Without this it takes three of these
     # questions within five minutes for an attack and closes the connection: after 200 s of waiting for a large table.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
