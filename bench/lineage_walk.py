@@ -24,8 +24,9 @@ from sluice.lineage.v1 import lineage_service_pb2_grpc as pb_grpc
 from sluice_client.ports import take_free
 from sluice_lineage import graph
 from sluice_lineage.ancestry import ancestry
+from sluice_lineage.callers import Caller
 from sluice_lineage.edge_memory import Lifetimes, MemoryEdges
-from sluice_lineage.edge_reader import MAX_DEPTH, Caller, Sources, load_statements
+from sluice_lineage.edge_reader import MAX_DEPTH, Sources, load_statements
 from sluice_lineage.edges import Relation
 from sluice_lineage.genealogy import Genealogy, Wanted
 from sluice_lineage.kinship import full_genealogy

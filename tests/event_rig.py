@@ -15,11 +15,12 @@ from prometheus_client import CollectorRegistry
 from sluice.lineage.v1 import event_service_pb2 as pb
 from sluice.lineage.v1 import event_service_pb2_grpc as pb_grpc
 from sluice.table.v1 import table_pb2
-from sluice_lineage.events.frames import FrameStore
-from sluice_lineage.events.frames_memory import MemoryFrames
+from sluice_lineage.asked import AskedIds
 from sluice_lineage.events.kept import KeptEvents
 from sluice_lineage.events.pointers import MemoryPointers, Pointers
 from sluice_lineage.events.wiring import SERVICE_NAME, event_servicer
+from sluice_lineage.frames import FrameStore
+from sluice_lineage.frames_memory import MemoryFrames
 from sluice_lineage.settings import Settings
 from sluice_rpc import arrow
 from sluice_rpc.client import open_channel
@@ -173,7 +174,9 @@ def event_rig(
         noted = pointers if pointers is not None else MemoryPointers(clock)
         kept = KeptEvents(chosen, noted, clock, max_bytes=given.event_keep_max_bytes, keeps=True)
         lane = SlowLane(warehouse, permits, permit_wait_s=given.permit_wait_s)
-        servicer = event_servicer(given, lane, warehouse, clock, kept)
+        servicer = event_servicer(
+            given, lane, warehouse, clock, kept, asked=AskedIds(chosen, max_count=given.max_id_count)
+        )
         service = Service(SERVICE_NAME, lambda server: pb_grpc.add_EventServiceServicer_to_server(servicer, server))
         server = RpcServer("lineage", given, [service], CollectorRegistry())
         server.start()

@@ -10,9 +10,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import redis
-from sluice_lineage.events.frames import CacheFrames, FrameFacts, FrameStore
-from sluice_lineage.events.frames_memory import MemoryFrames
 from sluice_lineage.events.pointers import MemoryPointers, Pointers, PointersAway, RedisPointers
+from sluice_lineage.frames import CacheFrames, FrameFacts, FrameStore
+from sluice_lineage.frames_memory import MemoryFrames
 from sluice_rpc import arrow
 from sluice_rpc.errors import ServiceUnavailable
 from sluice_rpc.ports import SystemClock

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,7 @@ import pytest
 from sluice.lineage.v1 import lineage_service_pb2 as pb
 from sluice.table.v1 import table_pb2
 from sluice_client.ports import take_free
-from sluice_lineage.edge_frames import ShelvedFrame
-from sluice_lineage.edge_shelves import CacheShelf
+from sluice_lineage.frames import CacheFrames, FrameFacts
 from sluice_rpc.errors import InvalidArgument, NotFound
 
 from tests.cache_process import started
@@ -117,10 +116,10 @@ def test_what_no_genealogy_can_be_read_for_is_refused_by_its_field(
 
 
 def test_seeds_may_come_as_a_frame(lineage: Lineage, cache: str) -> None:
-    shelf = CacheShelf(cache, "another warehouse")
-    frame = ShelvedFrame("ids-of-a-query", "ids", datetime.now(UTC).timestamp())
-    shelf.put(frame, pa.table({"container_id": cids("c", "k3")}), timedelta(hours=1).total_seconds())
-    shelf.close()
+    now = datetime.now(UTC)
+    facts = FrameFacts({}, now, now + timedelta(hours=1), now + timedelta(hours=1))
+    with closing(CacheFrames(cache)) as frames:
+        frames.put("ids-of-a-query", pa.table({"container_id": cids("c", "k3")}), facts, version=1)
     _, tables = read(lineage, kind=FULL, ids_frame_id="ids-of-a-query")
     assert tables[pb.GENEALOGY_TABLE_SEEDS].column("seed_id").to_pylist() == cids("c", "k3")
 

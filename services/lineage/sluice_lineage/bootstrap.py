@@ -16,8 +16,11 @@ from sluice_warehouse.lanes import SlowLane
 from sluice_warehouse.permit_metrics import PermitMetrics
 from sluice_warehouse.permit_settings import PermitSettings, open_permits
 
+from sluice_lineage.asked import AskedIds
 from sluice_lineage.containers.wiring import container_service
 from sluice_lineage.events.wiring import event_service
+from sluice_lineage.frames import CacheFrames, FrameStore
+from sluice_lineage.frames_memory import NoFrames
 from sluice_lineage.lineage_wiring import lineage_service
 from sluice_lineage.rates.events import LimitedEventServicer
 from sluice_lineage.rates.wiring import open_rates
@@ -56,15 +59,22 @@ def build(settings: Settings, warehouse: Warehouse | None = None) -> Process:
     PermitMetrics(permits, registry)
     lane = SlowLane(warehouse, permits, permit_wait_s=settings.permit_wait_s)
     rates = open_rates(settings, SystemClock())
+    cache = CacheFrames(settings.cache_target) if settings.cache_target else None
+    if cache is not None:
+        closing.callback(cache.close)
+    frames: FrameStore = cache or NoFrames()
+    asked = AskedIds(cache, max_count=settings.max_id_count)
     services = [
-        lineage_service(settings, lane, closing),
-        container_service(settings, lane, SystemClock(), closing),
+        lineage_service(settings, lane, closing, cache, asked),
+        container_service(settings, lane, SystemClock(), frames),
         event_service(
             settings,
             lane,
             warehouse,
             SystemClock(),
             closing,
+            frames=frames,
+            asked=asked,
             limited=lambda inner: LimitedEventServicer(inner, rates, registry),
         ),
         details_service(warehouse, permits, SystemClock(), closing, rates.links),

@@ -57,10 +57,6 @@ class Shelf(Protocol):
         """Keep a frame for so many seconds after it was read."""
         ...
 
-    def close(self) -> None:
-        """End all calls."""
-        ...
-
 
 def topic_of(batch: EdgeBatch) -> str:
     """Return under which topic a batch is found: its relation, or that it holds all merges or splits."""
@@ -147,7 +143,6 @@ class EdgeShelf:
             self._changed.notify_all()
         if self._thread.ident is not None:
             self._thread.join()
-        self.shelf.close()
 
     def _run(self) -> None:
         while True:

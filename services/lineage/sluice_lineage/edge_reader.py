@@ -6,7 +6,6 @@ a few batches.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from sluice_warehouse.lanes import SlowLane
 from sluice_warehouse.statements import MAX_ID_COUNT, expand_ids, id_binds, load
 
 from sluice_lineage import graph
+from sluice_lineage.callers import Caller
 from sluice_lineage.edges import (
     CONTAINER_SCHEMA,
     MERGE_SCHEMA,
@@ -33,7 +33,6 @@ from sluice_lineage.edges import (
     Relation,
 )
 from sluice_lineage.graph import Nodes
-from sluice_lineage.withdrawal import Withdrawal
 
 log = structlog.get_logger()
 
@@ -84,18 +83,6 @@ class Cost:
     """Whether edges were used past their time because the warehouse was away."""
     gaps: list[Gap] = field(default_factory=list)
     """What failed."""
-
-
-@dataclass(frozen=True)
-class Caller:
-    """For whom edges are read."""
-
-    until: float
-    """Monotonic second at which everything has to be there."""
-    client_id: str
-    """As the DBA sees it."""
-    withdrawal: Withdrawal
-    """Ends the wait for a permit and the running statement."""
 
 
 @dataclass(frozen=True)
@@ -256,7 +243,7 @@ class EdgeReader:
                 statement,
                 binds,
                 schema=schema,
-                deadline_s=max(0.0, caller.until - time.monotonic()),
+                deadline_s=caller.left_s,
                 tag=Tag("sluice-lineage", f"{name} {action}", caller.client_id),
                 withdrawn=caller.withdrawal.event,
             ) as reading,

@@ -3,85 +3,49 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
-import grpc
-import pyarrow as pa
-from sluice.cache.v1 import frame_service_pb2 as pb
-from sluice.cache.v1 import frame_service_pb2_grpc as pb_grpc
-from sluice.table.v1 import table_pb2
 from sluice_rpc import arrow
-from sluice_rpc.client import open_channel
-from sluice_rpc.errors import NotFound, ServiceUnavailable
+from sluice_rpc.errors import ServiceUnavailable
 from sluice_rpc.ports import Clock
 
 from sluice_lineage.edge_frames import ShelvedFrame
-
-_TIMEOUT_S: Final = 60.0
-_PAGE_SIZE: Final = 10_000
+from sluice_lineage.frames import CacheFrames, FrameFacts
 
 
 class CacheShelf:
     """Frames of the cache process; those of another warehouse are not seen.
 
     Args:
-        target: its `host:port`.
+        frames: of that process.
         warehouse_url: whose edges these are; only a digest of it leaves the process.
     """
 
-    def __init__(self, target: str, warehouse_url: str) -> None:
-        self._channel: grpc.Channel = open_channel(target, "cache", timeout_s=_TIMEOUT_S)
-        self._stub = pb_grpc.FrameServiceStub(self._channel)
+    def __init__(self, frames: CacheFrames, warehouse_url: str) -> None:
+        self._frames = frames
         self._warehouse = hashlib.sha256(warehouse_url.encode()).hexdigest()[:16]
 
     def listed(self, topic: str) -> Sequence[ShelvedFrame]:
-        labels = {"lineage_edges": topic, "warehouse": self._warehouse}
-        found: list[ShelvedFrame] = []
-        token = ""
-        while True:
-            page = self._stub.ListFrames(
-                pb.ListFramesRequest(labels=labels, page_size=_PAGE_SIZE, page_token=token), timeout=_TIMEOUT_S
-            )
-            for frame in page.frames:
-                read_s = frame.read_time.ToDatetime(UTC).timestamp()
-                found.append(ShelvedFrame(frame.frame_id, topic, read_s))
-            token = page.next_page_token
-            if not token:
-                return found
+        found = self._frames.listed(self._labels(topic))
+        return [ShelvedFrame(one.frame_id, topic, one.read_time.ToDatetime(UTC).timestamp()) for one in found]
 
     def take(self, frame_id: str) -> Any:
-        try:
-            return self.read(frame_id)
-        except NotFound:
+        found = self._frames.open(frame_id)
+        if found is None:
             return None
-
-    def read(self, frame_id: str) -> pa.Table:
-        """Return any frame. Raises NotFound (CACHE_EXPIRED) when it is gone."""
-        request = pb.GetFrameRequest(frame_id=frame_id, compression=pb.COMPRESSION_NONE)
-        stream = self._stub.GetFrame(request, timeout=_TIMEOUT_S)
-        with arrow.decode(response.chunk.ipc for response in stream if response.chunk.ipc) as reader:
-            return reader.read_all()
+        with found, arrow.decode(found.pieces()) as rows:
+            return rows.read_all()
 
     def put(self, frame: ShelvedFrame, table: Any, life_s: float) -> None:
-        self._stub.PutFrame(self._requests(frame, table, life_s), timeout=_TIMEOUT_S)
-
-    def close(self) -> None:
-        self._channel.close()
-
-    def _requests(self, frame: ShelvedFrame, table: Any, life_s: float) -> Iterator[pb.PutFrameRequest]:
-        version = int(frame.read_s * 1000)
-        yield pb.PutFrameRequest(header=pb.FrameHeader(frame_id=frame.frame_id, version=version))
-        for piece in arrow.encode(table.schema, table.to_batches(), "zstd"):
-            yield pb.PutFrameRequest(chunk=table_pb2.TableChunk(ipc=piece))
-        labels = {"lineage_edges": frame.topic, "warehouse": self._warehouse}
-        trailer = pb.FrameTrailer(row_count=table.num_rows, labels=labels)
         read_time = datetime.fromtimestamp(frame.read_s, UTC)
-        trailer.read_time.FromDatetime(read_time)
-        trailer.fresh_until_time.FromDatetime(read_time + timedelta(seconds=life_s))
-        trailer.keep_until_time.FromDatetime(read_time + timedelta(seconds=life_s))
-        yield pb.PutFrameRequest(trailer=trailer)
+        until = read_time + timedelta(seconds=life_s)
+        facts = FrameFacts(self._labels(frame.topic), read_time, until, until)
+        self._frames.put(frame.frame_id, table, facts, version=int(frame.read_s * 1000))
+
+    def _labels(self, topic: str) -> dict[str, str]:
+        return {"lineage_edges": topic, "warehouse": self._warehouse}
 
 
 class MemoryShelf:
@@ -110,9 +74,6 @@ class MemoryShelf:
     def put(self, frame: ShelvedFrame, table: Any, life_s: float) -> None:
         self._check()
         self.frames[frame.frame_id] = (frame, table, frame.read_s + life_s)
-
-    def close(self) -> None:
-        """Nothing is open."""
 
     def _check(self) -> None:
         if self.away:

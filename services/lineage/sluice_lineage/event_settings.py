@@ -28,6 +28,10 @@ class EventSettings(RpcServerSettings):
         default=2, ge=1, le=16, validation_alias=AliasChoices(f"{_PREFIX}MAX_WORKERS", "EVENT_FETCHER_MAX_WORKERS")
     )
     """Statements of one request for events at once; fewer where fewer permits are free, and one is left to others."""
+    event_max_domains: int = Field(
+        default=2, ge=1, le=16, validation_alias=AliasChoices(f"{_PREFIX}MAX_DOMAINS", "TRACE_EVENTS_MAX_WORKERS")
+    )
+    """Domains of one request, told by its id, that are read at once; the others wait for their turn."""
     event_cache_skip_id_count: int = Field(
         default=10_000,
         ge=0,

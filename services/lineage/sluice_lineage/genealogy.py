@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from sluice_lineage import graph
-from sluice_lineage.edge_reader import Caller, Cost, EdgeReader, Sources
+from sluice_lineage.callers import Caller
+from sluice_lineage.edge_reader import Cost, EdgeReader, Sources
 from sluice_lineage.edges import EdgeStore, Relation
 from sluice_lineage.families import Admission, Family
 from sluice_lineage.graph import NO_NODE, Arcs, Flags, Nodes, Pairs

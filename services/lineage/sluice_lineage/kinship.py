@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 from sluice_lineage import graph
 from sluice_lineage.ancestry import ancestry
-from sluice_lineage.edge_reader import Caller, EdgeReader
+from sluice_lineage.callers import Caller
+from sluice_lineage.edge_reader import EdgeReader
 from sluice_lineage.edges import Relation
 from sluice_lineage.families import NODE_TYPES, Admission, Family, is_rework, node_types
 from sluice_lineage.genealogy import Found, Genealogy, Wanted, children_of, serials_of

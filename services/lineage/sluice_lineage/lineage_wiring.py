@@ -13,13 +13,14 @@ from sluice_rpc.server import Service
 from sluice_warehouse.lanes import SlowLane
 
 from sluice_lineage.answers import Answers
+from sluice_lineage.asked import AskedIds
 from sluice_lineage.edge_frames import EdgeShelf, FrameEdges
 from sluice_lineage.edge_memory import Lifetimes, MemoryEdges
 from sluice_lineage.edge_reader import Sources, load_statements
 from sluice_lineage.edge_shelves import CacheShelf
 from sluice_lineage.edge_stores import EdgeStores
+from sluice_lineage.frames import CacheFrames
 from sluice_lineage.genealogy import Genealogy
-from sluice_lineage.id_frames import IdFrames
 from sluice_lineage.servicer import LineageServicer
 from sluice_lineage.settings import Settings
 
@@ -28,15 +29,15 @@ _SHELF_WAIT_S: Final = 1.0
 """Small reads of one second share a frame; a crash loses what was read in it, which is then read again."""
 
 
-def lineage_service(settings: Settings, lane: SlowLane, closing: ExitStack) -> Service:
-    """Return the service; its statements run on `lane`, what it opens is closed by `closing`."""
+def lineage_service(
+    settings: Settings, lane: SlowLane, closing: ExitStack, frames: CacheFrames | None, asked: AskedIds
+) -> Service:
+    """Return the service; its statements run on `lane`, edges are kept in `frames`, what it starts `closing` ends."""
     clock = SystemClock()
     lifetimes = Lifetimes(settings.edge_settled_ttl_s, settings.edge_ttl_s)
     make: Callable[[], MemoryEdges] = partial(MemoryEdges, lifetimes)
-    frames: CacheShelf | None = None
-    if settings.cache_target:
-        frames = CacheShelf(settings.cache_target, settings.warehouse_url)
-        shelf = EdgeShelf(frames, RandomIds(), lifetimes, wait_s=_SHELF_WAIT_S)
+    if frames is not None:
+        shelf = EdgeShelf(CacheShelf(frames, settings.warehouse_url), RandomIds(), lifetimes, wait_s=_SHELF_WAIT_S)
         shelf.start()
         closing.callback(shelf.close)
         make = partial(FrameEdges, lifetimes, shelf, clock)
@@ -51,9 +52,8 @@ def lineage_service(settings: Settings, lane: SlowLane, closing: ExitStack) -> S
     servicer = LineageServicer(
         Genealogy(sources, max_node_count=settings.max_node_count),
         Answers(max_size_bytes=settings.max_response_bytes),
-        IdFrames(frames),
+        asked,
         clock,
-        max_id_count=settings.max_id_count,
         statement_timeout_s=settings.statement_timeout_s,
     )
     return Service(LINEAGE_SERVICE_NAME, lambda server: pb_grpc.add_LineageServiceServicer_to_server(servicer, server))

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 import grpc
-import structlog
-from sluice.lineage.v1 import limits_pb2
 from sluice.lineage.v1 import lineage_service_pb2 as pb
 from sluice.lineage.v1 import lineage_service_pb2_grpc as pb_grpc
 from sluice.table.v1 import table_pb2
 from sluice_rpc import arrow
-from sluice_rpc.deadline import remaining_s
-from sluice_rpc.errors import FieldViolation, InvalidParameter
+from sluice_rpc.errors import InvalidParameter
 from sluice_rpc.ports import Clock
 
 from sluice_lineage.answers import Answers
-from sluice_lineage.edge_reader import MAX_DEPTH, Caller
+from sluice_lineage.asked import AskedIds
+from sluice_lineage.callers import Caller, caller_of
+from sluice_lineage.edge_reader import MAX_DEPTH
 from sluice_lineage.edges import Relation
-from sluice_lineage.errors import TooManyIds
 from sluice_lineage.genealogy import Found, Genealogy, Wanted
-from sluice_lineage.id_frames import IdFrames
 from sluice_lineage.kinship import Kin, forward_tree, full_genealogy
 from sluice_lineage.tables import TABLES, table_of
-from sluice_lineage.withdrawal import Withdrawal
 
-_MAX_ID_LENGTH: Final = int(limits_pb2.LIMIT_ID_LENGTH)
-_MAX_VIOLATION_COUNT: Final = 20
-"""Error details ride in trailers, which must stay small."""
 _MAX_HOP_COUNT: Final = 20
 _Cuts = Sequence[tuple[str, int]]
 
@@ -41,9 +33,8 @@ class LineageServicer(pb_grpc.LineageServiceServicer):
     Args:
         genealogy: what resolves.
         answers: what makes messages of what was found.
-        id_frames: where seeds are that come as a frame.
+        asked: reads the ids of requests.
         clock: stamps receipts.
-        max_id_count: most ids in one request.
         statement_timeout_s: deadline of calls that bring none.
     """
 
@@ -51,23 +42,21 @@ class LineageServicer(pb_grpc.LineageServiceServicer):
         self,
         genealogy: Genealogy,
         answers: Answers,
-        id_frames: IdFrames,
+        asked: AskedIds,
         clock: Clock,
         *,
-        max_id_count: int,
         statement_timeout_s: float,
     ) -> None:
         self._genealogy = genealogy
         self._answers = answers
-        self._id_frames = id_frames
+        self._asked = asked
         self._clock = clock
-        self._max_id_count = max_id_count
         self._statement_timeout_s = statement_timeout_s
 
     def ResolveSplitAncestors(
         self, request: pb.ResolveSplitAncestorsRequest, context: grpc.ServicerContext
     ) -> pb.ResolveSplitAncestorsResponse:
-        ids, depth = self._ids(request.container_ids), _depth(request.max_depth)
+        ids, depth = self._asked.of(request.container_ids), _depth(request.max_depth)
         found = self._genealogy.split_ancestors(ids, depth, self._caller(context))
         receipt = self._receipt(found, int(found.read.sum()), [("split_ancestors", len(found.cut))])
         return self._answers.split_ancestors(found, receipt)
@@ -75,7 +64,7 @@ class LineageServicer(pb_grpc.LineageServiceServicer):
     def ResolveSplitDescendants(
         self, request: pb.ResolveSplitDescendantsRequest, context: grpc.ServicerContext
     ) -> pb.ResolveSplitDescendantsResponse:
-        wanted = self._wanted(self._ids(request.container_ids), request.max_depth, request.max_node_count)
+        wanted = self._wanted(self._asked.of(request.container_ids), request.max_depth, request.max_node_count)
         found = self._genealogy.split_descendants(wanted, self._caller(context))
         row_count = len(found.family) - int(found.missing.sum())
         receipt = self._receipt(found, row_count, [("split_descendants", len(found.cut))])
@@ -84,25 +73,25 @@ class LineageServicer(pb_grpc.LineageServiceServicer):
     def ResolveMergeSources(
         self, request: pb.ResolveMergeSourcesRequest, context: grpc.ServicerContext
     ) -> pb.ResolveMergeSourcesResponse:
-        found = self._genealogy.merges(Relation.SOURCES, self._ids(request.container_ids), self._caller(context))
+        found = self._genealogy.merges(Relation.SOURCES, self._asked.of(request.container_ids), self._caller(context))
         return self._answers.merge_sources(found, self._receipt(found, len(found.pairs)))
 
     def ResolveMergeTargets(
         self, request: pb.ResolveMergeTargetsRequest, context: grpc.ServicerContext
     ) -> pb.ResolveMergeTargetsResponse:
-        found = self._genealogy.merges(Relation.TARGETS, self._ids(request.container_ids), self._caller(context))
+        found = self._genealogy.merges(Relation.TARGETS, self._asked.of(request.container_ids), self._caller(context))
         return self._answers.merge_targets(found, self._receipt(found, len(found.pairs)))
 
     def ResolveLeafSerials(
         self, request: pb.ResolveLeafSerialsRequest, context: grpc.ServicerContext
     ) -> pb.ResolveLeafSerialsResponse:
-        found = self._genealogy.leaf_serials(self._ids(request.container_ids), self._caller(context))
+        found = self._genealogy.leaf_serials(self._asked.of(request.container_ids), self._caller(context))
         return self._answers.leaf_serials(found, self._receipt(found, len(found.pairs)))
 
     def ResolveFullGenealogy(
         self, request: pb.ResolveFullGenealogyRequest, context: grpc.ServicerContext
     ) -> pb.ResolveFullGenealogyResponse:
-        ids = self._ids(request.container_ids)
+        ids = self._asked.of(request.container_ids)
         wanted = self._wanted(ids, request.max_depth, request.max_node_count, request.max_merge_hop_count)
         found = full_genealogy(self._genealogy, wanted, self._caller(context))
         return self._answers.full_genealogy(found, self._kin_receipt(found))
@@ -110,7 +99,7 @@ class LineageServicer(pb_grpc.LineageServiceServicer):
     def ResolveForwardTree(
         self, request: pb.ResolveForwardTreeRequest, context: grpc.ServicerContext
     ) -> pb.ResolveForwardTreeResponse:
-        wanted = self._wanted(self._ids(request.container_ids), request.max_depth, request.max_node_count)
+        wanted = self._wanted(self._asked.of(request.container_ids), request.max_depth, request.max_node_count)
         found = forward_tree(self._genealogy, wanted, self._caller(context))
         return self._answers.forward_tree(found, self._kin_receipt(found))
 
@@ -118,7 +107,7 @@ class LineageServicer(pb_grpc.LineageServiceServicer):
         self, request: pb.ReadGenealogyRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.ReadGenealogyResponse]:
         tables = _tables(request)
-        ids = self._ids(self._id_frames.read(request.ids_frame_id) if request.ids_frame_id else request.container_ids)
+        ids = self._asked.of(request.container_ids, request.ids_frame_id)
         wanted = self._wanted(ids, request.max_depth, request.max_node_count, request.max_merge_hop_count)
         caller = self._caller(context)
         resolve = full_genealogy if request.kind == pb.GENEALOGY_KIND_FULL else forward_tree
@@ -131,12 +120,7 @@ class LineageServicer(pb_grpc.LineageServiceServicer):
                 yield pb.ReadGenealogyResponse(chunk=table_pb2.TableChunk(ipc=piece))
 
     def _caller(self, context: grpc.ServicerContext) -> Caller:
-        withdrawal = Withdrawal()
-        if not context.add_callback(withdrawal.withdraw):
-            withdrawal.withdraw()
-        until = time.monotonic() + remaining_s(context, self._statement_timeout_s)
-        request_id = structlog.contextvars.get_contextvars().get("request_id", "")
-        return Caller(until, str(request_id), withdrawal)
+        return caller_of(context, self._statement_timeout_s)
 
     def _wanted(self, ids: list[str], max_depth: int, max_node_count: int, max_hop_count: int = 0) -> Wanted:
         if max_node_count < 0:
@@ -144,19 +128,6 @@ class LineageServicer(pb_grpc.LineageServiceServicer):
         if not 0 <= max_hop_count <= _MAX_HOP_COUNT:
             raise InvalidParameter("max_merge_hop_count", f"{max_hop_count} is not 1 to {_MAX_HOP_COUNT}, nor 0 for 1")
         return Wanted(ids, _depth(max_depth), self._genealogy.node_limit(max_node_count), max_hop_count or 1)
-
-    def _ids(self, given: Sequence[str]) -> list[str]:
-        if len(given) > self._max_id_count:
-            raise TooManyIds(self._max_id_count, len(given))
-        ids = list(dict.fromkeys(stripped for text in given if (stripped := text.strip())))
-        if any(len(container_id) > _MAX_ID_LENGTH for container_id in ids):
-            violations = [
-                FieldViolation(f"container_ids[{position}]", f"longer than {_MAX_ID_LENGTH} characters")
-                for position, text in enumerate(given)
-                if len(text.strip()) > _MAX_ID_LENGTH
-            ]
-            raise InvalidParameter.of(violations[:_MAX_VIOLATION_COUNT])
-        return ids
 
     def _kin_receipt(self, found: Kin) -> table_pb2.Receipt:
         row_count = len(found.family) - int(found.missing.sum())
@@ -205,8 +176,6 @@ def _tables(request: pb.ReadGenealogyRequest) -> Sequence[pb.GenealogyTable.Valu
     for position, table in enumerate(request.tables):
         if table not in known:
             raise InvalidParameter(f"tables[{position}]", "is no table of this kind of genealogy")
-    if request.ids_frame_id and request.container_ids:
-        raise InvalidParameter("ids_frame_id", "stands in place of container_ids, not beside them")
     return list(dict.fromkeys(request.tables)) or known
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sluice_lineage.callers import Caller
 from sluice_lineage.edge_frames import EdgeShelf, FrameEdges
 from sluice_lineage.edge_memory import Lifetimes
-from sluice_lineage.edge_reader import Caller, Sources, load_statements
+from sluice_lineage.edge_reader import Sources, load_statements
 from sluice_lineage.edge_shelves import MemoryShelf
 from sluice_lineage.edge_stores import EdgeStores
 from sluice_lineage.edges import Relation

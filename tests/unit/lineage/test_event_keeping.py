@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from sluice.table.v1 import table_pb2
 from sluice_lineage.events.domain import load_domains
-from sluice_lineage.events.frames_memory import MemoryFrames
 from sluice_lineage.events.identity import answer_hash
 from sluice_lineage.events.pointers import MemoryPointers
+from sluice_lineage.frames_memory import MemoryFrames
 from sluice_lineage.settings import Settings
 from sluice_warehouse import Bind, Statement
 from sluice_warehouse.errors import WarehouseUnavailable

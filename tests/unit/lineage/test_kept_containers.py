@@ -14,7 +14,7 @@ from sluice_client.ports import take_free
 from sluice_lineage.containers.kept import KeptResolutions, Lifetimes
 from sluice_lineage.containers.kinds import load_kinds
 from sluice_lineage.containers.resolve import ROWS_SCHEMA, Resolution
-from sluice_lineage.events.frames_memory import MemoryFrames
+from sluice_lineage.frames_memory import MemoryFrames
 from sluice_rpc.errors import ServiceError
 from sluice_rpc.ports import FakeClock
 from sluice_twin import plant_of

@@ -13,8 +13,9 @@ from sluice.lineage.v1 import event_service_pb2_grpc as pb_grpc
 from sluice_client.ports import take_free
 from sluice_client.redis_server import RedisServer
 from sluice_lineage.rates.events import CLIENT_KEY, COUNTED_HERE
-from sluice_lineage.rates.limits import REST_S, Rate, RateLimited, RateLimits
+from sluice_lineage.rates.limits import Rate, RateLimited, RateLimits
 from sluice_lineage.rates.settings import RateSettings
+from sluice_lineage.redis_rest import REST_S
 from sluice_rpc.client import open_channel
 from sluice_rpc.errors import ServiceError
 from sluice_rpc.ports import SystemClock

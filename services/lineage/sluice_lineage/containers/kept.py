@@ -23,7 +23,7 @@ from sluice_warehouse.statements import MAX_ID_COUNT
 from sluice_lineage.containers.kinds import Kind
 from sluice_lineage.containers.resolve import ROWS_SCHEMA, Resolution, ordered_by_position
 from sluice_lineage.containers.values import is_pattern
-from sluice_lineage.events.frames import FrameFacts, FrameStore
+from sluice_lineage.frames import FrameFacts, FrameStore
 
 log = structlog.get_logger()
 

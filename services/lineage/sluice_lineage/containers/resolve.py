@@ -7,7 +7,6 @@ business.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,10 +22,10 @@ from sluice_warehouse.lanes import SlowLane
 from sluice_warehouse.schema import parse_schema
 from sluice_warehouse.statements import MAX_ID_COUNT, expand_ids, id_binds
 
+from sluice_lineage.callers import Caller
 from sluice_lineage.containers.kinds import PATTERN_BIND_COUNT, Kind, Source
 from sluice_lineage.containers.values import WILDCARD, is_pattern, like_pattern
 from sluice_lineage.errors import TooManyContainers
-from sluice_lineage.withdrawal import Withdrawal
 
 Counts = npt.NDArray[np.int64]
 
@@ -78,21 +77,6 @@ class Resolution:
         return _counts(self.rows.column("position"), len(self.names))
 
 
-@dataclass(frozen=True)
-class Asking:
-    """For whom, and how long, values are resolved.
-
-    Attributes:
-        until: when the call's time is up, by `time.monotonic`.
-        client_id: for whom, as the DBA sees it.
-        withdrawal: ends the wait for a permit and the running statement.
-    """
-
-    until: float
-    client_id: str
-    withdrawal: Withdrawal
-
-
 class Containers:
     """Resolves values over the slow lane.
 
@@ -107,13 +91,13 @@ class Containers:
         self._max_row_count = max_row_count
         self._any_case_max_count = any_case_max_count
 
-    def resolve(self, kind: Kind, names: Sequence[str], asking: Asking) -> Resolution:
+    def resolve(self, kind: Kind, names: Sequence[str], caller: Caller) -> Resolution:
         """Return the containers that the values mean.
 
         Args:
             kind: what the values are.
             names: checked values as they are looked up, each once; none take no statement.
-            asking: for whom, and how long.
+            caller: for whom, and how long.
 
         Raises:
             TooManyContainers: more rows than one resolution holds.
@@ -122,12 +106,12 @@ class Containers:
         search = _Search(names, self._max_row_count)
         positions = range(len(names))
         for priority, source in enumerate(kind.sources):
-            self._look_up(source, priority, positions, search, asking)
+            self._look_up(source, priority, positions, search, caller)
         unsearched_count = 0
         if kind.any_case is not None:
             missing = np.flatnonzero(search.counts() == 0).tolist()
             if len(missing) <= self._any_case_max_count:
-                self._look_up(kind.any_case, len(kind.sources), missing, search, asking)
+                self._look_up(kind.any_case, len(kind.sources), missing, search, caller)
             else:
                 unsearched_count = len(missing)
         sources = [*kind.sources, *([kind.any_case] if kind.any_case else [])]
@@ -135,7 +119,7 @@ class Containers:
         return Resolution(names, rows, search.statement_count, search.row_count, unsearched_count)
 
     def _look_up(
-        self, source: Source, priority: int, positions: Sequence[int], search: _Search, asking: Asking
+        self, source: Source, priority: int, positions: Sequence[int], search: _Search, caller: Caller
     ) -> None:
         exact = [position for position in positions if not is_pattern(search.names[position])]
         patterns = [position for position in positions if is_pattern(search.names[position])]
@@ -143,28 +127,27 @@ class Containers:
             names = [search.names[position] for position in batch]
             statement = _of_names(source.exact, len(names))
             binds = {**id_binds("tokens", names), **source.binds}
-            with self._reading(statement, binds, search, asking) as reading:
+            with self._reading(statement, binds, search, caller) as reading:
                 for found in reading:
                     search.take_exact(found, batch, priority, folded=source.folded)
         for batch in _batches(patterns, PATTERN_BIND_COUNT):
             binds = {**_pattern_binds([search.names[position] for position in batch]), **source.binds}
-            with self._reading(source.like, binds, search, asking) as reading:
+            with self._reading(source.like, binds, search, caller) as reading:
                 for found in reading:
                     search.take_like(found, batch, priority, folded=source.folded)
 
     @contextmanager
     def _reading(
-        self, statement: Statement, binds: Mapping[str, Bind], search: _Search, asking: Asking
+        self, statement: Statement, binds: Mapping[str, Bind], search: _Search, caller: Caller
     ) -> Iterator[Reading]:
         search.statement_count += 1
-        tag = Tag("sluice-lineage", f"resolve {statement.name}", asking.client_id)
-        left_s = max(0.0, asking.until - time.monotonic())
-        withdrawn = asking.withdrawal.event
+        tag = Tag("sluice-lineage", f"resolve {statement.name}", caller.client_id)
+        withdrawn = caller.withdrawal.event
         with (
             self._lane.read(
-                statement, binds, schema=FOUND_SCHEMA, deadline_s=left_s, tag=tag, withdrawn=withdrawn
+                statement, binds, schema=FOUND_SCHEMA, deadline_s=caller.left_s, tag=tag, withdrawn=withdrawn
             ) as reading,
-            asking.withdrawal.cancels(reading),
+            caller.withdrawal.cancels(reading),
         ):
             yield reading
 

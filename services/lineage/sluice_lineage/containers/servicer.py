@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 import grpc
-import structlog
 from sluice.lineage.v1 import container_service_pb2 as pb
 from sluice.lineage.v1 import container_service_pb2_grpc as pb_grpc
 from sluice.table.v1 import table_pb2
-from sluice_rpc.deadline import remaining_s
 from sluice_rpc.errors import InvalidParameter
 from sluice_rpc.ports import Clock
 
+from sluice_lineage.callers import caller_of
 from sluice_lineage.containers.answers import Answer, GuardRails
 from sluice_lineage.containers.kept import KeptResolutions
 from sluice_lineage.containers.kinds import Kind
-from sluice_lineage.containers.resolve import Asking, Containers
+from sluice_lineage.containers.resolve import Containers
 from sluice_lineage.containers.values import ValueLimits, Values
 from sluice_lineage.errors import TooManyContainers
-from sluice_lineage.withdrawal import Withdrawal
 
 
 class ContainerServicer(pb_grpc.ContainerServiceServicer):
@@ -95,18 +92,14 @@ class ContainerServicer(pb_grpc.ContainerServiceServicer):
 
     def _answer(self, values: Values, context: grpc.ServicerContext, *, refresh: bool) -> Answer:
         values.check()
-        withdrawal = Withdrawal()
-        if not context.add_callback(withdrawal.withdraw):
-            withdrawal.withdraw()
+        caller = caller_of(context, self._statement_timeout_s)
         typed: Sequence[str] = list(values.typed.values())
         found = None if refresh or not typed else self._kept.find(values.kind, values.names)
         if found is not None:
             return Answer(typed, found.resolution, found.read_time, found.tier, self._rails)
-        until = time.monotonic() + remaining_s(context, self._statement_timeout_s)
-        client_id = str(structlog.contextvars.get_contextvars().get("request_id", ""))
         # Taken before the first statement: the oldest row may be as old as that.
         read_time = self._clock.now()
-        resolution = self._containers.resolve(values.kind, values.names, Asking(until, client_id, withdrawal))
+        resolution = self._containers.resolve(values.kind, values.names, caller)
         self._kept.keep(values.kind, resolution, read_time)
         return Answer(typed, resolution, read_time, table_pb2.TIER_UNSPECIFIED, self._rails)
 

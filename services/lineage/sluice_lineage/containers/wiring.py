@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import Final
 
 from sluice.lineage.v1 import container_service_pb2_grpc as pb_grpc
@@ -16,17 +15,14 @@ from sluice_lineage.containers.kinds import load_kinds
 from sluice_lineage.containers.resolve import Containers
 from sluice_lineage.containers.servicer import ContainerServicer
 from sluice_lineage.containers.values import ValueLimits
-from sluice_lineage.events.frames import CacheFrames, FrameStore
-from sluice_lineage.events.frames_memory import NoFrames
+from sluice_lineage.frames import FrameStore
 from sluice_lineage.settings import Settings
 
 CONTAINER_SERVICE_NAME: Final = "sluice.lineage.v1.ContainerService"
 
 
-def container_service(settings: Settings, lane: SlowLane, clock: Clock, closing: ExitStack) -> Service:
-    """Return the service; its statements run on `lane`, what it opens is closed by `closing`."""
-    frames: FrameStore = CacheFrames(settings.cache_target) if settings.cache_target else NoFrames()
-    closing.callback(frames.close)
+def container_service(settings: Settings, lane: SlowLane, clock: Clock, frames: FrameStore) -> Service:
+    """Return the service; its statements run on `lane`, what it keeps is in `frames`."""
     lifetimes = Lifetimes(settings.resolve_ttl_s, settings.resolve_heavy_ttl_s)
     servicer = ContainerServicer(
         Containers(

@@ -16,12 +16,12 @@ from sluice_rpc import arrow
 from sluice_rpc.ports import Clock
 from sluice_warehouse import Warehouse
 
+from sluice_lineage.callers import Caller
 from sluice_lineage.events.domain import EventDomain
-from sluice_lineage.events.frames import FrameFacts, FrameUpload, KeptFrame
 from sluice_lineage.events.identity import answer_hash
 from sluice_lineage.events.kept import KeptEvents, Lookup
 from sluice_lineage.events.reading import EventReader, EventReading, Failure, Wanted
-from sluice_lineage.withdrawal import Withdrawal
+from sluice_lineage.frames import FrameFacts, FrameUpload, KeptFrame
 
 log = structlog.get_logger()
 
@@ -35,12 +35,11 @@ class Question:
 
     domain: EventDomain
     ids: Sequence[str]
+    caller: Caller
     max_row_count: int
     """Rows at which the answer stops; 0 for none."""
     allow_partial: bool
     refresh: bool
-    deadline_s: float
-    client_id: str
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ class EventAnswers:
         self._clock = clock
         self._skip_id_count = skip_id_count
 
-    def answer(self, question: Question, withdrawal: Withdrawal) -> Answer:
+    def answer(self, question: Question) -> Answer:
         """Return the answer to come.
 
         Raises:
@@ -136,8 +135,7 @@ class EventAnswers:
             question.domain,
             question.ids,
             as_of,
-            deadline_s=question.deadline_s,
-            client_id=question.client_id,
+            question.caller,
             allow_partial=question.allow_partial,
             max_row_count=question.max_row_count,
         )
@@ -145,7 +143,7 @@ class EventAnswers:
         if as_of is not None:
             closing.as_of_time = as_of.isoformat(timespec="seconds")
         keeping = None if lookup is None or not question.ids else Keeping(question.domain, lookup, self._kept, closing)
-        return FreshAnswer(self._reader.open(wanted, withdrawal), question.domain.schema, closing, keeping)
+        return FreshAnswer(self._reader.open(wanted), question.domain.schema, closing, keeping)
 
     def _plant_time(self) -> datetime:
         return self._warehouse.plant_time().replace(microsecond=0)

@@ -9,8 +9,8 @@ import pyarrow as pa
 from sluice_rpc.errors import ServiceError
 from sluice_rpc.ports import Clock
 
-from sluice_lineage.events.frames import FrameFacts, FrameStore, FrameUpload, KeptFrame
 from sluice_lineage.events.pointers import Pointers, PointersAway
+from sluice_lineage.frames import FrameFacts, FrameStore, FrameUpload, KeptFrame
 
 
 @dataclass
@@ -57,13 +57,12 @@ class KeptEvents:
             return lookup
         try:
             pointed = self._pointers.get(lookup.key)
-            candidates = [] if pointed is None else [pointed]
         except PointersAway:
             # A frame's id is known without the pointer, and the cache serves from memory and disk.
             lookup.faults.append("Redis could not be asked")
-            candidates = [lookup.frame_id]
-        for frame_id in candidates:
-            lookup.found = self._open(frame_id, lookup, whole_only=whole_only)
+            pointed = lookup.frame_id
+        if pointed is not None:
+            lookup.found = self._open(pointed, lookup, whole_only=whole_only)
         return lookup
 
     def begin(self, lookup: Lookup, schema: pa.Schema) -> FrameUpload:

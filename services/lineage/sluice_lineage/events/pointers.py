@@ -6,17 +6,14 @@ import threading
 from typing import Final, Protocol, cast
 
 import redis
-import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sluice_rpc.ports import Clock
 
-log = structlog.get_logger()
+from sluice_lineage.redis_rest import RedisRest
 
 _TIMEOUT_S: Final = 0.5
 """Redis stands beside us; when it needs longer, the work goes on without it."""
-_REST_S: Final = 1.0
-"""How long Redis is left alone after it failed, so that a dead one does not slow every request."""
 
 
 class PointersAway(Exception):
@@ -76,8 +73,6 @@ class MemoryPointers:
 class RedisPointers:
     """Pointers that all processes share.
 
-    The change to away and back is logged once each.
-
     Args:
         url: `redis://...`.
         clock: for rests.
@@ -97,44 +92,32 @@ class RedisPointers:
             # A restarted server closed every connection we keep; what is asked here is harmless when asked twice.
             retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         )
-        self._clock = clock
+        self._rest = RedisRest(clock, "kept events are looked up in the cache itself")
         self._prefix = prefix
-        self._rest_until = 0.0
-        self._away = False
 
     def get(self, key: str) -> str | None:
-        self._rest()
+        self._check()
         try:
             # The stubs of redis do not tell its two clients apart.
             found = cast("str | None", self._redis.get(self._prefix + key))
         except redis.RedisError as error:
-            raise self._failed(error) from error
-        self._answered()
+            self._rest.failed(error)
+            raise PointersAway from error
+        self._rest.answered()
         return found
 
     def put(self, key: str, frame_id: str, ttl_s: float) -> None:
-        self._rest()
+        self._check()
         try:
             self._redis.set(self._prefix + key, frame_id, px=max(1, round(ttl_s * 1000)))
         except redis.RedisError as error:
-            raise self._failed(error) from error
-        self._answered()
+            self._rest.failed(error)
+            raise PointersAway from error
+        self._rest.answered()
 
     def close(self) -> None:
         self._redis.close()
 
-    def _rest(self) -> None:
-        if self._clock.monotonic() < self._rest_until:
+    def _check(self) -> None:
+        if self._rest.resting:
             raise PointersAway
-
-    def _failed(self, error: redis.RedisError) -> PointersAway:
-        self._rest_until = self._clock.monotonic() + _REST_S
-        if not self._away:
-            self._away = True
-            log.warning("redis is away, kept events are looked up in the cache itself", cause=type(error).__name__)
-        return PointersAway()
-
-    def _answered(self) -> None:
-        if self._away:
-            self._away = False
-            log.info("redis is back")

@@ -21,10 +21,11 @@ from sluice_warehouse.errors import StatementTimeout
 from sluice_warehouse.lanes import SlowLane
 from sluice_warehouse.statements import MAX_ID_COUNT, expand_ids, id_binds
 
+from sluice_lineage.callers import Caller
 from sluice_lineage.events.derived import Completion
 from sluice_lineage.events.domain import EventDomain
-from sluice_lineage.events.handover import HandOver
-from sluice_lineage.withdrawal import Withdrawal
+from sluice_lineage.events.turns import Turns
+from sluice_lineage.handover import HandOver
 
 log = structlog.get_logger()
 
@@ -69,10 +70,8 @@ class Wanted:
     ids: Sequence[str]
     as_of: datetime | None
     """Plant-local time to which hours of open rows are counted."""
-    deadline_s: float
-    """Seconds from now for all batches and waits together."""
-    client_id: str
-    """For whom, as the DBA sees it."""
+    caller: Caller
+    """For whom, and how long all batches and waits together may take."""
     allow_partial: bool
     """Go on with the other batches when one fails."""
     max_row_count: int
@@ -131,6 +130,7 @@ class EventReader:
         max_worker_count: statements of one request at once.
         batch_timeout_s: longest that one statement may run, by the wall clock.
         permit_wait_s: longest wait for a permit.
+        turns: how many domains of one request at once.
     """
 
     def __init__(
@@ -141,31 +141,31 @@ class EventReader:
         max_worker_count: int,
         batch_timeout_s: float,
         permit_wait_s: float,
+        turns: Turns,
     ) -> None:
         self._lane = lane
         self._completion = completion
         self._max_worker_count = max_worker_count
         self._batch_timeout_s = batch_timeout_s
         self._permit_wait_s = permit_wait_s
+        self.turns = turns
 
-    def open(self, wanted: Wanted, withdrawal: Withdrawal) -> EventReading:
+    def open(self, wanted: Wanted) -> EventReading:
         """Return the rows to come; nothing runs before the first is asked for."""
-        return EventReading(wanted, withdrawal, self, self._worker_count(len(wanted.ids)))
+        return EventReading(wanted, self, self._worker_count(len(wanted.ids)))
 
     @contextmanager
-    def batch(
-        self, wanted: Wanted, batch: IdBatch, of: int, until: float, withdrawal: Withdrawal
-    ) -> Iterator[RunningBatch]:
+    def batch(self, wanted: Wanted, batch: IdBatch, of: int) -> Iterator[RunningBatch]:
         """Give the rows of one batch of ids; leaving it ends the statement and gives its permit back."""
         domain = wanted.domain
-        tag = Tag("sluice-lineage", f"{domain.statement.name} {batch.number}/{of}", wanted.client_id)
-        left_s = max(0.0, until - time.monotonic())
+        tag = Tag("sluice-lineage", f"{domain.statement.name} {batch.number}/{of}", wanted.caller.client_id)
+        withdrawal = wanted.caller.withdrawal
         with (
             self._lane.read(
                 expand_ids(domain.statement, "ids", len(batch.ids)),
                 id_binds("ids", [one.ljust(_ID_WIDTH) for one in batch.ids]),
                 schema=domain.read_schema,
-                deadline_s=min(left_s, self._permit_wait_s + self._batch_timeout_s),
+                deadline_s=min(wanted.caller.left_s, self._permit_wait_s + self._batch_timeout_s),
                 tag=tag,
                 withdrawn=withdrawal.event,
                 statement_s=self._batch_timeout_s,
@@ -189,14 +189,13 @@ class EventReading:
 
     Args:
         wanted: what to read.
-        withdrawal: set when nobody wants the rows any more.
         reader: reads one batch.
         worker_count: batches that are read at once.
     """
 
-    def __init__(self, wanted: Wanted, withdrawal: Withdrawal, reader: EventReader, worker_count: int) -> None:
+    def __init__(self, wanted: Wanted, reader: EventReader, worker_count: int) -> None:
         self._wanted = wanted
-        self._withdrawal = withdrawal
+        self._withdrawal = wanted.caller.withdrawal
         self._reader = reader
         self._worker_count = worker_count
         ids = wanted.ids
@@ -205,7 +204,6 @@ class EventReading:
             for number, start in enumerate(range(0, len(ids), MAX_ID_COUNT), start=1)
         )
         self.outcome = Outcome(len(self._todo))
-        self._until = time.monotonic() + wanted.deadline_s
         self._handover = HandOver(worker_count, _WAITING_BATCHES)
         # Protects what is to do, the failures and the counts.
         self._lock = threading.Lock()
@@ -216,6 +214,10 @@ class EventReading:
     def __enter__(self) -> Self:
         # Whoever walks away stops pulling, so workers that wait for room have to be told.
         self._tie.enter_context(self._withdrawal.cancels(self))
+        if self._todo:
+            with self._tie.pop_all() as tie:
+                tie.enter_context(self._reader.turns.turn(self._wanted.domain.name, self._wanted.caller))
+                self._tie = tie.pop_all()
         return self
 
     def __exit__(
@@ -279,7 +281,7 @@ class EventReading:
         count = self.outcome.batch_count
         read_row_count = 0
         try:
-            with self._reader.batch(self._wanted, batch, count, self._until, self._withdrawal) as running:
+            with self._reader.batch(self._wanted, batch, count) as running:
                 for rows in running.rows:
                     read_row_count += rows.num_rows
                     if not self._handover.put(rows, running.left_s):

@@ -19,7 +19,7 @@ COUNTED_HERE: Final = "RATE_COUNTED_HERE"
 
 
 class Events(Protocol):
-    """What answers once a request is within its limit; pieces of tables come as the bytes of their message."""
+    """What answers once a request is within its limit."""
 
     def ListEventDomains(
         self, request: pb.ListEventDomainsRequest, context: grpc.ServicerContext
@@ -27,7 +27,7 @@ class Events(Protocol):
 
     def ReadEvents(
         self, request: pb.ReadEventsRequest, context: grpc.ServicerContext
-    ) -> Iterator[pb.ReadEventsResponse | bytes]: ...
+    ) -> Iterator[pb.ReadEventsResponse]: ...
 
 
 class LimitedEventServicer(pb_grpc.EventServiceServicer):
@@ -54,9 +54,9 @@ class LimitedEventServicer(pb_grpc.EventServiceServicer):
     ) -> pb.ListEventDomainsResponse:
         return self._inner.ListEventDomains(request, context)
 
-    def ReadEvents(  # type: ignore[override]  # pieces come as bytes, which the server's interceptor passes on
+    def ReadEvents(
         self, request: pb.ReadEventsRequest, context: grpc.ServicerContext
-    ) -> Iterator[pb.ReadEventsResponse | bytes]:
+    ) -> Iterator[pb.ReadEventsResponse]:
         try:
             counted_in = self._limits.take(request.domain, client_of(context))
         except RateLimited as error:
@@ -64,7 +64,7 @@ class LimitedEventServicer(pb_grpc.EventServiceServicer):
             raise
         counted_here = counted_in == "process" and self._limits.shared
         for response in self._inner.ReadEvents(request, context):
-            if counted_here and isinstance(response, pb.ReadEventsResponse) and response.WhichOneof("part") == "end":
+            if counted_here and response.WhichOneof("part") == "end":
                 said = "Redis is away, so requests are counted in this process alone"
                 response.end.warnings.add(code=COUNTED_HERE, message=said)
             yield response

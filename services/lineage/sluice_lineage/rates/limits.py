@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-import structlog
 from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.errors import StorageError
 from limits.storage import MemoryStorage, RedisStorage
@@ -21,13 +20,11 @@ from redis.retry import Retry
 from sluice_rpc.errors import ResourceExhausted
 from sluice_rpc.ports import Clock
 
-log = structlog.get_logger()
+from sluice_lineage.redis_rest import RedisRest
 
 Counter: TypeAlias = Literal["redis", "process"]
 
 REDIS_TIMEOUT_S: Final = 0.5
-REST_S: Final = 1.0
-"""How long Redis is left alone after it failed, so that a dead one does not slow every request."""
 _CLIENT_CHARS: Final = 128
 
 
@@ -83,10 +80,9 @@ class RateLimits:
         self._own = FixedWindowRateLimiter(MemoryStorage())
         self._storage = _storage(redis_url, prefix) if redis_url else None
         self._shared = FixedWindowRateLimiter(self._storage) if self._storage else None
-        # Guards what follows and the process's own counts, which the library does not keep whole between threads.
+        self._rest = RedisRest(clock, "requests are counted in this process")
+        # Guards the process's own counts, which the library does not keep whole between threads.
         self._lock = threading.Lock()
-        self._rest_until = 0.0
-        self._away = False
 
     @property
     def shared(self) -> bool:
@@ -113,28 +109,17 @@ class RateLimits:
             return "process" if self._shared is None else "redis"
         rate, item = self._rates[name]
         key = (rate.bucket, client[:_CLIENT_CHARS])
-        if self._shared is not None and self._clock.monotonic() >= self._rest_until:
+        if self._shared is not None and not self._rest.resting:
             try:
                 allowed, wait_s = _hit(self._shared, item, key, self._clock)
             except StorageError as error:
-                self._note(away=True, cause=type(error.storage_error).__name__)
+                self._rest.failed(error.storage_error)
             else:
-                self._note(away=False, cause="")
+                self._rest.answered()
                 return _taken(allowed, wait_s, rate, "redis")
         with self._lock:
             allowed, wait_s = _hit(self._own, item, key, self._clock)
         return _taken(allowed, wait_s, rate, "process")
-
-    def _note(self, *, away: bool, cause: str) -> None:
-        with self._lock:
-            changed = away != self._away
-            self._away = away
-            if away:
-                self._rest_until = self._clock.monotonic() + REST_S
-        if changed and away:
-            log.warning("redis is away, requests are counted in this process", cause=cause)
-        elif changed:
-            log.info("redis is back, requests are counted for all processes")
 
 
 def _storage(redis_url: str, prefix: str) -> RedisStorage:

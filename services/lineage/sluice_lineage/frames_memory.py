@@ -13,7 +13,7 @@ from sluice_rpc import arrow
 from sluice_rpc.errors import ServiceUnavailable
 from sluice_rpc.ports import Clock
 
-from sluice_lineage.events.frames import FrameFacts, FrameUpload, KeptFrame
+from sluice_lineage.frames import FrameFacts, FrameUpload, KeptFrame
 
 
 class NoFrames:

@@ -1,9 +1,9 @@
-"""The cache service as events need it: a frame read, and one written while its rows pass by."""
+"""The cache service as lineage needs it: frames read, listed, put whole, or written while their rows pass by."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -19,7 +19,7 @@ from sluice_rpc import arrow
 from sluice_rpc.client import open_channel
 from sluice_rpc.errors import ServiceError
 
-from sluice_lineage.events.handover import HandOver
+from sluice_lineage.handover import HandOver
 
 log = structlog.get_logger()
 
@@ -29,6 +29,7 @@ _ROOM_WAIT_S: Final = 2.0
 """How long rows wait for a slow cache before the answer is given up for keeping; the caller is not to be held up."""
 _COMMIT_WAIT_S: Final = 10.0
 _WAITING_BATCHES: Final = 2
+_PAGE_SIZE: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,39 @@ class CacheFrames:
         header = pb.FrameHeader(frame_id=frame_id, version=version, max_bytes=max_bytes)
         return _CacheUpload(self._stub, header, schema)
 
+    def listed(self, labels: Mapping[str, str]) -> Sequence[pb.Frame]:
+        """Return the live frames with these labels, oldest read first. Raises `ServiceError` when the cache is away."""
+        found: list[pb.Frame] = []
+        token = ""
+        while True:
+            request = pb.ListFramesRequest(labels=labels, page_size=_PAGE_SIZE, page_token=token)
+            page = self._stub.ListFrames(request, timeout=CALL_TIMEOUT_S)
+            found += page.frames
+            token = page.next_page_token
+            if not token:
+                return found
+
+    def put(self, frame_id: str, table: pa.Table, facts: FrameFacts, *, version: int) -> None:
+        """Keep a whole table. Raises `ServiceError` when the cache does not take it."""
+
+        def requests() -> Iterator[pb.PutFrameRequest]:
+            yield pb.PutFrameRequest(header=pb.FrameHeader(frame_id=frame_id, version=version))
+            for piece in arrow.encode(table.schema, table.to_batches(), "zstd"):
+                yield pb.PutFrameRequest(chunk=table_pb2.TableChunk(ipc=piece))
+            yield pb.PutFrameRequest(trailer=_trailer(table.num_rows, facts))
+
+        self._stub.PutFrame(requests(), timeout=CALL_TIMEOUT_S)
+
     def close(self) -> None:
         self._channel.close()
+
+
+def _trailer(row_count: int, facts: FrameFacts) -> pb.FrameTrailer:
+    trailer = pb.FrameTrailer(row_count=row_count, labels=facts.labels)
+    trailer.read_time.FromDatetime(facts.read_time)
+    trailer.fresh_until_time.FromDatetime(facts.fresh_until_time)
+    trailer.keep_until_time.FromDatetime(facts.keep_until_time)
+    return trailer
 
 
 class _Stream(Protocol):
@@ -167,11 +199,7 @@ class _CacheUpload:
             self._handover.close()
 
     def commit(self, row_count: int, facts: FrameFacts) -> bool:
-        trailer = pb.FrameTrailer(row_count=row_count, labels=facts.labels)
-        trailer.read_time.FromDatetime(facts.read_time)
-        trailer.fresh_until_time.FromDatetime(facts.fresh_until_time)
-        trailer.keep_until_time.FromDatetime(facts.keep_until_time)
-        self._trailer = trailer
+        self._trailer = _trailer(row_count, facts)
         self._handover.leave()
         self._thread.join(_COMMIT_WAIT_S)
         return self._stored
