@@ -28,6 +28,7 @@ class Definition:
         filters: JSON Schema of each view-time filter, and of each parameter of a view, by name.
         views: whether a view is paged, by name, in declaration order.
         titles: of the columns by their names, by view.
+        snapshot: its views answer without a query.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Definition:
     views: Mapping[str, bool]
     titles: Mapping[str, Mapping[str, str]]
     sort_keys: frozenset[str]
+    snapshot: bool = False
 
     @classmethod
     def of(cls, message: pb.Dataset) -> Definition:
@@ -55,6 +57,7 @@ class Definition:
             views={view.name: view.paged for view in message.views},
             titles={view.name: {column.name: column.title for column in view.columns} for view in message.views},
             sort_keys=frozenset(key.name for view in message.views for key in view.sort_keys),
+            snapshot=message.kind == pb.DATASET_KIND_SNAPSHOT,
         )
 
     @property

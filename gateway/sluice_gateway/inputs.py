@@ -57,6 +57,7 @@ class Asked:
     Attributes:
         parameters: primary parameters as given; the query-engine checks their values.
         filters: view-time filters, checked against the dataset's schema.
+        dataset: a snapshot of which the newest is meant; empty where a query is named.
         views: names in the order asked; empty means the initial views.
         wants_views: false when a query was asked for with an empty list of views: its rows are read, nothing is shown.
         page, page_size: 0 means the default.
@@ -66,6 +67,7 @@ class Asked:
     parameters: dict[str, JSON] = field(default_factory=dict)
     filters: dict[str, JSON] = field(default_factory=dict)
     query_id: str = ""
+    dataset: str = ""
     views: list[str] = field(default_factory=list)
     wants_views: bool = True
     page: int = 0
@@ -96,7 +98,9 @@ def asked(given: Mapping[str, JSON], definition: Definition, accepts: Accepts) -
             wrong += schemas.check(definition.filters[name], result.filters[name], name)
         else:
             wrong.append(_unknown(name, definition, accepts))
-    if "query_id" in accepts.fields and not result.query_id and "query_id" not in given:
+    if definition.snapshot and not result.query_id and accepts is not FRAME:
+        result.dataset = definition.name
+    elif "query_id" in accepts.fields and not result.query_id and "query_id" not in given:
         wrong.append(FieldViolation("query_id", "is required"))
     if not result.wants_views and not accepts.parameters:
         wrong.append(FieldViolation("views" if "views" in given else "view", "must name at least one view"))

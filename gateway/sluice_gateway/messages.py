@@ -34,7 +34,11 @@ def from_struct(message: struct_pb2.Struct) -> JSONObject:
 
 
 def receipt(message: table_pb2.Receipt) -> JSONObject:
-    """Return the receipt as every answer carries it; `resolution` only where values were typed."""
+    """Return the receipt as every answer carries it.
+
+    `resolution` stands only where values were typed, `stale` and `degraded` only where they are true.
+    """
+    flags: JSONObject = {name: True for name in ("stale", "degraded") if getattr(message, name)}
     resolution: JSONObject = {"resolution": _resolution(message.resolution)} if message.HasField("resolution") else {}
     return {
         "query_id": message.query_id,
@@ -56,6 +60,7 @@ def receipt(message: table_pb2.Receipt) -> JSONObject:
         "truncated_ranges": [_gap(gap) for gap in message.truncated_ranges],
         "plan": message.plan,
         **resolution,
+        **flags,
     }
 
 

@@ -64,7 +64,7 @@ class ViewRoutes:
         if as_arrow:
             return _arrow_answer(answer)
         content = {
-            "query_id": asked.query_id,
+            "query_id": asked.query_id or answer.receipt.query_id,
             "receipt": messages.receipt(answer.receipt),
             **await view_answer(answer),
         }
@@ -73,7 +73,9 @@ class ViewRoutes:
     async def options(self, request: Request, route: str) -> Response:
         """List the values of each filter, each narrowed by the others."""
         _, asked = await self._asked(request, route, inputs.OPTIONS)
-        wanted = pb.ReadOptionsRequest(query_id=asked.query_id, filters=messages.struct(asked.filters))
+        wanted = pb.ReadOptionsRequest(
+            query_id=asked.query_id, dataset=asked.dataset, filters=messages.struct(asked.filters)
+        )
         answer = await while_connected(request.receive, self._engine.options(wanted, self._identity.of(request)))
         return Response(render.dumps(messages.options(answer)), media_type="application/json")
 
@@ -83,6 +85,7 @@ class ViewRoutes:
         file_format = _format(asked.format or "csv", ("csv", "parquet", "arrow", "xlsx"))
         wanted = pb.ExportRowsRequest(
             query_id=asked.query_id,
+            dataset=asked.dataset,
             view=_one_paged_view(asked, definition),
             filters=messages.struct(asked.filters),
             sort=asked.sort,
@@ -145,6 +148,7 @@ def view_request(asked: inputs.Asked) -> pb.ReadViewRequest:
     """Return the request for the views asked."""
     return pb.ReadViewRequest(
         query_id=asked.query_id,
+        dataset=asked.dataset,
         views=asked.views,
         filters=messages.struct(asked.filters),
         page=asked.page,

@@ -34,6 +34,7 @@ from sluice_query_engine.execution.leased_reader import LeasedReader, LeaseLimit
 from sluice_query_engine.execution.ledger import Ledger
 from sluice_query_engine.execution.neighbours import LeasedNeighbours
 from sluice_query_engine.execution.references import References
+from sluice_query_engine.execution.snapshots import Snapshots
 from sluice_query_engine.execution.stages import Stages
 from sluice_query_engine.execution.steps import Steps
 from sluice_query_engine.execution.survey import Survey
@@ -90,9 +91,7 @@ def build(settings: Settings, world: World | None = None) -> Process:
     registry = CollectorRegistry()
     with ExitStack() as closing:
         permits = _permits(settings, clock, ids, closing, registry)
-        warehouse = given.warehouse or _warehouse(settings)
-        closing.callback(warehouse.close)
-        register_breaker(warehouse, registry)
+        warehouse = _opened(given.warehouse or _warehouse(settings), registry, closing)
         cache = given.cache or GrpcFrameCache(settings.cache_target)
         closing.callback(cache.close)
         link = _link(settings, clock, closing)
@@ -103,13 +102,14 @@ def build(settings: Settings, world: World | None = None) -> Process:
         flights = _flights(
             settings, SlowLane(warehouse, permits, permit_wait_s=settings.permit_wait_s), plant_clock, own
         )
+        pool = _look_ups(settings, warehouse, registry)
         survey, composer = Survey(cache, flights, clock), Composer(cache, clock, ids, plant_clock)
         tools = Tools(
             catalog=catalog,
             cache=cache,
             survey=survey,
             flights=flights,
-            references=References(_look_ups(settings, warehouse, registry), cache, clock, ids),
+            references=References(pool, cache, clock, ids),
             composer=composer,
             steps=_steps(settings, given.lineage, survey, composer, own),
             ledger=Ledger(state, ids.new()),
@@ -121,7 +121,8 @@ def build(settings: Settings, world: World | None = None) -> Process:
         coordinator = Coordinator(tools, _coordinator_limits(settings))
         closing.callback(coordinator.close)
         details = details_service(warehouse, permits, clock, closing, {"state": link.answers} if link else {})
-        services = [_service(settings, tools, coordinator, plant_clock), details]
+        snapshots = _snapshots(coordinator, tools, state, pool, own)
+        services = [_service(settings, tools, coordinator, snapshots, plant_clock), details]
         return Process(RpcServer(PROCESS, settings, services, registry), coordinator, permits, closing.pop_all())
 
 
@@ -129,6 +130,12 @@ def _look_ups(settings: Settings, warehouse: Warehouse, registry: CollectorRegis
     lane = PoolLane(warehouse, settings.pool_size)
     PoolMetrics(lane, registry)
     return lane
+
+
+def _opened(warehouse: Warehouse, registry: CollectorRegistry, closing: ExitStack) -> Warehouse:
+    closing.callback(warehouse.close)
+    register_breaker(warehouse, registry)
+    return warehouse
 
 
 def _state(given: StateStore | None, link: RedisLink | None, clock: Clock, closing: ExitStack) -> StateStore:
@@ -155,12 +162,31 @@ def _metrics(registry: CollectorRegistry, link: RedisLink | None) -> EngineMetri
     return metrics
 
 
-def _service(settings: Settings, tools: Tools, coordinator: Coordinator, plant_clock: PlantClock) -> Service:
+def _snapshots(coordinator: Coordinator, tools: Tools, state: StateStore, lane: PoolLane, own: _Own) -> Snapshots:
+    snapshots = Snapshots(
+        [dataset for dataset in tools.catalog if dataset.snapshot is not None],
+        coordinator,
+        cache=own.cache,
+        state=state,
+        lane=lane,
+        leases=own.leases,
+        clock=own.clock,
+        ids=own.ids,
+    )
+    snapshots.start()
+    own.closing.callback(snapshots.close)
+    return snapshots
+
+
+def _service(
+    settings: Settings, tools: Tools, coordinator: Coordinator, snapshots: Snapshots, plant_clock: PlantClock
+) -> Service:
     servicer = QueryServicer(
         tools.catalog,
         coordinator,
         tools.survey,
-        Reader(tools.catalog, coordinator, tools.cache),
+        Reader(tools.catalog, coordinator, tools.cache, tools.clock),
+        snapshots=snapshots,
         forecast=tools.forecast,
         plant_clock=plant_clock,
         max_watcher_count=settings.max_watcher_count,

@@ -297,6 +297,22 @@ class View:
 
 
 @dataclass(frozen=True)
+class Snapshot:
+    """How a dataset that is read whole, again and again, is kept fresh.
+
+    Attributes:
+        interval_s: seconds between two looks at the warehouse.
+        version: statement of one row, columns `version` and `row_count`: while they are the same, nothing is read. None
+            reads always.
+        allow_empty: a table without rows is an answer, and not a sign that something is wrong.
+    """
+
+    interval_s: int
+    version: Statement | None
+    allow_empty: bool
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Everything the engine knows of one dataset.
 
@@ -313,6 +329,7 @@ class Dataset:
         view_parameters: values that views bind and that select no rows.
         labels: title by language.
         filter_labels: titles of filters by language, by filter.
+        snapshot: how it is kept fresh; None for datasets that are queried.
     """
 
     name: str
@@ -337,6 +354,7 @@ class Dataset:
     view_parameters: tuple[ViewParameter, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     filter_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    snapshot: Snapshot | None = None
 
     @property
     def has_range(self) -> bool:

@@ -52,7 +52,7 @@ def to_proto(dataset: Dataset, columns: Mapping[str, pa.Schema]) -> pb.Dataset:
         initial_views=dataset.initial_views,
         day_rule=dataset.day_rule.describe(),
         max_range_days=dataset.limits.max_range_days,
-        kind=pb.DATASET_KIND_QUERY,
+        kind=pb.DATASET_KIND_QUERY if dataset.snapshot is None else pb.DATASET_KIND_SNAPSHOT,
         modes=_modes(dataset),
         modes_parameter="" if dataset.modes is None else dataset.modes.parameter,
         labels=dataset.labels,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from datetime import time
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast, get_args
 
@@ -19,10 +20,12 @@ from sluice_query_engine.dataset import (
     Parameter,
     ParameterType,
     Reference,
+    Snapshot,
     SortKey,
     View,
     ViewColumn,
 )
+from sluice_query_engine.days import DayRule
 from sluice_query_engine.display_section import read_view_column
 from sluice_query_engine.filter_section import read_filter
 from sluice_query_engine.mode_section import optional_outside, read_modes
@@ -35,12 +38,15 @@ from sluice_query_engine.part_section import (
     read_statement,
     read_tables,
 )
+from sluice_query_engine.snapshot_section import check_snapshot, read_snapshot
 from sluice_query_engine.toml_section import CatalogError, Section, read_labels
 from sluice_query_engine.view_parameters import ViewParameter, read_view_parameter
 
 LIMIT_DEFAULTS: Final = LimitDefaults()
 """What stands where neither a dataset nor a setting says otherwise."""
 _DATASET_NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_SNAPSHOT_LIVES: Final = 12
+"""Intervals for which a snapshot stands in for later ones that fail, unless its folder says otherwise."""
 _ROUTE: Final = re.compile(r"[a-z][a-z0-9-]*(/[a-z][a-z0-9-]*)*")
 
 
@@ -58,7 +64,9 @@ def read_dataset(
     route = file.text("route", folder.name)
     if not _ROUTE.fullmatch(route):
         raise file.error("route", f"{route!r} is not a path of lower-case words")
-    parameters = tuple(_parameter(name, section) for name, section in file.sections("parameters"))
+    snapshot = read_snapshot(folder, file)
+    asked = file.sections("parameters", required=snapshot is None)
+    parameters = tuple(_parameter(name, section) for name, section in asked)
     tables = read_tables(folder, file, parameters)
     modes = read_modes(file, parameters, tables.by_name)
     dataset = Dataset(
@@ -68,9 +76,10 @@ def read_dataset(
         # Written over several lines, shown in one paragraph.
         description=" ".join(file.text("description").split()),
         version=file.integer("version"),
-        day_rule=read_day_rule(file.section("day")),
+        day_rule=_day_rule(file, snapshot),
         parameters=optional_outside(modes, parameters),
-        limits=_limits(file.section("limits"), defaults),
+        limits=_limits(file.section("limits"), defaults, snapshot),
+        snapshot=snapshot,
         parts=tables.parts,
         stages=tables.stages,
         order=tuple(tables.by_name),
@@ -146,18 +155,26 @@ def _check_rows(file: Section, reference: Reference) -> None:
         raise file.error("rows", "are empty, and allow_empty is false")
 
 
-def _limits(section: Section, defaults: LimitDefaults) -> Limits:
+def _day_rule(file: Section, snapshot: Snapshot | None) -> DayRule:
+    if snapshot is not None and "day" not in file:
+        return DayRule(time(0), "calendar")
+    return read_day_rule(file.section("day"))
+
+
+def _limits(section: Section, defaults: LimitDefaults, snapshot: Snapshot | None) -> Limits:
+    # What only queries have need not be given for snapshots; an old one stands in for several that fail.
+    ttl_s, whole = (900, None) if snapshot is None else (_SNAPSHOT_LIVES * snapshot.interval_s, 1)
     limits = Limits(
-        max_range_days=section.integer("max_range_days"),
-        settled_ttl_s=section.integer("settled_ttl_s"),
-        settles_after_days=section.integer("settles_after_days", least=0),
+        max_range_days=section.integer("max_range_days", whole),
+        settled_ttl_s=section.integer("settled_ttl_s", ttl_s if whole else None),
+        settles_after_days=section.integer("settles_after_days", whole, least=0),
         max_rows_per_chunk=section.integer("max_rows_per_chunk"),
-        parallel=section.integer("parallel"),
+        parallel=section.integer("parallel", whole),
         direct_max_days=section.integer("direct_max_days", defaults.direct_max_days),
         grain_days=section.integer("grain_days", defaults.grain_days),
         direct_max_ids=section.integer("direct_max_ids", defaults.direct_max_ids),
         id_batch_size=section.integer("id_batch_size", MAX_ID_COUNT),
-        ttl_s=section.integer("ttl_s", 900),
+        ttl_s=section.integer("ttl_s", ttl_s),
         rows_per_chunk=section.integer("rows_per_chunk", defaults.rows_per_chunk),
         deadline_s=section.integer("deadline_s", 0, least=0),
     )
@@ -165,6 +182,8 @@ def _limits(section: Section, defaults: LimitDefaults) -> Limits:
         if getattr(limits, key) > MAX_ID_COUNT:
             raise section.error(key, f"is above {MAX_ID_COUNT}, the most ids that one statement takes")
     section.close()
+    if snapshot is not None and limits.ttl_s < 2 * snapshot.interval_s:
+        raise section.error("ttl_s", "is below twice the interval: one refresh that fails would end the snapshot")
     return limits
 
 
@@ -290,7 +309,9 @@ def _check_names(file: Section, dataset: Dataset) -> None:
         [],
     ):
         raise file.error("parameters", "exactly one required date has the role start_date, and one end_date")
-    _check_ranges(file, dataset)
+    if dataset.snapshot is None:
+        _check_ranges(file, dataset)
+    check_snapshot(file, dataset)
     if not dataset.tables:
         raise file.error("parts", "at least one part yields a table")
     looks = [item.name for item in (*dataset.filters, *dataset.view_parameters)]

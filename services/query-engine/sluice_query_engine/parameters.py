@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final, TypeAlias
 
 from sluice_query_engine.dataset import Dataset, Parameter
@@ -19,6 +19,9 @@ JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | Non
 
 ALL: Final = "all_"
 """Before the name of a list that need not be given: this bind of a part is 1 when it is not given or empty, else 0."""
+
+STAMP: Final = "stamp"
+"""What stands in place of parameters where a snapshot is refreshed: when, by our clock."""
 
 FIRST_YEAR: Final = 1970
 LAST_YEAR: Final = 2100
@@ -38,6 +41,9 @@ def canonical(dataset: Dataset, given: Mapping[str, object]) -> dict[str, JSON]:
         InvalidParameter: with every violation: missing, unknown, mistyped, malformed, reversed or too long a range.
     """
     violations = Violations()
+    if dataset.snapshot is not None:
+        violations.add("dataset", f"{dataset.name} is a snapshot; its views answer without a query")
+        violations.raise_if_any()
     known = {parameter.name for parameter in dataset.parameters}
     for name in given:
         if name not in known:
@@ -61,7 +67,11 @@ def canonical(dataset: Dataset, given: Mapping[str, object]) -> dict[str, JSON]:
 
 def ranged(dataset: Dataset, canonical: Mapping[str, JSON]) -> bool:
     """Tell whether a canonical form has a first and a last date."""
-    return dataset.has_range and all(item.name in canonical for item in dataset.parameters if item.role)
+    return dataset.snapshot is not None or (dataset.has_range and _dated(dataset, canonical))
+
+
+def _dated(dataset: Dataset, canonical: Mapping[str, JSON]) -> bool:
+    return all(item.name in canonical for item in dataset.parameters if item.role)
 
 
 def part_range(dataset: Dataset, part: Part, canonical: Mapping[str, JSON]) -> TimeRange:
@@ -73,6 +83,9 @@ def part_range(dataset: Dataset, part: Part, canonical: Mapping[str, JSON]) -> T
 
 def time_range(dataset: Dataset, canonical: Mapping[str, JSON]) -> TimeRange:
     """Return the half-open plant-local range that the two date parameters of a canonical form cover."""
+    if dataset.snapshot is not None:
+        stamp = datetime.fromisoformat(str(canonical[STAMP]))
+        return TimeRange(stamp, stamp + timedelta(days=1))
     return dataset.day_rule.range_of(*date_range(dataset, canonical))
 
 

@@ -29,6 +29,8 @@ _BINDS: Final[Mapping[str, frozenset[str]]] = {
     "ids": frozenset({"ids", "row_limit"}),
 }
 _RANGE_BINDS: Final = frozenset({"start_time", "end_time"})
+WHOLE: Final = "whole"
+"""The cut of a part of a snapshot: its statement binds :row_limit alone."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,9 @@ def read_day_rule(section: Section) -> DayRule:
 
 def _part(folder: Path, name: str, section: Section, found: Mapping[str, Part | Stage]) -> Part:
     before = {key: item for key, item in found.items() if isinstance(item, Part)}
-    cut = cast(Literal["time", "start", "ids"], section.word("cut", tuple(_BINDS)))
+    written = section.word("cut", (*_BINDS, WHOLE))
+    # What is read whole is one chunk that depends on nothing but when it is read.
+    cut = cast(Literal["time", "start", "ids"], "start" if written == WHOLE else written)
     same_as = section.optional_text("columns_of")
     if same_as is not None:
         if same_as not in before:
@@ -98,7 +102,7 @@ def _part(folder: Path, name: str, section: Section, found: Mapping[str, Part | 
         statement=read_statement(folder / f"{name}.sql", name),
         schema=schema,
         cut=cut,
-        time_column=section.optional_text("time_column") or "" if cut == "ids" else section.text("time_column"),
+        time_column=section.text("time_column", "" if cut == "ids" or written == WHOLE else None),
         open_column=section.optional_text("open_column"),
         dictionary_columns=dictionary_columns,
         id_column=section.text("id_column") if cut == "ids" else "",
@@ -151,7 +155,7 @@ def _check_ids(section: Section, part: Part, before: Mapping[str, Part]) -> None
 def _check_binds(folder: Path, part: Part, parameters: Sequence[Parameter]) -> None:
     """Check that the statement binds what its cut gives, and else parameters, lists among them."""
     path, binds = folder / f"{part.name}.sql", set(part.statement.bind_names)
-    wanted = _BINDS[part.cut]
+    wanted = _BINDS[part.cut] if part.time_column or part.cut == "ids" else frozenset({"row_limit"})
     lists = {item.name: item for item in parameters if item.type == "text_list" and item.name != part.id_parameter}
     single = {item.name for item in parameters if item.type != "text_list"} | set(lists)
     single |= {f"{ALL}{name}" for name in lists if name in binds}

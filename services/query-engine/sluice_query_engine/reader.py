@@ -13,6 +13,7 @@ from sluice.cache.v1 import sql_service_pb2 as sql
 from sluice.table.v1 import table_pb2
 from sluice_rpc import arrow
 from sluice_rpc.errors import Internal, InvalidParameter
+from sluice_rpc.ports import Clock
 
 from sluice_query_engine import export, views
 from sluice_query_engine.cache import FrameCache
@@ -24,6 +25,7 @@ from sluice_query_engine.execution.composer import main_count_sql, single_count
 from sluice_query_engine.execution.coordinator import Coordinator
 from sluice_query_engine.execution.manifest import bind_value
 from sluice_query_engine.execution.scope import CancelScope
+from sluice_query_engine.execution.small_frames import instant_of
 from sluice_query_engine.violations import one_of, shown
 
 MAX_VIEW_ROW_COUNT: Final = 100_000
@@ -82,9 +84,11 @@ class Reader:
         catalog: datasets.
         coordinator: knows which manifest answers a query.
         cache: runs the statements.
+        clock: tells the age of snapshots.
     """
 
-    def __init__(self, catalog: Catalog, coordinator: Coordinator, cache: FrameCache) -> None:
+    def __init__(self, catalog: Catalog, coordinator: Coordinator, cache: FrameCache, clock: Clock) -> None:
+        self._clock = clock
         self._catalog = catalog
         self._coordinator = coordinator
         self._cache = cache
@@ -123,7 +127,7 @@ class Reader:
             tier = _slowest(answered)
             answers = [_view_answer(view, answered) for view in composed]
             answers = [self._clamped(manifest, answer, scope, deadline_s) for answer in answers]
-            return answer_receipt(manifest, tier), answers
+            return self._receipt(manifest, tier), answers
 
         return self._of_one_version(query_id, answer, allow_partial=options.allow_partial)
 
@@ -136,7 +140,7 @@ class Reader:
             composed = views.options(self._dataset(manifest), filters)
             answered = self._run(manifest, [_statement(item.sql, item.binds) for item in composed], scope, deadline_s)
             tables = [(item.filter, answer.table()) for item, answer in zip(composed, answered, strict=True)]
-            return answer_receipt(manifest, _slowest(answered)), tables
+            return self._receipt(manifest, _slowest(answered)), tables
 
         return self._of_one_version(query_id, answer)
 
@@ -197,6 +201,14 @@ class Reader:
         columns = ", ".join(f'"{column}"' for column in schemas[wanted].names)
         return _statement(f"select {columns} from {wanted}", {})  # noqa: S608
 
+    def _receipt(self, manifest: frames.Manifest, tier: int) -> table_pb2.Receipt:
+        """Return what an answer says of itself; a snapshot that missed a refresh is stale."""
+        receipt, snapshot = answer_receipt(manifest, tier), self._dataset(manifest).snapshot
+        if snapshot is not None:
+            age = self._clock.now() - instant_of(receipt.read_time)
+            receipt.stale = age.total_seconds() > 2 * snapshot.interval_s
+        return receipt
+
     def _dataset(self, manifest: frames.Manifest) -> Dataset:
         return self._catalog.get(manifest.labels["dataset"])
 
@@ -242,7 +254,7 @@ class Reader:
     ) -> Streamed:
         # The receipt comes first and names the tier, so the tables are opened once before the rows are asked for.
         counted = self._run(manifest, [_statement(main_count_sql(self._dataset(manifest)), {})], scope, deadline_s)
-        receipt = answer_receipt(manifest, _slowest(counted))
+        receipt = self._receipt(manifest, _slowest(counted))
         return Streamed(receipt, _begun(self._pieces(manifest, statement, scope, deadline_s)))
 
     def _pieces(

@@ -25,6 +25,7 @@ from sluice_query_engine.execution.coordinator import Coordinator
 from sluice_query_engine.execution.forecast import Forecast
 from sluice_query_engine.execution.run import QueryRun
 from sluice_query_engine.execution.scope import CancelScope
+from sluice_query_engine.execution.snapshots import Snapshots
 from sluice_query_engine.execution.steps import expectations
 from sluice_query_engine.execution.survey import Survey
 from sluice_query_engine.parameters import canonical
@@ -53,6 +54,7 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
         coordinator: runs queries.
         survey: plans queries that are not started.
         reader: answers from the cache.
+        snapshots: which of each is the newest.
         forecast: what reading will take.
         plant_clock: shown beside the datasets.
         max_watcher_count: streams that only watch; they must not use up the threads that answer.
@@ -65,10 +67,12 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
         survey: Survey,
         reader: Reader,
         *,
+        snapshots: Snapshots,
         forecast: Forecast,
         plant_clock: PlantClock,
         max_watcher_count: int,
     ) -> None:
+        self._snapshots = snapshots
         self._catalog = catalog
         self._coordinator = coordinator
         self._survey = survey
@@ -144,7 +148,7 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
 
     def ReadView(self, request: pb.ReadViewRequest, context: grpc.ServicerContext) -> Iterator[pb.ReadViewResponse]:
         receipt, answers = self._reader.views(
-            _checked(request.query_id),
+            self._meant(request.query_id, request.dataset),
             list(request.views),
             _mapping(request.filters),
             ViewOptions(
@@ -165,7 +169,7 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
 
     def ReadOptions(self, request: pb.ReadOptionsRequest, context: grpc.ServicerContext) -> pb.ReadOptionsResponse:
         receipt, tables = self._reader.options(
-            _checked(request.query_id),
+            self._meant(request.query_id, request.dataset),
             _mapping(request.filters),
             _scope(context),
             remaining_s(context, VIEW_DEADLINE_S),
@@ -177,7 +181,7 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
     ) -> Iterator[pb.ExportRowsResponse]:
         descending = request.descending if request.HasField("descending") else None
         streamed = self._reader.rows(
-            _checked(request.query_id),
+            self._meant(request.query_id, request.dataset),
             request.view,
             _mapping(request.filters),
             ViewOptions(sort=request.sort, descending=descending),
@@ -195,6 +199,15 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
         yield pb.ReadFrameResponse(receipt=streamed.receipt)
         for chunk in _chunks(streamed):
             yield pb.ReadFrameResponse(chunk=chunk)
+
+    def _meant(self, query_id: str, dataset: str) -> str:
+        """Return the query that is to answer: the one named, or the newest of a snapshot."""
+        if query_id or not dataset:
+            return _checked(query_id)
+        found = self._catalog.get(dataset)
+        if found.snapshot is None:
+            raise InvalidParameter("query_id", f"is required; {found.name} is no snapshot")
+        return self._snapshots.newest(found)
 
     def _watched(self, query_id: str, context: grpc.ServicerContext) -> Iterator[pb.Query]:
         run = self._coordinator.run_of(query_id)

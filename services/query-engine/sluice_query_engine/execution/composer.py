@@ -122,7 +122,7 @@ class Composer:
     ) -> Composition:
         dataset, as_of_time = run.dataset, self._plant_clock.now()
         binds: dict[str, BindPython] = {**_binds(dataset, run.parameters), "as_of_time": as_of_time}
-        if ranged(dataset, run.parameters):
+        if dataset.snapshot is None and ranged(dataset, run.parameters):
             whole = time_range(dataset, run.parameters)
             first, last = date_range(dataset, run.parameters)
             binds |= {"start_time": whole.start, "end_time": whole.end, "start_date": first, "end_date": last}

@@ -15,7 +15,7 @@ from sluice_query_engine.dataset import Dataset
 from sluice_query_engine.execution.id_sets import read_sets
 from sluice_query_engine.execution.manifest import bind_value
 from sluice_query_engine.execution.small_frames import instant_of
-from sluice_query_engine.parameters import ALL, JSON, part_range
+from sluice_query_engine.parameters import ALL, JSON, STAMP, part_range
 from sluice_query_engine.parts import Part
 from sluice_query_engine.planning.extents import Extent
 from sluice_query_engine.planning.id_extents import IdExtent
@@ -128,6 +128,9 @@ def series_name(dataset: Dataset, part: Part, parameters: Mapping[str, JSON]) ->
     """Return the series of a part's chunks: what its statement binds but the times and ids by which chunks differ."""
     binds = {name.removeprefix(ALL) for name in part.statement.bind_names}
     shared = {name: value for name, value in shared_parameters(dataset, parameters).items() if name in binds}
+    if dataset.snapshot is not None:
+        # No refresh reuses another's rows.
+        shared[STAMP] = parameters[STAMP]
     if part.of_range:
         whole = part_range(dataset, part, parameters)
         shared |= {"start_time": instant_text(whole.start), "end_time": instant_text(whole.end)}

@@ -1,0 +1,2 @@
+-- One row per lot.
+select lot_id, workcenter, qty from selected
