@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from sluice.cache.v1 import frame_service_pb2 as pb
 from sluice_cache.bootstrap import Process, build
 from sluice_cache.frames import TierKind
 from sluice_cache.memory_readings import FakeReadings
 from sluice_cache.settings import Settings
 from sluice_cache.tiers.opened import Ending
+from sluice_rpc.errors import NotFound
 from sluice_rpc.ports import FakeClock
 
 from tests.faulty_disk import faulty_disk
-from tests.unit.cache.driver import NOW
+from tests.polling import poll_until
+from tests.unit.cache.driver import NOW, Cache, running
 
 ROWS = pa.table({"n": pa.array(range(1_200_000), pa.int64())})
 """Two of them are more than the first tier may hold."""
@@ -69,3 +73,32 @@ def test_a_spool_that_refuses_a_move_fails_nobodys_put(process: Process, disk: D
     assert process.store.catalogue.find("frame-1") is None
     with process.store.open("frame-2") as opened:
         assert pa.Table.from_batches(opened.copy.batches()).equals(ROWS)
+
+
+def rot(path: Path) -> None:
+    """Change one bit of a file as a disk does: its time of change says nothing."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    path.write_bytes(content)
+    os.utime(path, ns=times)
+
+
+def known(cache: Cache, frame_id: str) -> bool:
+    """Return whether a frame is there, without reading it."""
+    try:
+        cache.frames.StatFrame(pb.StatFrameRequest(frame_id=frame_id))
+    except NotFound:
+        return False
+    return True
+
+
+def test_a_hot_file_that_rotted_while_nobody_served_it_is_found_before_it_is_asked_for(tmp_path: Path) -> None:
+    with running(tmp_path / "cache", FakeClock(NOW)) as cache:
+        cache.put("frame-1", ROWS, codec=None)
+        cache.put("frame-2", ROWS, codec=None)
+    (path,) = (tmp_path / "cache" / "hot").glob("frame-1.*")
+    rot(path)
+    with running(tmp_path / "cache", FakeClock(NOW)) as cache:
+        poll_until(lambda: not known(cache, "frame-1"), 60.0, "the rotten file to be found")
+        assert cache.get("frame-2").equals(ROWS)

@@ -47,6 +47,13 @@ class Copies:
             self.lose(tier, frame)
         return copy
 
+    def examine(self, frame: Frame) -> None:
+        """Give up a hot copy that is broken, before it is asked for."""
+        try:
+            self._tiers.memory.examine(frame)
+        except CopyBroken as error:
+            self.broken(self._tiers.memory, frame, error)
+
     def broken(self, tier: Tier, frame: Frame, error: Exception) -> None:
         """Give up a copy that is not what its frame says."""
         log.warning("copy dropped", tier=tier.kind.name.lower(), frame_id=frame.frame_id, reason=str(error))

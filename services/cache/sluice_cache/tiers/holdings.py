@@ -69,6 +69,11 @@ class Holdings:
                 excess -= held.bytes
         return chosen
 
+    def by_last_use(self) -> list[str]:
+        """Return the copies, last used first."""
+        with self._lock:
+            return list(reversed(self._held))
+
     def __contains__(self, token: str) -> bool:
         with self._lock:
             return token in self._held

@@ -88,9 +88,27 @@ class MemoryTier:
 
     def open(self, frame: Frame) -> MappedCopy | EncodedCopy | None:
         token = frame.copies.get(self.kind)
-        copy = self._checked(token, frame) if token is not None else None
+        copy = None
+        if token is not None:
+            self._holdings.used(token)
+            copy = self._checked(token, frame)
         self._holdings.read(hit=copy is not None)
         return copy
+
+    def examine(self, frame: Frame) -> None:
+        """Map a frame's file before anybody asks for it; that is no use of it.
+
+        Raises:
+            CopyBroken: it is not the file that was written.
+        """
+        token = frame.copies.get(self.kind, "")
+        if token in self._holdings:
+            with suppress(TierAway):
+                self._checked(token, frame)
+
+    def by_last_use(self) -> list[str]:
+        """Return the copies, last used first."""
+        return self._holdings.by_last_use()
 
     def delete(self, token: str) -> None:
         self._holdings.remove(token)
@@ -136,7 +154,6 @@ class MemoryTier:
             raise TierAway(f"{token}: {error}") from error
 
     def _take(self, token: str) -> MappedCopy | EncodedCopy | None:
-        self._holdings.used(token)
         with self._lock:
             return self._mapped.get(token)
 

@@ -34,7 +34,7 @@ class FrameStore:
     Args:
         catalogue: what is live.
         tiers: where their copies lie.
-        behind: runs copies to the shared tier, so that no put waits for it.
+        behind: runs what no caller waits for: copies to the shared tier, and a look at what an earlier process left.
         clock: for times that a trailer leaves open.
         limits: what goes where.
     """
@@ -53,6 +53,7 @@ class FrameStore:
         self.memory = tiers.memory
         self.spool = tiers.spool
         self._shared = tiers.shared
+        self._behind = behind
         self._clock = clock
         self._limits = limits
         self.calm = Calm()
@@ -83,6 +84,14 @@ class FrameStore:
                 self.catalogue.adopt(frame)
         named = {token for frame in self.catalogue.all() for token in frame.copies.values()}
         self.copies.forget_lost(self.memory.load(named) | self.spool.load(named))
+        self._examine()
+
+    def _examine(self) -> None:
+        """Have hot files compared with their names, last used first, so that no first view waits for that."""
+        hot = {frame.copies.get(TierKind.MEMORY, ""): frame for frame in self.catalogue.all()}
+        for token in self.memory.by_last_use():
+            if token in hot:
+                self._behind.submit(self.copies.examine, hot[token])
 
     def expire(self) -> int:
         """Forget the frames whose time has come and return how many; what others prolonged lives on.
