@@ -129,6 +129,8 @@ def _rows(table: pa.Table) -> list[Row]:
 
 def binds_of(dataset: Dataset, given: Mapping[str, object], as_of: datetime) -> dict[str, Any]:
     """Return what the manifest of a query of these parameters binds."""
+    if dataset.snapshot is not None:
+        return {"as_of_time": as_of}
     values = canonical(dataset, given)
     binds: dict[str, Any] = {
         item.name: values.get(item.name) for item in dataset.parameters if item.name not in dataset.id_lists

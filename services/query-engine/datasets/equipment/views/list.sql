@@ -1,0 +1,31 @@
+-- One row per selected machine; key: machine and resource_id; that and the place in the flow serve the order only.
+select
+    machine,
+    family,
+    workcenter_group,
+    workcenter,
+    location,
+    department,
+    package_group,
+    status,
+    status_category,
+    status_reason,
+    job_order,
+    job_model,
+    job_stage,
+    job_state,
+    job_time,
+    technician,
+    symptom,
+    cause,
+    repair,
+    lot_count,
+    total_track_in_qty,
+    latest_track_in_time,
+    is_production,
+    is_key,
+    is_monitor,
+    group_sequence,
+    resource_id
+from selected
+where kind = 'machine'
