@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from sluice.cache.v1 import frame_service_pb2 as frames
 from sluice.query.v1 import query_service_pb2 as pb
 from sluice_client.redis_server import RedisServer
 
@@ -107,6 +108,19 @@ def test_the_same_query_from_both_engines_reads_each_chunk_once(
     assert len(pair.chunk_statements()) == 13
     assert sum(query.receipt.warehouse_statement_count for query in ended) == len(pair.started())
     assert held(leases) == []
+
+
+def test_rows_of_now_are_not_replaced_by_older_ones_that_the_other_engine_began_to_read_before(
+    pair: EnginePair, year: Year
+) -> None:
+    pair.one.faults([{"statement": "slice", "delay_s": 1.0}])
+    query_id = pair.one.start(*year.whole)
+    poll_until(pair.frame_count, 60)
+    anew = pair.other.finish(pair.other.start(*year.whole, no_cache=True))
+    slow = pair.one.finish(query_id)
+    assert [anew.state, slow.state] == [pb.QUERY_STATE_COMPLETED] * 2
+    manifest = pair.cache.GetManifest(frames.GetManifestRequest(manifest_id=query_id)).manifest
+    assert manifest.receipt.read_time.ToDatetime() >= anew.receipt.read_time.ToDatetime()
 
 
 def test_overlapping_queries_from_both_engines_share_every_chunk(pair: EnginePair, year: Year) -> None:

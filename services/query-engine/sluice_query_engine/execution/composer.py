@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 from sluice.cache.v1 import frame_service_pb2 as frames
 from sluice.cache.v1 import sql_service_pb2 as sql
+from sluice.table.v1 import table_pb2
 from sluice_rpc import arrow
 from sluice_rpc.ports import Clock, Ids
 
@@ -22,6 +23,7 @@ from sluice_query_engine.execution.manifest import (
     Composition,
     Outcome,
     compose,
+    receipt_of,
     same_tables,
 )
 from sluice_query_engine.execution.run import QueryRun
@@ -62,7 +64,8 @@ class Composer:
         """Store the manifest and return it with its receipt filled in.
 
         Composed again from the same chunks at the same plant time, it keeps its version, so that the main table is
-        not derived again; only its life is prolonged.
+        not derived again; only its life is prolonged. So does one that another engine composed of rows read later:
+        whoever asked there for rows of now must not find older ones.
 
         Raises:
             NotFound: CACHE_EXPIRED; a frame has gone since it was listed.
@@ -70,6 +73,10 @@ class Composer:
         """
         composition = self._composition(run, outcome, references, manifest_id)
         there = self._cache.get_manifest(manifest_id)
+        if there is not None and _newer(there.receipt, receipt_of(composition, outcome)):
+            there.keep_until_time.CopyFrom(timestamp(composition.keep_until_time))
+            there.receipt.expires_time.CopyFrom(there.keep_until_time)
+            return self._cache.put_manifest(there)
         now = milliseconds(self._clock.now())
         manifest, sets = compose(composition, outcome, max(now, there.version + 1) if there else now)
         if sets:
@@ -185,6 +192,13 @@ def distinct_ids_sql(ids_from: str) -> str:
             ") select distinct cast(id as varchar) as id from wanted where id is not null order by id",
         )
     )
+
+
+def _newer(there: table_pb2.Receipt, own: table_pb2.Receipt) -> bool:
+    """Return whether what is there is whole and every row of it was read after the oldest of our own."""
+    whole = there.status == table_pb2.COMPLETENESS_COMPLETE
+    timed = there.HasField("read_time") and own.HasField("read_time")
+    return whole and timed and instant_of(there.read_time) > instant_of(own.read_time)
 
 
 def parts_count_sql(dataset: Dataset) -> str:
