@@ -129,6 +129,15 @@ const isMeasure = (column: Column): boolean =>
 export const numericColumns = (view: View): Column[] => view.columns.filter(isMeasure);
 export const textColumns = (view: View): Column[] => view.columns.filter((column) => !isMeasure(column));
 
+/** The parameter that takes lots of a trace: their keys or their names; undefined where the dataset asks for none. */
+export function lotParameter(dataset: Dataset): { name: string; keys: boolean; mode: string | undefined } | undefined {
+  const lists = controls(dataset.parameters).filter((item) => item.kind === "list");
+  const keys = lists.find((item) => item.name === "container_ids");
+  const found = keys ?? lists.find((item) => /^(lots|lot_ids|container_values|values)$/.test(item.name));
+  if (!found) return undefined;
+  return { name: found.name, keys: found === keys, mode: dataset.modes?.find((item) => item.required.includes(found.name))?.name };
+}
+
 /** Columns that are shares of others: drawn as text beside the bars, not as bars of their own. */
 export const isShare = (column: Column): boolean => column.unit === "%" || /(^|_)(pct|percent|share|ratio|rate)$|^cum_/.test(column.name);
 
