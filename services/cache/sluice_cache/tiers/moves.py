@@ -12,8 +12,9 @@ from sluice_rpc.ports import Clock
 from sluice_cache.calm import Calm
 from sluice_cache.catalogue import Catalogue
 from sluice_cache.frames import Frame, TierKind
-from sluice_cache.tiers import CopyBroken, Tier, TierAway, TierFull
+from sluice_cache.tiers import Copy, CopyBroken, Tier, TierAway, TierFull
 from sluice_cache.tiers.copies import Copies
+from sluice_cache.tiers.encoded import EncodedCopy
 from sluice_cache.tiers.landing import Tiers
 from sluice_cache.tiers.redis import RedisTier
 
@@ -62,7 +63,9 @@ class Moves:
         """Move a hot frame down; where the spool takes nothing, it goes."""
         token = frame.copies[TierKind.MEMORY]
         if frame.keep_until_time > self._clock.now() and len(frame.copies) == 1:
-            self._copy_to(self._spool, frame)
+            copy = self._copies.read(self._memory, frame)
+            if copy is not None:
+                self._copy_to(self._spool, frame, copy)
         changed = self._catalogue.change(frame, lambda present: present.without_token(TierKind.MEMORY, token))
         if changed is not None and not changed.copies:
             self._copies.gone(changed)
@@ -76,8 +79,21 @@ class Moves:
 
     def _share(self, shared: RedisTier, frame: Frame, until: float) -> None:
         self._calm.wait(max(0.0, until - self._clock.monotonic()))
-        self._copy_to(shared, frame)
+        copy = self._copies.read(self._memory, frame)
+        if isinstance(copy, EncodedCopy):
+            self._keep(shared, frame, copy)
+        elif copy is not None:
+            self._copy_to(shared, frame, copy)
         self.trim()
+
+    def _keep(self, shared: RedisTier, frame: Frame, copy: EncodedCopy) -> None:
+        """Copy a compressed hot frame to the shared tier as it lies."""
+        try:
+            token = shared.keep(frame, copy.content)
+        except TierAway as error:
+            log.info("copy not kept", tier=shared.kind.name.lower(), frame_id=frame.frame_id, reason=str(error))
+        else:
+            self._copies.added(frame, shared, token)
 
     def _trim_shared(self, shared: RedisTier) -> None:
         """Give up the oldest copies that this process has in the shared tier until they fit its budget."""
@@ -89,11 +105,8 @@ class Moves:
                 if self._catalogue.find(frame.frame_id) is None:
                     self._copies.gone(frame)
 
-    def _copy_to(self, tier: Tier, frame: Frame) -> None:
+    def _copy_to(self, tier: Tier, frame: Frame, copy: Copy) -> None:
         """Copy a hot frame into a tier, unless the tier takes nothing."""
-        copy = self._copies.read(self._memory, frame)
-        if copy is None:
-            return
         try:
             writer = tier.create(frame.frame_id, frame.version, copy.schema)
             try:

@@ -102,6 +102,15 @@ class RedisTier:
         name = f"{frame_id}:{version}:{secrets.token_hex(4)}"
         return RedisStream(self._link, name, self._holdings.add, self._senders)
 
+    def keep(self, frame: Frame, content: pa.Buffer) -> str:
+        """Store a compressed stream as it is and return the tier's name for the copy.
+
+        Raises:
+            TierAway: Redis is away or refused.
+        """
+        name = f"{frame.frame_id}:{frame.version}:{secrets.token_hex(4)}"
+        return _stored(self._link, name, content, self._holdings.add)
+
     def whole(self, frame: Frame) -> list[bytes] | None:
         """Return the values of a frame's copy, or None when it is not there any more.
 
@@ -245,17 +254,21 @@ class RedisWriter:
 
     def commit(self) -> str:
         self._writer.close()
-        content = memoryview(self._sink.getvalue())
-        starts = range(0, len(content), VALUE_BYTES)
-        token = f"{self._name}-{zlib.crc32(content):08x}:{len(starts)}"
-        for key, start in zip(value_keys(self._link.prefix, token), starts, strict=True):
-            value = bytes(content[start : start + VALUE_BYTES])
-            self._link.call(lambda client, key=key, value=value: client.set(key, value, ex=UNNAMED_LIFE_S))  # type: ignore[misc]
-        self._stored(token, len(content))
-        return token
+        return _stored(self._link, self._name, self._sink.getvalue(), self._stored)
 
     def abort(self) -> None:
         """Nothing to give back: what was written expires by itself."""
+
+
+def _stored(link: RedisLink, name: str, stream: pa.Buffer, stored: Callable[[str, int], None]) -> str:
+    content = memoryview(stream)
+    starts = range(0, len(content), VALUE_BYTES)
+    token = f"{name}-{zlib.crc32(content):08x}:{len(starts)}"
+    for key, start in zip(value_keys(link.prefix, token), starts, strict=True):
+        value = bytes(content[start : start + VALUE_BYTES])
+        link.call(lambda client, key=key, value=value: client.set(key, value, ex=UNNAMED_LIFE_S))  # type: ignore[misc]
+    stored(token, len(content))
+    return token
 
 
 def value_keys(prefix: str, token: str) -> list[str]:
