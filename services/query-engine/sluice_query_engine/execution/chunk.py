@@ -323,7 +323,7 @@ class ChunkReader:
             labels |= {"ids_frame": job.ids.frame_id, "ids_number": str(job.ids.number)}
         if job.fence is not None:
             # Asked last: whoever lost the chunk to another process must not leave a second frame of it.
-            labels["fence"] = str(job.fence())
+            job.fence()
         return frames.FrameTrailer(
             row_count=rows.row_count,
             labels=labels,
