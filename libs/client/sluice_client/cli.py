@@ -25,7 +25,9 @@ app = typer.Typer(
     add_completion=False,
     help="Ask a Sluice suite, or run one on this machine.",
 )
+datasets_app = typer.Typer(invoke_without_command=True, help="List datasets, or check their folders.")
 app.add_typer(twin_app, name="twin")
+app.add_typer(datasets_app, name="datasets")
 
 _DATE = ["%Y-%m-%d"]
 _EXIT_FAILED = 1
@@ -112,15 +114,28 @@ def query(
         raise SystemExit(_EXIT_INTERRUPTED) from None
 
 
-@app.command()
-def datasets(*, url: Url = "") -> None:
+@datasets_app.callback()
+def datasets(context: typer.Context, *, url: Url = "") -> None:
     """List the datasets and their views."""
+    if context.invoked_subcommand is not None:
+        return
     table = Table("dataset", "title", "views", "longest range", header_style="bold")
     with Gateway(_url(url)) as gateway:
         for found in gateway.datasets():
             views = ", ".join(view["name"] for view in found["views"])
             table.add_row(found["name"], found["title"], views, f"{found['max_range_days']} days")
     screen().print(table)
+
+
+@datasets_app.command("check")
+def check_datasets(
+    datasets_dir: Annotated[Path | None, typer.Argument(help="Dataset folders. Default: those installed.")] = None,
+    references_dir: Annotated[Path | None, typer.Argument(help="Reference folders. Default: the same.")] = None,
+) -> None:
+    """Tell everything that is wrong with dataset folders; exit 1 if something is. No warehouse is asked."""
+    from sluice_client.doctor_command import run_check
+
+    raise SystemExit(run_check([str(path) for path in (datasets_dir, references_dir) if path is not None]))
 
 
 @app.command()

@@ -1,9 +1,13 @@
-"""`sluice doctor`: asks each process that reads the warehouse to try what it needs there."""
+"""`sluice doctor` asks each process that reads the warehouse to try what it needs there.
+
+`sluice datasets check` asks the query engine what is wrong with dataset folders.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Final
 
 DOCTORS: Final = ("sluice_query_engine.doctor", "sluice_lineage.doctor")
@@ -25,3 +29,9 @@ def run_doctors(url: str) -> int:
         if code > 1:
             break
     return worst
+
+
+def run_check(arguments: Sequence[str]) -> int:
+    """Have the query engine check dataset folders, and return its exit code."""
+    command = [sys.executable, "-m", "sluice_query_engine.check", *arguments]
+    return subprocess.run(command, check=False).returncode  # noqa: S603 - our own module
