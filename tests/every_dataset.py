@@ -22,10 +22,20 @@ LISTS: Final[Mapping[str, str]] = {
     " on m.CONTAINERID = c.CONTAINERID",
     "container_values": "select c.CONTAINERNAME from DWH.DW_MES_CONTAINER c semi join DWH.DW_MES_LOTREJECTHISTORY r"
     " on r.CONTAINERID = c.CONTAINERID",
-    "stations": "select distinct WORKCENTERNAME from DWH.DW_MES_LOTWIPHISTORY where WORKCENTERNAME is not null",
+    "stations": "select distinct WORK_CENTER_GROUP from DWH.DW_MES_SPEC_WORKCENTER_V",
     "packages": "select distinct trim(PRODUCTLINENAME) from DWH.DW_MES_CONTAINER where PRODUCTLINENAME is not null",
 }
 """Where the values of lists come from, by the name of the parameter; other optional lists are left out."""
+
+SESSIONS: Final = """
+select h.EQUIPMENTID, c.CONTAINERNAME, cast(h.TRACKINTIMESTAMP as date)
+from DWH.DW_MES_LOTWIPHISTORY h
+join DWH.DW_MES_CONTAINER c on c.CONTAINERID = h.CONTAINERID
+where h.EQUIPMENTID is not null
+order by h.TRACKINTIMESTAMP, h.EQUIPMENTID, c.CONTAINERNAME
+limit 200
+"""
+"""Machine, lot and day: what is asked together finds rows together only."""
 
 FIRST, LAST = date(2025, 6, 20), date(2025, 12, 20)
 """Days between which every table of the twin has rows."""
@@ -36,18 +46,22 @@ class Values:
     """Values that the twin has, by the name of the list parameter that takes them."""
 
     by_list: Mapping[str, Sequence[str]]
+    sessions: Sequence[tuple[str, str, date]] = ()
 
     @classmethod
     def of(cls, plant: Path) -> Values:
         """Return the values of a plant."""
         with duckdb.connect(str(plant), read_only=True) as connection:
             found = {name: sorted(row[0] for row in connection.sql(text).fetchall()) for name, text in LISTS.items()}
-        return cls(found)
+            sessions = connection.sql(SESSIONS).fetchall()
+        return cls(found, sessions)
 
 
 @st.composite
 def asked(draw: st.DrawFn, dataset: Dataset, values: Values) -> dict[str, object]:
     """Draw parameters of a dataset: every required one, a mode where there are several, and some lists."""
+    if dataset.name == "adjacent-lots":
+        return draw(around_a_session(values))
     given: dict[str, object] = {}
     refused: frozenset[str] = frozenset()
     required = {item.name for item in dataset.parameters if item.required}
@@ -65,6 +79,15 @@ def asked(draw: st.DrawFn, dataset: Dataset, values: Values) -> dict[str, object
     if dataset.name == "material-trace" and not given:
         given["lots"] = list(values.by_list["lots"][:5])
     return given
+
+
+@st.composite
+def around_a_session(draw: st.DrawFn, values: Values) -> dict[str, object]:
+    """Draw a lot on a machine, and up to thirty days around."""
+    machine, lot, day = draw(st.sampled_from(values.sessions))
+    before, after = draw(st.integers(0, 15)), draw(st.integers(0, 15))
+    start, end = day - timedelta(days=before), day + timedelta(days=after)
+    return {"equipment_id": machine, "lot_id": lot, "start_date": start.isoformat(), "end_date": end.isoformat()}
 
 
 @st.composite

@@ -15,7 +15,7 @@ from sluice.query.v1 import query_service_pb2 as pb
 from sluice.table.v1 import table_pb2
 from sluice_query_engine.dataset import Dataset
 
-from tests.dataset_frames import load
+from tests.dataset_frames import ENGINE, load
 from tests.engine_rig import Answer, EngineRig, decoded, serving_cache, serving_engine, serving_lineage
 from tests.every_dataset import Values, asked, looked_at
 
@@ -53,7 +53,13 @@ def pair(twin_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             lineage = stack.enter_context(serving_lineage(twin_path, cache))
             every = {dataset: dict(limits) for dataset in DATASETS}
             return stack.enter_context(
-                serving_engine(twin_path, cache_target=cache, lineage_target=lineage, dataset_limits=every)
+                serving_engine(
+                    twin_path,
+                    datasets_dir=ENGINE / "datasets",
+                    cache_target=cache,
+                    lineage_target=lineage,
+                    dataset_limits=every,
+                )
             )
 
         yield Pair(engine("chunked", CUT), engine("direct", {"direct_max_days": 5000}), Values.of(twin_path), tally)
