@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.web_page import HOST, WebPage, tab
 from tests.browser_programs import chromium
-from tests.running_suite import RunningSuite
+from tests.running_suite import RunningSuite, open_http
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,13 @@ def browser() -> Iterator[Browser]:
 def page_url(suite: RunningSuite) -> str:
     """Base URL under the name that is not a secure context."""
     return suite.url.replace("127.0.0.1", HOST)
+
+
+@pytest.fixture(scope="module")
+def suite_http(suite: RunningSuite) -> Iterator[httpx.Client]:
+    """An HTTP client for a module."""
+    with open_http(suite.url) as client:
+        yield client
 
 
 @pytest.fixture

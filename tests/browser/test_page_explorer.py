@@ -163,7 +163,7 @@ def test_13_nothing_ever_covers_the_page(web: WebPage) -> None:
     web.open("/d/hold-history?r=2025-01-01..2025-09-30")
     web.page.locator("button.run").click()
 
-    field = web.page.get_by_label("From")
+    field = web.page.get_by_role("textbox", name="From")
     field.fill("2025-02-01")
     expect(field).to_have_value("2025-02-01")
     expect(web.page.get_by_text("Showing the previous scope")).to_be_visible()
@@ -289,7 +289,7 @@ def test_08_what_is_cached_is_planned_as_cached_and_not_read_again(
 ) -> None:
     # A range that is as good as cached runs by itself, which would hide the plan.
     held: list[Route] = []
-    web.page.route("**/api/hold-history/query", lambda route: held.append(route))
+    web.page.route("**/api/hold-history/query", lambda route: held.insert(0, route))
     web.open("/d/hold-history?r=2025-09-01..2025-12-31")
     expect(web.page.locator(".cells .cell").first).to_be_visible()
     reused = web.page.locator(".cells .cell.reused").count()

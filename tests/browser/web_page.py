@@ -95,4 +95,5 @@ def tab(browser: Browser, url: str, **options: Any) -> Iterator[WebPage]:
     page.on("pageerror", lambda error: seen.complaints.append(str(error)))
     yield seen
     context.close()
-    assert (seen.foreign, seen.complaints) == ([], [])
+    found = {"went elsewhere": seen.foreign, "complained of": seen.complaints}
+    assert not any(found.values()), found
