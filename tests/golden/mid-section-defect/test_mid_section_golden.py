@@ -37,7 +37,7 @@ VIEWS = (
     "by_loss_reason",
     "daily_trend",
     "attribution",
-    "detail",
+    "list",
     "forward_kpi",
     "downstream_stations",
     "downstream_machines",
