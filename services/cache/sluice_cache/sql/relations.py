@@ -13,7 +13,7 @@ from sluice.cache.v1 import frame_service_pb2 as pb
 from sluice_cache import binds
 from sluice_cache.binds import Bind, identifier, quoted
 from sluice_cache.errors import CacheExpired, InvalidSql
-from sluice_cache.frames import TierKind
+from sluice_cache.frames import Frame, TierKind
 from sluice_cache.sql import check
 from sluice_cache.sql.database import Database
 from sluice_cache.sql.division import Share
@@ -73,6 +73,7 @@ class Relations:
         self._sources: list[Source] = []
         self._columns: dict[str, list[str]] = {}
         self._registered = 0
+        self._wanted: list[Frame] = []
         self._ids: dict[str, str] = {}
         self._use_native = place.has_native
         self._native_count = 0
@@ -88,6 +89,9 @@ class Relations:
                 self._drop_views()
                 for number in range(self._registered):
                     self._place.unmap(_hidden(number))
+                # Not while they are read: what unpacking takes is not to come on top of what a statement takes.
+                for frame in self._wanted:
+                    self._unpacked.want(frame)
 
     def add(self, source: Source) -> None:
         """Make a source readable under its name.
@@ -164,7 +168,7 @@ class Relations:
         unpacked = self._unpacked.find(opened.frame)
         if unpacked is not None:
             return opened.copy.schema, self._mapped(*unpacked)
-        self._unpacked.want(opened.frame)
+        self._wanted.append(opened.frame)
         return opened.copy.schema, _spooled(opened.copy)
 
     def _mapped(self, copy: MappedCopy, path: Path) -> str:
