@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,7 @@ from sluice_query_engine import export, views
 from sluice_query_engine.catalog import Catalog, load_catalog
 from sluice_query_engine.dataset import Dataset
 from sluice_query_engine.execution.bound_lists import bound_lists, list_binds, widened
+from sluice_query_engine.execution.composer import distinct_ids_sql
 from sluice_query_engine.parameters import canonical, date_range, part_range, ranged, time_range
 from sluice_query_engine.parts import Part
 from sluice_warehouse import Statement, Tag, Warehouse
@@ -131,7 +133,7 @@ def binds_of(dataset: Dataset, given: Mapping[str, object], as_of: datetime) -> 
     """Return what the manifest of a query of these parameters binds."""
     if dataset.snapshot is not None:
         return {"as_of_time": as_of}
-    values = canonical(dataset, given)
+    values = {} if dataset.snapshot is not None else canonical(dataset, given)
     binds: dict[str, Any] = {
         item.name: values.get(item.name) for item in dataset.parameters if item.name not in dataset.id_lists
     }
@@ -185,13 +187,18 @@ def read(warehouse: Warehouse, statement: Statement, schema: pa.Schema, binds: M
 def from_warehouse(
     dataset: Dataset, warehouse: Warehouse, given: Mapping[str, object], cuts: Iterable[datetime] = ()
 ) -> DatasetFrame:
-    """Return the frame of a query that was really read, parts that are cut by time cut at the given instants."""
-    binds = binds_of(dataset, given, warehouse.plant_time())
-    parts = {
-        part.name: _read_part(warehouse, part, {**dict(given), **binds}, cuts)
-        for part in dataset.parts
-        if not part.renews
-    }
+    """Return the frame of a query that was really read, parts that are cut by time cut at the given instants.
+
+    Stages are empty, and so are parts that take their ids from one.
+    """
+    binds = {**dict(given), **binds_of(dataset, given, warehouse.plant_time())}
+    parts: dict[str, pa.Table] = {}
+    for part in dataset.parts:
+        if part.ids_from:
+            ids = _ids_from(dataset, part, parts)
+            parts[part.name] = _read_part(warehouse, replace(part, id_parameter="ids"), {**binds, "ids": ids}, cuts)
+        elif not part.renews:
+            parts[part.name] = _read_part(warehouse, part, binds, cuts)
     return DatasetFrame(dataset, parts, given, warehouse.plant_time(), read_references(dataset, warehouse))
 
 
@@ -212,6 +219,14 @@ def _read_part(warehouse: Warehouse, part: Part, binds: Mapping[str, Any], cuts:
         read(warehouse, part.statement, part.schema, {**values, "start_time": first, "end_time": after})
         for first, after in pairwise(edges)
     )
+
+
+def _ids_from(dataset: Dataset, part: Part, parts: Mapping[str, pa.Table]) -> list[str]:
+    """Return the ids that a part takes from those before it."""
+    with duckdb.connect(config={"threads": 1}) as connection:
+        for item in dataset.tables:
+            connection.register(item.name, parts.get(item.name, item.schema.empty_table()))
+        return [str(row[0]) for row in connection.sql(distinct_ids_sql(part.ids_from)).fetchall()]
 
 
 def read_references(dataset: Dataset, warehouse: Warehouse) -> dict[str, pa.Table]:

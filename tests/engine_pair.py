@@ -163,6 +163,7 @@ class EngineHome:
         own = {
             "SLUICE_QUERY_ENGINE_FAULT_FILE": str(fault_file),
             "SLUICE_QUERY_ENGINE_REDIS_URL": redis_url or self.redis_url,
+            "SLUICE_QUERY_ENGINE_REFRESHES_SNAPSHOTS": "false",
             **(settings or {}),
         }
         child = self._child("query-engine", ports, own)

@@ -101,14 +101,16 @@ def running_suite(
         data_dir: folder for its cache and logs.
         plant: the twin's DuckDB file, which is only read.
         redis_program: Redis server program; None runs without Redis.
-        extra: more variables for single processes, by folder name.
+        extra: more variables for single processes, by folder name. Snapshots are not read unless these say otherwise,
+            since tests count statements.
         policy: when what died is started again; None as in the demo.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     statements, fault_file = data_dir / "statements.jsonl", data_dir / "faults.json"
     files = SuiteFiles(plant, data_dir / "cache", data_dir / "redis", statements, fault_file)
     ports = SuitePorts.free()
-    programs = suite_programs(ports, files, redis_program, extra)
+    engine = {"SLUICE_QUERY_ENGINE_REFRESHES_SNAPSHOTS": "false", **(extra or {}).get("query-engine", {})}
+    programs = suite_programs(ports, files, redis_program, {**(extra or {}), "query-engine": engine})
     with Supervisor(programs, data_dir / "logs", print, policy=policy) as supervisor:
         supervisor.await_serving(START_TIMEOUT_S)
         url = f"http://127.0.0.1:{ports.gateway}"

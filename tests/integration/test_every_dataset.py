@@ -56,6 +56,7 @@ def pair(twin_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
                 serving_engine(
                     twin_path,
                     datasets_dir=ENGINE / "datasets",
+                    refreshes_snapshots=False,
                     cache_target=cache,
                     lineage_target=lineage,
                     dataset_limits=every,

@@ -121,7 +121,7 @@ def build(settings: Settings, world: World | None = None) -> Process:
         coordinator = Coordinator(tools, _coordinator_limits(settings))
         closing.callback(coordinator.close)
         details = details_service(warehouse, permits, clock, closing, {"state": link.answers} if link else {})
-        snapshots = _snapshots(coordinator, tools, state, pool, own)
+        snapshots = _snapshots(settings, coordinator, tools, state, lane=pool, own=own)
         services = [_service(settings, tools, coordinator, snapshots, plant_clock), details]
         return Process(RpcServer(PROCESS, settings, services, registry), coordinator, permits, closing.pop_all())
 
@@ -162,9 +162,11 @@ def _metrics(registry: CollectorRegistry, link: RedisLink | None) -> EngineMetri
     return metrics
 
 
-def _snapshots(coordinator: Coordinator, tools: Tools, state: StateStore, lane: PoolLane, own: _Own) -> Snapshots:
+def _snapshots(
+    settings: Settings, coordinator: Coordinator, tools: Tools, state: StateStore, *, lane: PoolLane, own: _Own
+) -> Snapshots:
     snapshots = Snapshots(
-        [dataset for dataset in tools.catalog if dataset.snapshot is not None],
+        [item for item in tools.catalog if item.snapshot is not None and settings.refreshes_snapshots],
         coordinator,
         cache=own.cache,
         state=state,

@@ -90,6 +90,8 @@ class Settings(RpcServerSettings):
     """Second attempts of chunks that all queries share; ten chunks read well give one back. 0 never tries again."""
     max_running_query_count: int = Field(default=16, ge=1, le=256)
     """Queries that run at once; one more is refused with RATE_LIMITED."""
+    refreshes_snapshots: bool = True
+    """Whether this engine reads snapshots again when they are due; one that does not answers from what others read."""
     abandon_after_s: float = Field(default=60.0, gt=0)
     """A running query that nobody watched or asked for this long is cancelled, in seconds."""
     watcher_grace_s: float = Field(default=3.0, ge=0)
