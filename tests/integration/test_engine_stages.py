@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime, time, timedelta
 from pathlib import Path
 
 import duckdb
@@ -13,9 +14,11 @@ from google.protobuf import json_format
 from sluice.query.v1 import query_service_pb2 as pb
 from sluice.table.v1 import table_pb2
 from sluice_client.ports import take_free
+from sluice_query_engine.days import DayRule
 from sluice_rpc.errors import InvalidArgument
 
-from tests.engine_rig import REPOSITORY, EngineRig, serving_cache, serving_engine, serving_lineage
+from tests.engine_rig import REPOSITORY, EngineRig, datasets_with, serving_cache, serving_engine, serving_lineage
+from tests.polling import poll_until
 
 DATASET = "traced-holds"
 RANGE = {"mode": "date_range", "start_date": "2025-03-01", "end_date": "2025-03-03"}
@@ -210,6 +213,23 @@ def test_read_anew_a_query_computes_its_stages_anew(rig: EngineRig) -> None:
     query = run(rig, RANGE, no_cache=True)
     stages = [chunk for chunk in query.progress.chunks if chunk.part in ("ancestors", "passed")]
     assert {chunk.state for chunk in stages} == {pb.CHUNK_STATE_DONE}
+
+
+def test_a_warmed_range_is_the_query_that_a_caller_gets(twin_path: Path, tmp_path: Path) -> None:
+    edits = {"[modes]\n": '[warm_up]\ndays = 3\nparameters = { mode = "date_range" }\n\n[modes]\n'}
+    datasets = datasets_with(tmp_path / "datasets", edits, REPOSITORY / "tests" / "datasets", DATASET)
+    with (
+        serving_cache(tmp_path / "cache") as cache,
+        serving_engine(twin_path, cache_target=cache, lineage_target="", datasets_dir=datasets) as rig,
+    ):
+        today = rig.stub.ListDatasets(pb.ListDatasetsRequest()).plant_time
+        last = DayRule(time(7, 30), "end").day_of(datetime.fromisoformat(today))
+        asked = {"mode": "date_range", "start_date": f"{last - timedelta(days=2)}", "end_date": f"{last}"}
+        plan = pb.PlanQueryRequest(dataset=DATASET)
+        plan.parameters.update(asked)
+        query_id = rig.stub.PlanQuery(plan).query_id
+        poll_until(lambda: rig.process.coordinator.run_of(query_id), 120.0, "the usual range to be asked")
+        assert rig.finish(query_id).receipt.query_id == query_id
 
 
 def test_without_lineage_a_query_of_a_range_names_what_is_missing(twin_path: Path, tmp_path: Path) -> None:

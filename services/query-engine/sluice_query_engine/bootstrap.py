@@ -38,6 +38,7 @@ from sluice_query_engine.execution.snapshots import Snapshots
 from sluice_query_engine.execution.stages import Stages
 from sluice_query_engine.execution.steps import Steps
 from sluice_query_engine.execution.survey import Survey
+from sluice_query_engine.execution.warm_up import WarmUps
 from sluice_query_engine.leases import Leases
 from sluice_query_engine.leases_redis import RedisLeases
 from sluice_query_engine.lineage import GrpcLineage, Lineage, NoLineage
@@ -177,6 +178,10 @@ def _snapshots(
     )
     snapshots.start()
     own.closing.callback(snapshots.close)
+    usual = [dataset for dataset in tools.catalog if dataset.warm_up is not None]
+    warm_ups = WarmUps(usual, coordinator, tools.forecast.plant_clock, own.leases, own.ids)
+    warm_ups.start()
+    own.closing.callback(warm_ups.close)
     return snapshots
 
 

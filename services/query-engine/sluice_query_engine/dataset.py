@@ -313,6 +313,21 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
+class WarmUp:
+    """The usual range of a dataset, asked before anybody does.
+
+    Attributes:
+        days: up to the plant's today, which is included.
+        every_s: seconds between two turns.
+        parameters: what a caller would give beside the two dates.
+    """
+
+    days: int
+    every_s: int
+    parameters: Mapping[str, object]
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Everything the engine knows of one dataset.
 
@@ -330,6 +345,7 @@ class Dataset:
         labels: title by language.
         filter_labels: titles of filters by language, by filter.
         snapshot: how it is kept fresh; None for datasets that are queried.
+        warm_up: the range that is asked before anybody does; None where none is.
     """
 
     name: str
@@ -355,6 +371,7 @@ class Dataset:
     labels: Mapping[str, str] = field(default_factory=dict)
     filter_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     snapshot: Snapshot | None = None
+    warm_up: WarmUp | None = None
 
     @property
     def has_range(self) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, cast, get_args
 
 import pyarrow as pa
+from sluice_rpc.errors import InvalidParameter
 from sluice_warehouse.statements import MAX_ID_COUNT, parse
 
 from sluice_query_engine.dataset import (
@@ -24,11 +25,13 @@ from sluice_query_engine.dataset import (
     SortKey,
     View,
     ViewColumn,
+    WarmUp,
 )
 from sluice_query_engine.days import DayRule
 from sluice_query_engine.display_section import read_view_column
 from sluice_query_engine.filter_section import read_filter
 from sluice_query_engine.mode_section import optional_outside, read_modes
+from sluice_query_engine.parameters import canonical
 from sluice_query_engine.part_section import (
     NAME,
     checked_name,
@@ -65,8 +68,7 @@ def read_dataset(
     if not _ROUTE.fullmatch(route):
         raise file.error("route", f"{route!r} is not a path of lower-case words")
     snapshot = read_snapshot(folder, file)
-    asked = file.sections("parameters", required=snapshot is None)
-    parameters = tuple(_parameter(name, section) for name, section in asked)
+    parameters = _parameters(file, required=snapshot is None)
     tables = read_tables(folder, file, parameters)
     modes = read_modes(file, parameters, tables.by_name)
     dataset = Dataset(
@@ -80,6 +82,7 @@ def read_dataset(
         parameters=optional_outside(modes, parameters),
         limits=_limits(file.section("limits"), defaults, snapshot),
         snapshot=snapshot,
+        warm_up=_warm_up(file),
         parts=tables.parts,
         stages=tables.stages,
         order=tuple(tables.by_name),
@@ -155,6 +158,31 @@ def _check_rows(file: Section, reference: Reference) -> None:
         raise file.error("rows", "are empty, and allow_empty is false")
 
 
+def _warm_up(file: Section) -> WarmUp | None:
+    if "warm_up" not in file:
+        return None
+    section = file.section("warm_up")
+    given = section.section("parameters") if "parameters" in section else None
+    values = {} if given is None else {name: given.text(name) for name in given.names()}
+    warm_up = WarmUp(section.integer("days"), section.integer("every_s", 3600, least=60), values)
+    section.close()
+    return warm_up
+
+
+def _check_warm_up(file: Section, dataset: Dataset) -> None:
+    """Check that the range that is kept warm is one that a caller could ask."""
+    if dataset.warm_up is None:
+        return
+    if not dataset.has_range or dataset.warm_up.days > dataset.limits.max_range_days:
+        raise file.error("warm_up.days", "is longer than the longest range, or there is no range at all")
+    first = {"start_date": "2025-01-01", "end_date": "2025-01-01"}
+    given: dict[str, object] = {item.name: first[item.role] for item in dataset.parameters if item.role}
+    try:
+        canonical(dataset, {**dataset.warm_up.parameters, **given})
+    except InvalidParameter as error:
+        raise file.error("warm_up.parameters", str(error)) from None
+
+
 def _day_rule(file: Section, snapshot: Snapshot | None) -> DayRule:
     if snapshot is not None and "day" not in file:
         return DayRule(time(0), "calendar")
@@ -185,6 +213,10 @@ def _limits(section: Section, defaults: LimitDefaults, snapshot: Snapshot | None
     if snapshot is not None and limits.ttl_s < 2 * snapshot.interval_s:
         raise section.error("ttl_s", "is below twice the interval: one refresh that fails would end the snapshot")
     return limits
+
+
+def _parameters(file: Section, *, required: bool) -> tuple[Parameter, ...]:
+    return tuple(_parameter(name, section) for name, section in file.sections("parameters", required=required))
 
 
 def _parameter(name: str, section: Section) -> Parameter:
@@ -312,6 +344,7 @@ def _check_names(file: Section, dataset: Dataset) -> None:
     if dataset.snapshot is None:
         _check_ranges(file, dataset)
     check_snapshot(file, dataset)
+    _check_warm_up(file, dataset)
     if not dataset.tables:
         raise file.error("parts", "at least one part yields a table")
     looks = [item.name for item in (*dataset.filters, *dataset.view_parameters)]

@@ -26,7 +26,7 @@ class Forecast:
     """
 
     def __init__(self, plant_clock: PlantClock) -> None:
-        self._plant_clock = plant_clock
+        self.plant_clock = plant_clock
         self._chunk_s: dict[str, float] = {}
         self._lock = threading.Lock()
 
@@ -67,7 +67,7 @@ class Forecast:
     def warnings(self, dataset: Dataset, plan: Plan) -> list[str]:
         """Return what is worth knowing before the query is run."""
         try:
-            now = self._plant_clock.now()
+            now = self.plant_clock.now()
         except Unavailable:
             return ["The warehouse does not answer at the moment."]
         if plan.range is None:
