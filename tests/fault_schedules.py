@@ -6,7 +6,6 @@ again by it; how its threads interleave does not.
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 import threading
 import time
@@ -24,7 +23,7 @@ from sluice_twin.oracle_wire import FaultRule, OracleWireServer
 from sluice_warehouse import Reading
 
 from tests.fault_cells import LANES, Lane
-from tests.fault_world import CAP, World, judged, leased, left_in_process, numbered, still_there
+from tests.fault_world import CAP, World, fresh_processes, judged, leased, left_in_process, numbered, still_there
 from tests.oracle_rig import oracle
 from tests.polling import poll_until
 
@@ -120,7 +119,7 @@ def run_schedule(seed: int, redis_url: str) -> Outcome:
                 work = [pool.submit(_read_all, worlds, steps, ends, wrong) for steps in schedule.readers]
                 work.append(pool.submit(_let_happen, list(servers.values()), schedule))
                 for one in work:
-                    one.result(60)
+                    one.result(240)
             left = [item for world in worlds.values() for item in still_there(world.left)]
         left += [item for server in servers.values() for item in still_there(_left_of(server, threads))]
         return Outcome(tuple(wrong), tuple(left), tuple(server.peak_in_flight for server in servers.values()), ends)
@@ -128,7 +127,7 @@ def run_schedule(seed: int, redis_url: str) -> Outcome:
 
 def run_schedules(seeds: Sequence[int], redis_url: str, process_count: int = 10) -> dict[int, Outcome]:
     """Run the schedules of these seeds in processes of their own, several side by side, since they mostly wait."""
-    with ProcessPoolExecutor(process_count, multiprocessing.get_context("spawn")) as processes:
+    with ProcessPoolExecutor(process_count, fresh_processes()) as processes:
         running = {seed: processes.submit(run_schedule, seed, redis_url) for seed in seeds}
         return {seed: outcome.result() for seed, outcome in running.items()}
 

@@ -6,6 +6,7 @@ Runs in a process of its own, since a defect of the driver may end it, and so th
 from __future__ import annotations
 
 import gc
+import multiprocessing.context
 import os
 import threading
 import time
@@ -38,22 +39,30 @@ from tests.oracle_rig import oracle
 from tests.polling import poll_until
 
 CAP: Final = 2
-DEADLINE_S: Final = 20.0
-CALM_S: Final = 10.0
-"""Within this everything is back to zero."""
+DEADLINE_S: Final = 60.0
+CALM_S: Final = 60.0
+"""Within this everything is back to zero: ten seconds on a machine of which a tenth is ours."""
 ROW_COUNT: Final = 1_000
-VICTIM_DEADLINE_S: Final = 3.5
+VICTIM_DEADLINE_S: Final = 5.0
 """Until then a permit rests whose statement may run on."""
-CONNECTING_DEADLINE_S: Final = 12.0
+CONNECTING_DEADLINE_S: Final = 20.0
 """The same while nothing runs yet: time for a second attempt."""
 SETTINGS: Final = {
-    "call_timeout_ms": 2_500,
-    "slow_call_timeout_ms": 2_500,
-    "logon_timeout_s": 2.5,
-    "pool_wait_ms": 2_500,
+    "call_timeout_ms": 3_500,
+    "slow_call_timeout_ms": 3_500,
+    "logon_timeout_s": 3.5,
+    "pool_wait_ms": 3_500,
     "pool_max": CAP,
     "batch_row_count": 200,
 }
+PATIENT: Final = {
+    "call_timeout_ms": 60_000,
+    "slow_call_timeout_ms": 60_000,
+    "logon_timeout_s": 60.0,
+    "pool_wait_ms": 60_000,
+}
+"""Waits where none is to run out, so that a machine that has other things to do is not taken for a fault."""
+_HOLDING_UP: Final = frozenset({"stall", "slow", "silent", "deaf"})
 _SCHEMA: Final = parse_schema({"n": "int64", "label": "string", "moment": "timestamp[s]", "now": "timestamp[s]"})
 _ROWS: Final = parse(
     "rows", "select N as n, LABEL as label, MOMENT as moment, sysdate as now from DWH.NUMBERED order by N"
@@ -180,13 +189,20 @@ class World:
             return ["nobody knows"]
 
 
+def fresh_processes() -> multiprocessing.context.ForkServerContext:
+    """Return a maker of processes that have imported all of this, and done nothing else."""
+    made = multiprocessing.get_context("forkserver")
+    made.set_forkserver_preload([__name__])
+    return made
+
+
 def run_cell(cell: Cell, redis_url: str) -> Seen:
     """Run one cell and return what came of it."""
     started = time.monotonic()
     leased(redis_url)
     with OracleWireServer(None, tables={"NUMBERED": numbered()}, orphan_s=_ORPHAN_S) as server:
         threads = set(threading.enumerate())
-        with oracle(server.port, **SETTINGS) as warehouse:
+        with oracle(server.port, **{**SETTINGS, **(PATIENT if _is_prompt(cell) else {})}) as warehouse:
             world = World(server, warehouse, redis_url)
             victim, others = (_unheard if cell.fault == NOBODY else _side_by_side)(world, cell)
             left = still_there(world.left)
@@ -196,7 +212,7 @@ def run_cell(cell: Cell, redis_url: str) -> Seen:
 
 
 def still_there(left: Callable[[], list[str]]) -> list[str]:
-    """Return what has not gone after ten seconds; sooner when nothing is left."""
+    """Return what has not gone in time; sooner when nothing is left."""
     until = time.monotonic() + CALM_S
     poll_until(lambda: not left() or time.monotonic() > until, 2 * CALM_S)
     return left()
@@ -235,6 +251,8 @@ def _side_by_side(world: World, cell: Cell) -> tuple[str, tuple[str, ...]]:
     world.server.faults.set(cell.rules)
     opened: list[Reading] = []
     deadline_s = CONNECTING_DEADLINE_S if cell.phase in CONNECTING else VICTIM_DEADLINE_S
+    if _is_prompt(cell) and "unconfirmed" not in cell.victim:
+        deadline_s = DEADLINE_S
     with ThreadPoolExecutor(3) as threads:
         victim = threads.submit(world.outcome, cell.lane, VICTIM, deadline_s, opened)
         poll_until(lambda: world.server.faults.fired or victim.done(), CALM_S, "the fault")
@@ -242,7 +260,12 @@ def _side_by_side(world: World, cell: Cell) -> tuple[str, tuple[str, ...]]:
         if cell.phase == "cancel":
             _await_in_flight(world, victim)
             opened[0].cancel()
-        return victim.result(30), tuple(outcome for other in others for outcome in other.result(30))
+        return victim.result(180), tuple(outcome for other in others for outcome in other.result(180))
+
+
+def _is_prompt(cell: Cell) -> bool:
+    """Return whether what happens in a cell takes no waiting: nothing is held up, and connecting goes well."""
+    return cell.phase not in CONNECTING and cell.phase != "cancel" and cell.rule.get("do") not in _HOLDING_UP
 
 
 def _two_readings(world: World, lane: Lane, action: str) -> list[str]:

@@ -53,7 +53,7 @@ def open_permits(
     """Return permits that have heard from their ledger; a quarantine is over sooner than the terms would have it."""
     leases = Leases(process, terms, ledger, SystemClock(), RandomIds(), outlived=outlived)
     permits = ProcessPermits(share, leases, margin_s=margin_s)
-    poll_until(lambda: leases.state == await_state, 10, f"{await_state}, not {leases.state}")
+    poll_until(lambda: leases.state == await_state, 60, f"{await_state}, not {leases.state}")
     return permits
 
 

@@ -24,15 +24,15 @@ TAG = Tag("sluice-query-engine", "hold-history slice", "request-7")
 
 FAST: dict[str, Any] = {
     "password": SecretStr(DEFAULT_PASSWORD),
-    "connect_timeout_s": 2.0,
-    "logon_timeout_s": 1.0,
+    "connect_timeout_s": 5.0,
+    "logon_timeout_s": 2.5,
     "connect_retry_count": 0,
-    "cancel_grace_s": 0.5,
-    "pool_wait_ms": 500,
+    "cancel_grace_s": 1.5,
+    "pool_wait_ms": 1_000,
     "call_timeout_ms": 3_000,
     "slow_call_timeout_ms": 10_000,
-    "health_wait_s": 0.5,
-    "health_call_timeout_ms": 1_000,
+    "health_wait_s": 2.0,
+    "health_call_timeout_ms": 2_000,
 }
 
 

@@ -43,7 +43,7 @@ def permits_of(request: pytest.FixtureRequest) -> Iterator[Factory]:
             state = "granting" if count > 1 else "none"
             permits = open_permits(ledger, terms, 1, await_state=state, margin_s=MARGIN_S)
             closing.callback(permits.close)
-            poll_until(lambda: permits.available_count == count, 10)
+            poll_until(lambda: permits.available_count == count, 60)
             return permits
 
         yield make
@@ -89,7 +89,7 @@ def test_giving_back_twice_gives_back_once(permits_of: Factory) -> None:
     permits.acquire(1, "b")
     first.release()
     first.release()
-    poll_until(lambda: permits.available_count == 1, 10)
+    poll_until(lambda: permits.available_count == 1, 60)
 
 
 def test_a_waiter_gets_the_permit_that_comes_free(permits_of: Factory) -> None:
@@ -97,7 +97,7 @@ def test_a_waiter_gets_the_permit_that_comes_free(permits_of: Factory) -> None:
     first = permits.acquire(1, "a")
     with ThreadPoolExecutor(1) as pool:
         waiter = pool.submit(permits.acquire, 30, "b")
-        poll_until(lambda: permits.snapshot().waiting_count == 1, 10)
+        poll_until(lambda: permits.snapshot().waiting_count == 1, 60)
         first.release()
         waiter.result(timeout=10)
     assert permits.snapshot().holders == ("b",)
@@ -115,7 +115,7 @@ def test_whoever_waits_longest_is_served_first(permits_of: Factory) -> None:
     with ThreadPoolExecutor(3) as pool:
         for number, who in enumerate(("first", "second", "third"), start=1):
             pool.submit(wait, who)
-            poll_until(lambda expected=number: permits.snapshot().waiting_count == expected, 10)  # type: ignore[misc]
+            poll_until(lambda expected=number: permits.snapshot().waiting_count == expected, 60)  # type: ignore[misc]
         held.release()
     assert served == ["first", "second", "third"]
 
@@ -125,7 +125,7 @@ def test_a_waiter_that_gives_up_does_not_block_the_next(permits_of: Factory) -> 
     held = permits.acquire(1, "held")
     with ThreadPoolExecutor(2) as pool:
         impatient = pool.submit(permits.acquire, 0.2, "impatient")
-        poll_until(lambda: permits.snapshot().waiting_count == 1, 10)
+        poll_until(lambda: permits.snapshot().waiting_count == 1, 60)
         patient = pool.submit(permits.acquire, 30, "patient")
         with pytest.raises(PermitsExhausted):
             impatient.result(timeout=10)
@@ -139,7 +139,7 @@ def test_a_withdrawn_waiter_leaves_the_queue(permits_of: Factory) -> None:
     withdrawn = threading.Event()
     with permits.acquire(1, "a"), ThreadPoolExecutor(1) as pool:
         waiter = pool.submit(permits.acquire, 30, "b", withdrawn)
-        poll_until(lambda: permits.snapshot().waiting_count == 1, 10)
+        poll_until(lambda: permits.snapshot().waiting_count == 1, 60)
         withdrawn.set()
         with pytest.raises(StatementCancelled):
             waiter.result(timeout=10)
@@ -197,7 +197,7 @@ def test_a_permit_without_a_confirmed_end_comes_back_a_margin_past_the_deadline(
     held = [permits.acquire(1, "other") for _ in range(others)]
     start = time.monotonic()
     permits.acquire(1, "a", hold_s=0.4).release(confirmed=False)
-    poll_until(lambda: permits.available_count == 2 - len(held), 10)
+    poll_until(lambda: permits.available_count == 2 - len(held), 60)
     assert time.monotonic() - start >= 0.4 + MARGIN_S
 
 
@@ -216,7 +216,7 @@ def test_a_permit_comes_back_once_its_end_is_confirmed_after_all(permits_of: Fac
     permit = permits.acquire(1, "a", hold_s=20)
     permit.release(confirmed=False)
     permit.confirm_end()
-    poll_until(lambda: permits.available_count == 2 - len(held), 10)
+    poll_until(lambda: permits.available_count == 2 - len(held), 60)
 
 
 def test_giving_back_after_quarantine_began_does_not_end_it(permits_of: Factory) -> None:

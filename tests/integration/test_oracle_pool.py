@@ -49,7 +49,7 @@ def server() -> Iterator[OracleWireServer]:
 def warehouse(server: OracleWireServer) -> Iterator[OracleWarehouse]:
     with oracle(server.port) as opened:
         yield opened
-    poll_until(lambda: not server.sessions(), 10, "every session is logged off")
+    poll_until(lambda: not server.sessions(), 60, "every session is logged off")
 
 
 def test_wire_a_pool_heals_once_a_silent_listener_answers(server: OracleWireServer) -> None:
@@ -86,7 +86,7 @@ def test_wire_a_pooled_connection_that_was_left_midway_is_not_used_again(
 ) -> None:
     with pooled(warehouse) as reading:
         next(reading)
-    poll_until(lambda: not server.sessions(), 5, "the connection is dropped")
+    poll_until(lambda: not server.sessions(), 60, "the connection is dropped")
     assert drained(pooled(warehouse)) == ROW_COUNT
 
 

@@ -230,7 +230,7 @@ def test_wire_pool_opens_sessions_and_leaves_none(server: OracleWireServer) -> N
     with pool.acquire() as again:
         assert rows_of(again, "select 1 from dual") == [(1,)]
     pool.close()
-    poll_until(lambda: len(server.sessions()) == before, 10, "sessions to end")
+    poll_until(lambda: len(server.sessions()) == before, 60, "sessions to end")
 
 
 def test_wire_killed_session_loses_its_connection(server: OracleWireServer) -> None:

@@ -99,7 +99,7 @@ def test_wire_silent_listener_keeps_a_connect_waiting_until_the_connection_ends(
 
     waiting = threading.Thread(target=connect, daemon=True)
     waiting.start()
-    poll_until(lambda: server.faults.fired, 10, "the listener to fall silent")
+    poll_until(lambda: server.faults.fired, 60, "the listener to fall silent")
     waiting.join(0.3)
     assert waiting.is_alive()
     server.drop_connections()
@@ -140,7 +140,7 @@ def test_wire_session_ends_in_mid_fetch(server: OracleWireServer, code: int) -> 
         assert error_of(caught).code == code
         assert error_of(caught).isrecoverable
         assert not connection.is_healthy()
-    poll_until(lambda: server.sessions() == [], 10, "the session to end")
+    poll_until(lambda: server.sessions() == [], 60, "the session to end")
     assert server.statements_in_flight == 0
 
 
@@ -152,7 +152,7 @@ def test_wire_connection_ends_at_a_byte_of_a_reply(server: OracleWireServer, how
         with pytest.raises(oracledb.DatabaseError, match="DPY-4011") as caught:
             read_all(connection)
         assert error_of(caught).isrecoverable
-    poll_until(lambda: server.sessions() == [], 10, "the session to end")
+    poll_until(lambda: server.sessions() == [], 60, "the session to end")
     assert server.statements_in_flight == 0
 
 
@@ -227,7 +227,7 @@ def test_wire_stall_that_ignores_breaks_costs_the_connection(server: OracleWireS
         connection.call_timeout = 150
         with pytest.raises(oracledb.DatabaseError, match="DPY-4011"):
             rows_of(connection, ONE)
-    poll_until(lambda: server.statements_in_flight == 0, 10, "the statement to end with its connection")
+    poll_until(lambda: server.statements_in_flight == 0, 60, "the statement to end with its connection")
 
 
 def test_wire_ignored_cancel_lets_the_statement_run_on(server: OracleWireServer) -> None:
@@ -266,7 +266,7 @@ def test_wire_connection_ends_during_a_cancel(server: OracleWireServer, rule: di
             rows_of(connection, ONE)
         with pytest.raises(oracledb.Error, match=r"DPY-4011|DPY-1001"):
             connection.ping()
-    poll_until(lambda: server.statements_in_flight == 0, 10, "the statement to end")
+    poll_until(lambda: server.statements_in_flight == 0, 60, "the statement to end")
 
 
 def test_wire_answer_to_a_cancel_that_comes_late_leaves_the_session(server: OracleWireServer) -> None:

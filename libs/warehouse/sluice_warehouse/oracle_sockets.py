@@ -12,7 +12,6 @@ import gc
 import socket
 import sys
 import threading
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -22,13 +21,16 @@ import oracledb
 
 _DEPTH: Final = 4
 """Connection, its implementation, the protocol, the transport, the socket."""
+_OURS: Final = 3
+"""References to a socket that nobody but a line has: the list's, the loop's, and the one that asks."""
 
 
 class Line:
     """The TCP connections that some threads make; can be cut from any thread, before they are made too."""
 
     def __init__(self) -> None:
-        self._sockets: list[weakref.ref[socket.socket]] = []
+        # Held, since the driver lets go of a socket without closing it where a logon is refused.
+        self._sockets: list[socket.socket] = []
         self._cut = False
 
     def note(self, made: socket.socket) -> None:
@@ -39,22 +41,29 @@ class Line:
         """
         if self._cut:
             raise ConnectionAbortedError("cut before it was connected")
-        self._sockets = [*(known for known in self._sockets if known() is not None), weakref.ref(made)]
+        self._sockets = [*_in_use(self._sockets), made]
 
     def cut(self) -> None:
         """End what is connected and let nothing connect any more."""
         self._cut = True
-        for known in self._sockets:
-            made = known()
-            if made is not None:
-                shut(made)
+        for made in self._sockets:
+            shut(made)
 
     def close(self) -> None:
         """Free what was connected, which the driver does not do when it fails; only once it uses nothing any more."""
-        for known in self._sockets:
-            made = known()
-            if made is not None:
-                made.close()
+        for made in self._sockets:
+            made.close()
+
+
+def _in_use(sockets: list[socket.socket]) -> list[socket.socket]:
+    """Return those that the driver still has, and close the others."""
+    used = []
+    for made in sockets:
+        if sys.getrefcount(made) > _OURS:
+            used.append(made)
+        else:
+            made.close()
+    return [made for made in used if made.fileno() >= 0]
 
 
 def shut(made: socket.socket) -> None:

@@ -88,7 +88,7 @@ def test_a_share_in_quarantine_at_a_clean_stop_counts_against_the_next_run(
 def test_the_ledger_hears_of_a_statement_under_the_share_before_the_next_beat(ledger: MemoryLedger) -> None:
     permits = open_permits(ledger, replace(TERMS, margin_ms=600_000), 1, outlived=True)
     with permits.acquire(1, "walk"):
-        poll_until(lambda: ledger.ledger.book and ledger.ledger.book.processes["one"].share == ("walk",), 5)
+        poll_until(lambda: ledger.ledger.book and ledger.ledger.book.processes["one"].share == ("walk",), 60)
     permits.close()
 
 
@@ -121,7 +121,7 @@ def shared_ledger(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> RedisLedge
 def test_lineage_leaves_the_ledger_after_its_warehouse_has_ended_what_ran(shared_ledger: RedisLedger) -> None:
     warehouse = LastWarehouse(shared_ledger)
     process = lineage.build(lineage_settings.Settings(warehouse_url="duckdb:///nowhere.duckdb"), warehouse)
-    poll_until(lambda: shared_ledger.read().processes, 10)
+    poll_until(lambda: shared_ledger.read().processes, 60)
     process.closing.close()
     assert (warehouse.here, shared_ledger.read().processes) == (["lineage"], ())
 
@@ -131,6 +131,6 @@ def test_the_engine_leaves_the_ledger_after_its_warehouse_has_ended_what_ran(sha
     process = engine.build(
         engine_settings.Settings(warehouse_url="duckdb:///nowhere.duckdb"), engine.World(warehouse=warehouse)
     )
-    poll_until(lambda: shared_ledger.read().processes, 10)
+    poll_until(lambda: shared_ledger.read().processes, 60)
     process.closing.close()
     assert (warehouse.here, shared_ledger.read().processes) == (["query-engine"], ())

@@ -47,9 +47,9 @@ def test_a_second_process_of_another_name_is_not_in_the_plan_without_shares() ->
 
 def test_without_shares_a_second_engine_has_nothing_where_a_ledger_tells_it(redis_url: str) -> None:
     first = opened(redis_url=redis_url)
-    poll_until(lambda: first.snapshot().lease_state == "none", 10)
+    poll_until(lambda: first.snapshot().lease_state == "none", 60)
     second = opened(redis_url=redis_url)
-    poll_until(lambda: second.snapshot().lease_state == "conflict", 10)
+    poll_until(lambda: second.snapshot().lease_state == "conflict", 60)
     assert (first.available_count, second.available_count) == (4, 0)
     for permits in (first, second):
         permits.close()
@@ -98,34 +98,34 @@ def test_the_name_that_the_owner_of_the_warehouse_knows_sets_the_cap(monkeypatch
 
 def test_without_redis_the_share_is_all_there_is() -> None:
     permits = opened(cap=5, shares=SHARES, redis_url="redis://127.0.0.1:1/0")
-    poll_until(lambda: permits.snapshot().lease_state == "away", 10)
+    poll_until(lambda: permits.snapshot().lease_state == "away", 60)
     assert permits.available_count == 2
     permits.close()
 
 
 def test_a_redis_that_was_empty_is_in_grace(redis_url: str) -> None:
     permits = opened(cap=5, shares=SHARES, redis_url=redis_url)
-    poll_until(lambda: permits.snapshot().lease_state == "grace", 10)
+    poll_until(lambda: permits.snapshot().lease_state == "grace", 60)
     assert (permits.available_count, permits.snapshot().grace_left_s > 300) == (2, True)
     permits.close()
 
 
 def test_of_two_processes_of_one_name_the_second_has_nothing(redis_url: str) -> None:
     first = opened(cap=5, shares=SHARES, redis_url=redis_url)
-    poll_until(lambda: first.snapshot().lease_state == "grace", 10)
+    poll_until(lambda: first.snapshot().lease_state == "grace", 60)
     second = opened(cap=5, shares=SHARES, redis_url=redis_url)
-    poll_until(lambda: second.snapshot().lease_state == "conflict", 10)
+    poll_until(lambda: second.snapshot().lease_state == "conflict", 60)
     assert (first.available_count, second.available_count) == (2, 0)
     first.close()
-    poll_until(lambda: second.available_count == 2, 10)
+    poll_until(lambda: second.available_count == 2, 60)
     second.close()
 
 
 def test_processes_that_differ_about_the_cap_are_granted_nothing(redis_url: str) -> None:
     first = opened(cap=5, shares=SHARES, redis_url=redis_url)
-    poll_until(lambda: first.snapshot().lease_state == "grace", 10)
+    poll_until(lambda: first.snapshot().lease_state == "grace", 60)
     second = opened("lineage", cap=6, shares=SHARES, redis_url=redis_url)
-    poll_until(lambda: second.snapshot().lease_state == "terms", 10)
+    poll_until(lambda: second.snapshot().lease_state == "terms", 60)
     assert second.available_count == 1
     for permits in (first, second):
         permits.close()

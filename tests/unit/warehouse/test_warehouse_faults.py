@@ -101,7 +101,7 @@ def test_a_delayed_statement_can_be_cancelled(faulty: DuckDBWarehouse, fault_fil
     rule(fault_file, statement="slice", delay_s=600)
     with read(faulty) as reading, ThreadPoolExecutor(1) as pool:
         pulled = pool.submit(next, reading)
-        poll_until(pulled.running, 10)
+        poll_until(pulled.running, 60)
         reading.cancel()
         with pytest.raises(StatementCancelled):
             pulled.result(timeout=10)

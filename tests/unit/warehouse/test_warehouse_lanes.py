@@ -132,7 +132,7 @@ def test_waiting_for_a_permit_ends_when_the_caller_withdraws(warehouse: DuckDBWa
 
     with permits.acquire(1, "someone else"), ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(read)
-        poll_until(lambda: permits.snapshot().waiting_count == 1, 10)
+        poll_until(lambda: permits.snapshot().waiting_count == 1, 60)
         withdrawn.set()
         with pytest.raises(StatementCancelled):
             waiting.result(timeout=10)
