@@ -88,7 +88,7 @@ def _node_by_node(upward: Upward, seeds: list[int], step_count: int, hop_count: 
         starts.append(len(nodes))
         counts.append(len(met))
         nodes += met
-    return Lists(np.array(nodes, np.int32), np.array(starts), np.array(counts))
+    return Lists(np.array(nodes, np.int32), np.array(starts, np.int64), np.array(counts, np.int64))
 
 
 def _woven(free: Flags, shared: Lists, limited: Lists) -> Lists:

@@ -84,6 +84,11 @@ class Cost:
     gaps: list[Gap] = field(default_factory=list)
     """What failed."""
 
+    def of_others(self) -> Cost:
+        """Return the cost of an answer that somebody else had found: none but what it rests on."""
+        found_count = self.statement_count + self.reused_count
+        return Cost(reused_count=found_count, oldest_s=self.oldest_s, stale=self.stale, gaps=self.gaps)
+
 
 @dataclass(frozen=True)
 class Sources:
@@ -119,29 +124,29 @@ class EdgeReader:
 
         The parent named by a last row is among them, though its own row was not read.
         """
-        layer, met = np.unique(starts), np.unique(starts)
+        layer, met = graph.distinct(starts), graph.distinct(starts)
         for level in range(row_count):
             rows_left = row_count - level
             self._ensure(Relation.LOTS, layer, partial(self._read_upwards, rows_left))
-            above = np.unique(self.store.parents(layer))
+            above = graph.distinct(self.store.parents(layer))
             layer = admit(np.setdiff1d(above[above >= 0], met))
             if not len(layer):
                 break
-            met = np.union1d(met, layer)
+            met = graph.union(met, layer)
         return met
 
     def descend(self, starts: Nodes, row_count: int, admit: Callable[[Nodes], Nodes]) -> tuple[Nodes, Nodes]:
         """Return the containers met on the way down through at most `row_count` rows, and those among them, in the last
         rows, of which it was not read what was split from them."""
-        layer, met = np.unique(starts), np.unique(starts)
+        layer, met = graph.distinct(starts), graph.distinct(starts)
         for level in range(row_count - 1):
             rows_left = row_count - level
             self._ensure(Relation.CHILDREN, layer, partial(self._read_downwards, rows_left))
-            below = np.unique(self.store.neighbours(Relation.CHILDREN, layer).nodes)
+            below = graph.distinct(self.store.neighbours(Relation.CHILDREN, layer).nodes)
             layer = admit(np.setdiff1d(below, met))
             if not len(layer):
                 break
-            met = np.union1d(met, layer)
+            met = graph.union(met, layer)
         return met, layer
 
     def know(self, nodes: Nodes) -> None:

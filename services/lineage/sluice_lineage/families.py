@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sluice_lineage import graph
 from sluice_lineage.edges import EdgeStore
 from sluice_lineage.graph import NO_NODE, Flags, Ints, Nodes
 
@@ -59,7 +60,7 @@ class Admission:
     def __init__(self, store: EdgeStore, limit: int, first: Nodes) -> None:
         self._store = store
         self._limit = limit
-        self.nodes: Nodes = np.unique(first)
+        self.nodes: Nodes = graph.distinct(first)
 
     def admit(self, candidates: Nodes) -> Nodes:
         """Return those that are in: all that were, and as many others, in id order, as there is room for."""
@@ -69,7 +70,7 @@ class Admission:
             refused = fresh[self._store.order(fresh)[room:]]
             candidates = np.setdiff1d(candidates, refused)
             fresh = np.setdiff1d(fresh, refused)
-        self.nodes = np.union1d(self.nodes, fresh)
+        self.nodes = graph.union(self.nodes, fresh)
         return candidates
 
 

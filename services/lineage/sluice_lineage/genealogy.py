@@ -138,7 +138,7 @@ class Genealogy:
             reader.know(met)
         family = Family(reader.store, met)
         children, outside = children_of(family, np.setdiff1d(met, last))
-        cut = np.union1d(family.positions(last), outside)
+        cut = graph.union(family.positions(last), outside)
         missing = ~reader.store.exists(numbers)
         cut = np.setdiff1d(cut, family.positions(numbers[missing]))
         return SplitDescendants(family, family.positions(numbers), missing, reader.cost, children, cut)
@@ -150,11 +150,11 @@ class Genealogy:
         numbers = store.number(pa.array(container_ids, pa.string()))
         reader.know_merges(relation, numbers)
         found = store.neighbours(relation, numbers)
-        family = Family(store, np.union1d(numbers, found.nodes))
+        family = Family(store, graph.union(numbers, found.nodes))
         seeds = family.positions(numbers)
         nodes = family.positions(found.nodes)
         kept = nodes != seeds[found.owners]
-        keys = np.unique(Pairs(found.owners[kept], nodes[kept]).keys(len(family)))
+        keys = graph.distinct(Pairs(found.owners[kept], nodes[kept]).keys(len(family)))
         missing = np.zeros(len(numbers), np.bool_)
         return Neighbours(family, seeds, missing, reader.cost, Pairs.of_keys(keys, len(family)))
 
@@ -176,7 +176,7 @@ def serials_of(store: EdgeStore, numbers: Nodes) -> Pairs:
     order = np.argsort(np.array(texts.to_pylist(), dtype=object)) if len(distinct) else np.empty(0, np.int64)
     ranks = np.empty(len(distinct), np.int64)
     ranks[order] = np.arange(len(distinct))
-    keys = np.unique(pairs.owners * max(len(distinct), 1) + ranks[codes])
+    keys = graph.distinct(pairs.owners * max(len(distinct), 1) + ranks[codes])
     owners, rank = np.divmod(keys, max(len(distinct), 1))
     return Pairs(owners, distinct[order[rank]].astype(np.int32))
 
@@ -186,7 +186,7 @@ def children_of(family: Family, covered: Nodes) -> tuple[Arcs, Nodes]:
     found = family.store.neighbours(Relation.CHILDREN, covered)
     tails = family.positions(covered)[found.owners]
     heads = family.positions(found.nodes)
-    return graph.arcs_of(tails, heads, len(family)), np.unique(tails[heads == NO_NODE])
+    return graph.arcs_of(tails, heads, len(family)), graph.distinct(tails[heads == NO_NODE])
 
 
 def _everything(candidates: Nodes) -> Nodes:

@@ -7,7 +7,7 @@ from one lot at most; other relations are `Arcs`. What a walk finds is `Pairs`. 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ import numpy.typing as npt
 Nodes: TypeAlias = npt.NDArray[np.int32]
 Ints: TypeAlias = npt.NDArray[np.int64]
 Flags: TypeAlias = npt.NDArray[np.bool_]
+
+_Number = TypeVar("_Number", bound=np.generic)
 
 NO_NODE: Final = -1
 
@@ -139,9 +141,14 @@ def reach(arcs: Arcs, starts: Nodes, step_count: int) -> tuple[Nodes, Nodes]:
     return met, distance[met]
 
 
-def distinct(values: Any) -> Any:
+def distinct(values: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
     """Return the values in order, each once; `np.unique` hashes, which takes ten times as long on keys like ours."""
     ordered = np.sort(values)
     first = np.ones(len(ordered), np.bool_)
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
     return ordered[first]
+
+
+def union(one: npt.NDArray[_Number], other: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
+    """Return the values of both in order, each once."""
+    return distinct(np.concatenate([one, other]))

@@ -40,7 +40,7 @@ class Edges:
         types = np.repeat([kind for kind, _, _ in parts], [len(tails) for _, tails, _ in parts])
         kept = (tails >= 0) & (heads >= 0) & (tails != heads)
         size = max(node_count, 1)
-        keys = np.unique((tails[kept] * size + heads[kept]) * len(EDGE_TYPES) + types[kept])
+        keys = graph.distinct((tails[kept] * size + heads[kept]) * len(EDGE_TYPES) + types[kept])
         pairs, kinds = np.divmod(keys, len(EDGE_TYPES))
         older, newer = np.divmod(pairs, size)
         return Edges(older.astype(np.int32), newer.astype(np.int32), kinds)
@@ -100,7 +100,7 @@ class _Origins:
 
     def numbers(self) -> Nodes:
         both = np.concatenate([self.wafer_of, self.source_of])
-        return np.unique(both[both >= 0])
+        return graph.distinct(both[both >= 0])
 
 
 def full_genealogy(genealogy: Genealogy, wanted: Wanted, caller: Caller) -> FullGenealogy:
@@ -114,7 +114,7 @@ def full_genealogy(genealogy: Genealogy, wanted: Wanted, caller: Caller) -> Full
     numbers = store.number(pa.array(wanted.container_ids, pa.string()))
     nodes = _read_back(reader, numbers, wanted)
     origins = _read_origins(reader, nodes)
-    family = Family(store, np.union1d(nodes, origins.numbers()))
+    family = Family(store, graph.union(nodes, origins.numbers()))
     seeds = family.positions(numbers)
     parents, edges, outside = _edges_back(family, nodes, origins)
     size = len(family)
@@ -124,7 +124,7 @@ def full_genealogy(genealogy: Genealogy, wanted: Wanted, caller: Caller) -> Full
     texts = family.texts()
     types = node_types(texts, _wafers(family, origins))
     roots = _roots(pairs, seeds, edges.back(size, *range(len(EDGE_TYPES))), types, texts)
-    cut = np.union1d(walked.cut, outside)
+    cut = graph.union(walked.cut, outside)
     missing = ~store.exists(numbers)
     return FullGenealogy(family, seeds, missing, reader.cost, edges, types, cut, pairs, roots, wanted.hop_count)
 
@@ -142,12 +142,12 @@ def forward_tree(genealogy: Genealogy, wanted: Wanted, caller: Caller) -> Forwar
     admission = Admission(store, wanted.node_limit, numbers)
     climbed = reader.climb(numbers, max_depth, admission.admit)
     tops, cut_above = _tops(Family(store, climbed), numbers, max_depth)
-    met, last = reader.descend(np.union1d(tops, numbers), max_depth + 1, admission.admit)
-    tree = np.union1d(climbed, met)
+    met, last = reader.descend(graph.union(tops, numbers), max_depth + 1, admission.admit)
+    tree = graph.union(climbed, met)
     merges = _read_merges(reader, tree)
     origins = _read_origins(reader, tree)
     beside = [store.neighbours(relation, tree).nodes for relation in merges]
-    family = Family(store, np.unique(np.concatenate([tree, origins.numbers(), *beside])))
+    family = Family(store, graph.distinct(np.concatenate([tree, origins.numbers(), *beside])))
     with reader.optional("containers", len(family)):
         reader.know(family.numbers)
     here = family.positions(tree)
@@ -157,7 +157,7 @@ def forward_tree(genealogy: Genealogy, wanted: Wanted, caller: Caller) -> Forwar
     edges = _without_split_merges(Edges.of([*split, *others], len(family)), len(family))
     types = node_types(family.texts(), _wafers(family, origins))
     childless = np.diff(edges.arcs(len(family), SPLIT).offsets) == 0
-    cut = np.unique(np.concatenate([family.positions(last), outside, family.positions(cut_above)]))
+    cut = graph.distinct(np.concatenate([family.positions(last), outside, family.positions(cut_above)]))
     leaves = np.setdiff1d(here[childless[here]], cut)
     serials = serials_of(store, family.numbers[leaves]) if Relation.TARGETS in merges else _nothing()
     return ForwardTree(
@@ -184,12 +184,12 @@ def _read_back(reader: EdgeReader, numbers: Nodes, wanted: Wanted) -> Nodes:
             reader.know_merges(Relation.SOURCES, fresh)
         if hop == wanted.hop_count:
             break
-        merged = admission.admit(np.unique(reader.store.neighbours(Relation.SOURCES, fresh).nodes))
+        merged = admission.admit(graph.distinct(reader.store.neighbours(Relation.SOURCES, fresh).nodes))
         if not len(merged):
             break
         climbed = reader.climb(merged, wanted.max_depth, admission.admit)
         fresh = np.setdiff1d(climbed, nodes)
-        nodes = np.union1d(nodes, climbed)
+        nodes = graph.union(nodes, climbed)
     with reader.optional("containers", len(nodes)):
         reader.know(nodes)
     return nodes
@@ -260,7 +260,7 @@ def _named(reader: EdgeReader, names: pa.Array) -> Nodes:
 
 def _wafers(family: Family, origins: _Origins) -> Flags:
     wafers = np.zeros(len(family), np.bool_)
-    wafers[family.positions(np.unique(origins.wafer_of[origins.wafer_of >= 0]))] = True
+    wafers[family.positions(graph.distinct(origins.wafer_of[origins.wafer_of >= 0]))] = True
     return wafers
 
 
@@ -303,7 +303,7 @@ def _tops(climbed: Family, numbers: Nodes, max_depth: int) -> tuple[Nodes, Nodes
     # Pairs come by distance, so the last one of a walk stays.
     ends[walked.owners] = walked.nodes
     outside = climbed.numbers[(parents == NO_NODE) & (store.parents(climbed.numbers) >= 0)]
-    return np.unique(climbed.numbers[ends]), np.union1d(climbed.numbers[cut], outside)
+    return graph.distinct(climbed.numbers[ends]), graph.union(climbed.numbers[cut], outside)
 
 
 def _arc_pairs(arcs: Arcs) -> tuple[Nodes, Nodes]:
@@ -332,7 +332,7 @@ def _without_split_merges(edges: Edges, node_count: int) -> Edges:
 def _tree_roots(edges: Edges, here: Nodes, family: Family, origins: _Origins) -> Nodes:
     """The containers of the tree, its wafers and rework sources included, to which no edge but merges leads."""
     above = np.diff(edges.back(len(family), SPLIT, WAFER, REWORK).offsets)
-    members = np.union1d(here, family.positions(origins.numbers()))
+    members = graph.union(here, family.positions(origins.numbers()))
     roots: Nodes = members[above[members] == 0]
     return roots
 

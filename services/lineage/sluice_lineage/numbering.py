@@ -39,19 +39,19 @@ class Numbering:
 
     def number(self, texts: Any) -> Nodes:
         """Return the number of each text of an Arrow string array, new ones given out; -1 for NULL."""
-        words = _words_of(texts)
+        # Each text once: edges name the same lots again and again.
+        coded = texts.dictionary_encode()
+        words = _words_of(coded.dictionary)
         hashes = _hashes(words)
         self._widen(words.shape[1])
         numbers = self._find(words, hashes)
-        known = texts.is_valid().to_numpy(zero_copy_only=False)
-        while len(new := np.flatnonzero((numbers == NO_NODE) & known)):
-            # One text per hash and round: two texts of one hash are told apart by the next round's search.
-            first = new[np.unique(hashes[new], return_index=True)[1]]
-            first.sort()
-            self._append(words[first], hashes[first])
-            numbers[new] = self._find(words[new], hashes[new])
-        numbers[~known] = NO_NODE
-        return numbers
+        new = np.flatnonzero(numbers == NO_NODE)
+        if len(new):
+            numbers[new] = np.arange(self._count, self._count + len(new), dtype=np.int32)
+            self._append(words[new], hashes[new])
+        places = coded.indices.fill_null(len(numbers)).to_numpy(zero_copy_only=False)
+        found: Nodes = np.append(numbers, np.int32(NO_NODE)).take(places)
+        return found
 
     def texts(self, numbers: Nodes) -> Any:
         """Return the texts of these numbers as an Arrow string array; NULL for -1."""

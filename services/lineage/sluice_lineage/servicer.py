@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeVar
 
 import grpc
 from sluice.lineage.v1 import lineage_service_pb2 as pb
@@ -19,12 +20,14 @@ from sluice_lineage.asked import AskedIds
 from sluice_lineage.callers import Caller, caller_of
 from sluice_lineage.edge_reader import MAX_DEPTH
 from sluice_lineage.edges import Relation
-from sluice_lineage.genealogy import Found, Genealogy, Wanted
+from sluice_lineage.flights import Flights
+from sluice_lineage.genealogy import Found, Genealogy, Neighbours, Wanted
 from sluice_lineage.kinship import Kin, forward_tree, full_genealogy
 from sluice_lineage.tables import TABLES, table_of
 
 _MAX_HOP_COUNT: Final = 20
 _Cuts = Sequence[tuple[str, int]]
+_Kind = TypeVar("_Kind", bound=Found)
 
 
 class LineageServicer(pb_grpc.LineageServiceServicer):
@@ -52,12 +55,15 @@ class LineageServicer(pb_grpc.LineageServiceServicer):
         self._asked = asked
         self._clock = clock
         self._statement_timeout_s = statement_timeout_s
+        self._flights = Flights()
 
     def ResolveSplitAncestors(
         self, request: pb.ResolveSplitAncestorsRequest, context: grpc.ServicerContext
     ) -> pb.ResolveSplitAncestorsResponse:
         ids, depth = self._asked.of(request.container_ids), _depth(request.max_depth)
-        found = self._genealogy.split_ancestors(ids, depth, self._caller(context))
+        found = self._found(
+            ("ancestors", depth, *ids), context, lambda caller: self._genealogy.split_ancestors(ids, depth, caller)
+        )
         receipt = self._receipt(found, int(found.read.sum()), [("split_ancestors", len(found.cut))])
         return self._answers.split_ancestors(found, receipt)
 
@@ -65,7 +71,9 @@ class LineageServicer(pb_grpc.LineageServiceServicer):
         self, request: pb.ResolveSplitDescendantsRequest, context: grpc.ServicerContext
     ) -> pb.ResolveSplitDescendantsResponse:
         wanted = self._wanted(self._asked.of(request.container_ids), request.max_depth, request.max_node_count)
-        found = self._genealogy.split_descendants(wanted, self._caller(context))
+        found = self._found(
+            ("descendants", wanted), context, lambda caller: self._genealogy.split_descendants(wanted, caller)
+        )
         row_count = len(found.family) - int(found.missing.sum())
         receipt = self._receipt(found, row_count, [("split_descendants", len(found.cut))])
         return self._answers.split_descendants(found, receipt)
@@ -73,19 +81,20 @@ class LineageServicer(pb_grpc.LineageServiceServicer):
     def ResolveMergeSources(
         self, request: pb.ResolveMergeSourcesRequest, context: grpc.ServicerContext
     ) -> pb.ResolveMergeSourcesResponse:
-        found = self._genealogy.merges(Relation.SOURCES, self._asked.of(request.container_ids), self._caller(context))
+        found = self._merges(Relation.SOURCES, request.container_ids, context)
         return self._answers.merge_sources(found, self._receipt(found, len(found.pairs)))
 
     def ResolveMergeTargets(
         self, request: pb.ResolveMergeTargetsRequest, context: grpc.ServicerContext
     ) -> pb.ResolveMergeTargetsResponse:
-        found = self._genealogy.merges(Relation.TARGETS, self._asked.of(request.container_ids), self._caller(context))
+        found = self._merges(Relation.TARGETS, request.container_ids, context)
         return self._answers.merge_targets(found, self._receipt(found, len(found.pairs)))
 
     def ResolveLeafSerials(
         self, request: pb.ResolveLeafSerialsRequest, context: grpc.ServicerContext
     ) -> pb.ResolveLeafSerialsResponse:
-        found = self._genealogy.leaf_serials(self._asked.of(request.container_ids), self._caller(context))
+        ids = self._asked.of(request.container_ids)
+        found = self._found(("serials", *ids), context, lambda caller: self._genealogy.leaf_serials(ids, caller))
         return self._answers.leaf_serials(found, self._receipt(found, len(found.pairs)))
 
     def ResolveFullGenealogy(
@@ -93,14 +102,14 @@ class LineageServicer(pb_grpc.LineageServiceServicer):
     ) -> pb.ResolveFullGenealogyResponse:
         ids = self._asked.of(request.container_ids)
         wanted = self._wanted(ids, request.max_depth, request.max_node_count, request.max_merge_hop_count)
-        found = full_genealogy(self._genealogy, wanted, self._caller(context))
+        found = self._found(("full", wanted), context, lambda caller: full_genealogy(self._genealogy, wanted, caller))
         return self._answers.full_genealogy(found, self._kin_receipt(found))
 
     def ResolveForwardTree(
         self, request: pb.ResolveForwardTreeRequest, context: grpc.ServicerContext
     ) -> pb.ResolveForwardTreeResponse:
         wanted = self._wanted(self._asked.of(request.container_ids), request.max_depth, request.max_node_count)
-        found = forward_tree(self._genealogy, wanted, self._caller(context))
+        found = self._found(("forward", wanted), context, lambda caller: forward_tree(self._genealogy, wanted, caller))
         return self._answers.forward_tree(found, self._kin_receipt(found))
 
     def ReadGenealogy(
@@ -109,9 +118,10 @@ class LineageServicer(pb_grpc.LineageServiceServicer):
         tables = _tables(request)
         ids = self._asked.of(request.container_ids, request.ids_frame_id)
         wanted = self._wanted(ids, request.max_depth, request.max_node_count, request.max_merge_hop_count)
-        caller = self._caller(context)
-        resolve = full_genealogy if request.kind == pb.GENEALOGY_KIND_FULL else forward_tree
-        found: Kin = resolve(self._genealogy, wanted, caller)
+        full = request.kind == pb.GENEALOGY_KIND_FULL
+        resolve: Callable[[Genealogy, Wanted, Caller], Kin] = full_genealogy if full else forward_tree
+        key = ("full" if full else "forward", wanted)
+        found = self._found(key, context, lambda caller: resolve(self._genealogy, wanted, caller))
         yield pb.ReadGenealogyResponse(receipt=self._kin_receipt(found))
         for name in tables:
             table = table_of(found, name)
@@ -119,15 +129,20 @@ class LineageServicer(pb_grpc.LineageServiceServicer):
             for piece in arrow.encode(table.schema, table.to_batches()):
                 yield pb.ReadGenealogyResponse(chunk=table_pb2.TableChunk(ipc=piece))
 
-    def _caller(self, context: grpc.ServicerContext) -> Caller:
-        return caller_of(context, self._statement_timeout_s)
+    def _merges(self, relation: Relation, given: Sequence[str], context: grpc.ServicerContext) -> Neighbours:
+        ids = self._asked.of(given)
+        return self._found((relation, *ids), context, lambda caller: self._genealogy.merges(relation, ids, caller))
+
+    def _found(self, key: Hashable, context: grpc.ServicerContext, resolve: Callable[[Caller], _Kind]) -> _Kind:
+        found, by_others = self._flights.run(key, caller_of(context, self._statement_timeout_s), resolve)
+        return replace(found, cost=found.cost.of_others()) if by_others else found
 
     def _wanted(self, ids: list[str], max_depth: int, max_node_count: int, max_hop_count: int = 0) -> Wanted:
         if max_node_count < 0:
             raise InvalidParameter("max_node_count", f"{max_node_count} is negative")
         if not 0 <= max_hop_count <= _MAX_HOP_COUNT:
             raise InvalidParameter("max_merge_hop_count", f"{max_hop_count} is not 1 to {_MAX_HOP_COUNT}, nor 0 for 1")
-        return Wanted(ids, _depth(max_depth), self._genealogy.node_limit(max_node_count), max_hop_count or 1)
+        return Wanted(tuple(ids), _depth(max_depth), self._genealogy.node_limit(max_node_count), max_hop_count or 1)
 
     def _kin_receipt(self, found: Kin) -> table_pb2.Receipt:
         row_count = len(found.family) - int(found.missing.sum())

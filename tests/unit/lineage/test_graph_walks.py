@@ -199,5 +199,10 @@ def test_no_seed_and_a_seed_asked_for_twice_are_no_trouble(seeds: list[int]) -> 
     assert grouped(pairs, len(seeds)) == [{1}] * len(seeds)
 
 
+def test_no_seeds_have_no_lists() -> None:
+    found = came_from(([NO_NODE, 0], [(0, 1)]), [], 3, 1)
+    assert (len(found.lists), len(found.pairs)) == (0, 0)
+
+
 def test_an_empty_forest_has_no_walks() -> None:
     assert climb(array([]), array([]), 5)[1].tolist() == []
