@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 import weakref
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -32,13 +30,13 @@ from sluice_warehouse.oracle_pool import SessionPool
 from sluice_warehouse.oracle_reading import OracleReading, OracleRun, Order, ReadLimits, Sessions
 from sluice_warehouse.oracle_session import Logon, OracleSession, open_session
 from sluice_warehouse.oracle_settings import OracleSettings
+from sluice_warehouse.reconnect_budget import ReconnectBudget
 
 log = structlog.get_logger()
 
 _CLOCK: Final = "select sysdate as plant_time from dual"
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.:-]")
 _SHOWN_ID: Final = 64
-_BUDGET_S: Final = 60.0
 
 
 class OracleWarehouse:
@@ -58,7 +56,7 @@ class OracleWarehouse:
         self._password = Password(settings)
         self._pool = SessionPool(address, settings, self._password)
         self._health = _HealthSession(address, settings, self._password)
-        self._budget = _Budget(settings.reconnect_budget)
+        self._budget = ReconnectBudget(settings.reconnect_budget)
         # Protects the readings.
         self._lock = threading.Lock()
         self._closed = False
@@ -146,7 +144,7 @@ class _Dedicated:
 class _Pooled:
     """Sessions of the pool, some of which may have died there."""
 
-    def __init__(self, pool: SessionPool, budget: _Budget) -> None:
+    def __init__(self, pool: SessionPool, budget: ReconnectBudget) -> None:
         self._pool = pool
         self._budget = budget
 
@@ -223,26 +221,6 @@ class _HealthSession:
         session, self._session = self._session, None
         if session is not None:
             session.end(reusable=False)
-
-
-class _Budget:
-    """How often something may be done within a minute."""
-
-    def __init__(self, count: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._count = count
-        self._clock = clock
-        self._taken: deque[float] = deque()
-        self._lock = threading.Lock()
-
-    def take(self) -> bool:
-        with self._lock:
-            now = self._clock()
-            while self._taken and now - self._taken[0] > _BUDGET_S:
-                self._taken.popleft()
-            if len(self._taken) >= self._count:
-                return False
-            self._taken.append(now)
-            return True
 
 
 def tagged(statement: Statement, tag: Tag) -> str:

@@ -81,8 +81,12 @@ def test_rows_that_were_renewed_come_once_in_either_form(engine: SteppedEngine) 
 def test_a_batch_of_ids_says_which_it_shows(engine: SteppedEngine) -> None:
     answered(engine, 5, 8)
     engine.clock.advance(STALE_S)
-    [batch] = [chunk for chunk in chunks(engine, answered(engine, 5, 8)) if chunk.part == "renewed"]
-    assert set(rows(batch)) <= (batch.ids() or frozenset())
+    found = chunks(engine, answered(engine, 5, 8))
+    [batch] = [chunk for chunk in found if chunk.part == "renewed"]
+    shown, ids = set(rows(batch)), batch.ids() or frozenset()
+    assert shown
+    assert shown <= ids
+    assert not ids & {key for chunk in found if chunk is not batch for key in rows(chunk)}
 
 
 def test_a_query_that_lacks_a_chunk_is_not_merged_unawares(engine: SteppedEngine) -> None:
