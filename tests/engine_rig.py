@@ -154,6 +154,8 @@ def serving_engine(
         "warehouse_url": f"duckdb://{plant}",
         # Every start compiles all datasets there are; holds are enough for the engine itself.
         "datasets_dir": REPOSITORY / "tests" / "only_holds",
+        # What an engine does by itself is in the way of those who count what a caller causes.
+        "refreshes_snapshots": False,
         **settings,
     }
     process = build(Settings(**own), replace(world or World(), warehouse=warehouse))  # type: ignore[arg-type]

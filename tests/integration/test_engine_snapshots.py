@@ -42,7 +42,13 @@ def rig(twin_path: Path, tmp_path: Path, faults: Faults) -> Iterator[EngineRig]:
     shutil.copytree(REPOSITORY / "tests" / "datasets" / DATASET, tmp_path / "datasets" / DATASET)
     with (
         serving_cache(tmp_path / "cache") as cache,
-        serving_engine(twin_path, fault=faults, cache_target=cache, datasets_dir=tmp_path / "datasets") as rig,
+        serving_engine(
+            twin_path,
+            fault=faults,
+            cache_target=cache,
+            datasets_dir=tmp_path / "datasets",
+            refreshes_snapshots=True,
+        ) as rig,
     ):
         yield rig
 
