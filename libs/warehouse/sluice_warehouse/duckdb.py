@@ -29,7 +29,7 @@ from sluice_warehouse.watch import StatementWatch
 
 log = structlog.get_logger()
 
-BATCH_ROW_COUNT: Final = 16_384
+BATCH_ROW_COUNT: Final = 8_192
 """Rows that are in hand at once; larger batches read no faster and cost memory with every parallel reading."""
 
 _UNAVAILABLE: Final = (duckdb.IOException, duckdb.ConnectionException, duckdb.FatalException)

@@ -22,7 +22,7 @@ CALL_TIMEOUT_S: Final = 30.0
 """Deadline of calls that only touch metadata."""
 _WATCHER_END_S: Final = 5.0
 """Longest wait for the thread that watches a channel; it looks for its subscribers every 0.2 s."""
-_PIPE_PIECE_COUNT: Final = 4
+_PIPE_PIECE_COUNT: Final = 2
 """Pieces of about 1 MiB between the warehouse's thread and the sender's; what a slow cache makes us hold."""
 
 

@@ -9,9 +9,10 @@ import pyarrow as pa
 
 from sluice_query_engine.parts import Part, Stage
 
-SENT_ROW_COUNT: Final = 16_384
+SENT_ROW_COUNT: Final = 8_192
 """Rows written at a time. The IPC writer buffers what it is given whole: 65,536 rows of holds are 20 MB in each of
-three copies per running chunk, and this engine's memory must not grow with the result."""
+three copies per running chunk, and this engine's memory must not grow with the result. Reading 2 M holds by three
+chunks at once took 79 MiB with twice as many rows at a time and 62 MiB with these."""
 
 _MOST_OPEN: Final = 0.5
 """Of a chunk's rows; with more of them open, reading it again whole costs no more than reading these again by id."""
