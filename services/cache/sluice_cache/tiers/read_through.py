@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from typing import Final
 
 import pyarrow as pa
 import structlog
@@ -26,6 +27,9 @@ from sluice_cache.tiers.opened import Ending, Landed, Opened, OpenedStream
 from sluice_cache.tiers.spool import SpoolCopy
 
 log = structlog.get_logger()
+
+EXAMINED_BYTES: Final = 4 << 20
+"""Smaller frames are compared in less than a millisecond, and a mapping each is too much for many of them."""
 
 
 class FrameStore:
@@ -87,8 +91,9 @@ class FrameStore:
         self._examine()
 
     def _examine(self) -> None:
-        """Have hot files compared with their names, last used first, so that no first view waits for that."""
-        hot = {frame.copies.get(TierKind.MEMORY, ""): frame for frame in self.catalogue.all()}
+        """Have large hot files compared with their names, last used first, so that no first view waits for that."""
+        large = [frame for frame in self.catalogue.all() if frame.stored_bytes >= EXAMINED_BYTES]
+        hot = {frame.copies.get(TierKind.MEMORY, ""): frame for frame in large}
         for token in self.memory.by_last_use():
             if token in hot:
                 self._behind.submit(self.copies.examine, hot[token])
