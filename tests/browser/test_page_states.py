@@ -93,7 +93,7 @@ def test_10_a_failed_chunk_is_named_and_only_it_is_retried(web: WebPage, suite: 
     web.page.get_by_role("button", name="Retry failed").click()
     expect(web.page.locator(".receipt .badge").first).to_have_text("Complete")
 
-    read = [line["start_time"] for line in suite.statements.since(before) if line["statement"] == "slice"]
+    read = [line["binds"]["start_time"] for line in suite.statements.since(before) if line["statement"] == "slice"]
     assert read == ["2024-03-31T07:30:00"]
     expect(web.page.locator(".cells .cell.failed")).to_have_count(0)
 
