@@ -22,7 +22,9 @@ ranked as (
 ),
 
 lot as (
-    select *
+    select
+        resource_id, lot_id, track_in_qty, track_in_time, track_in_employee, package, pj_function, pj_type, bop, spec,
+        wafer_lot, wafer_part
     from ranked
     where lot_choice = 1
       and lot_id is not null
