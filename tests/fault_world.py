@@ -10,7 +10,7 @@ import multiprocessing.context
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
@@ -202,7 +202,7 @@ def run_cell(cell: Cell, redis_url: str) -> Seen:
     leased(redis_url)
     with OracleWireServer(None, tables={"NUMBERED": numbered()}, orphan_s=_ORPHAN_S) as server:
         threads = set(threading.enumerate())
-        with oracle(server.port, **{**SETTINGS, **(PATIENT if _is_prompt(cell) else {})}) as warehouse:
+        with oracle(server.port, **_settings(cell)) as warehouse:
             world = World(server, warehouse, redis_url)
             victim, others = (_unheard if cell.fault == NOBODY else _side_by_side)(world, cell)
             left = still_there(world.left)
@@ -250,9 +250,7 @@ def _unheard(world: World, cell: Cell) -> tuple[str, tuple[str, ...]]:
 def _side_by_side(world: World, cell: Cell) -> tuple[str, tuple[str, ...]]:
     world.server.faults.set(cell.rules)
     opened: list[Reading] = []
-    deadline_s = CONNECTING_DEADLINE_S if cell.phase in CONNECTING else VICTIM_DEADLINE_S
-    if _is_prompt(cell) and "unconfirmed" not in cell.victim:
-        deadline_s = DEADLINE_S
+    deadline_s = _victim_deadline_s(cell)
     with ThreadPoolExecutor(3) as threads:
         victim = threads.submit(world.outcome, cell.lane, VICTIM, deadline_s, opened)
         poll_until(lambda: world.server.faults.fired or victim.done(), CALM_S, "the fault")
@@ -263,9 +261,21 @@ def _side_by_side(world: World, cell: Cell) -> tuple[str, tuple[str, ...]]:
         return victim.result(180), tuple(outcome for other in others for outcome in other.result(180))
 
 
-def _is_prompt(cell: Cell) -> bool:
-    """Return whether what happens in a cell takes no waiting: nothing is held up, and connecting goes well."""
-    return cell.phase not in CONNECTING and cell.phase != "cancel" and cell.rule.get("do") not in _HOLDING_UP
+def _settings(cell: Cell) -> Mapping[str, object]:
+    if cell.rule.get("do") in _HOLDING_UP:
+        return SETTINGS
+    # A pool whose connects are refused tells nobody before the wait for a connection is over.
+    wait = {"pool_wait_ms": SETTINGS["pool_wait_ms"]} if cell.phase in CONNECTING else {}
+    return {**SETTINGS, **PATIENT, **wait}
+
+
+def _victim_deadline_s(cell: Cell) -> float:
+    if cell.phase in CONNECTING:
+        return CONNECTING_DEADLINE_S if cell.rule.get("do") in _HOLDING_UP else DEADLINE_S
+    if "unconfirmed" in cell.victim or cell.rule.get("do") in _HOLDING_UP:
+        # Something has to be held up and then cancelled before it.
+        return 2 * VICTIM_DEADLINE_S if cell.phase == "cancel" else VICTIM_DEADLINE_S
+    return DEADLINE_S
 
 
 def _two_readings(world: World, lane: Lane, action: str) -> list[str]:
