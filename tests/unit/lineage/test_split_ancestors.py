@@ -219,12 +219,24 @@ def stalled(start_on_file: Start, tmp_path: Path) -> Iterator[Lineage]:
 
 
 def test_without_a_permit_the_call_fails_and_says_when_to_come_back(stalled: Lineage) -> None:
-    request = pb.ResolveSplitAncestorsRequest(container_ids=["a" * 16])
+    # Two questions: one that is asked twice at once is read once.
+    requests = [pb.ResolveSplitAncestorsRequest(container_ids=[one * 16]) for one in "ab"]
     with ThreadPoolExecutor(2) as pool:
-        calls = [pool.submit(stalled.stub.ResolveSplitAncestors, request, timeout=2) for _ in range(2)]
+        calls = [pool.submit(stalled.stub.ResolveSplitAncestors, request, timeout=2) for request in requests]
         failures = [call.exception(timeout=20) for call in calls]
     reasons = {error.reason for error in failures if isinstance(error, errors.ServiceError)}
     assert reasons == {"PERMITS_EXHAUSTED", "QUERY_TIMEOUT"}
+
+
+def test_a_question_asked_twice_at_once_runs_its_statements_once(start_on_file: Start, tmp_path: Path) -> None:
+    fault_file = tmp_path / "faults.json"
+    fault_file.write_text('[{"statement": "split_ancestors", "delay_s": 2}]', encoding="utf-8")
+    lineage = start_on_file(ABC, fault_file=fault_file, permit_wait_s=60)
+    request = pb.ResolveSplitAncestorsRequest(container_ids=["c" * 16])
+    with ThreadPoolExecutor(2) as pool:
+        answers = [pool.submit(lineage.stub.ResolveSplitAncestors, request, timeout=60) for _ in range(2)]
+        counts = sorted(answer.result(60).receipt.warehouse_statement_count for answer in answers)
+    assert (len(lineage.started()), counts) == (1, [0, 1])
 
 
 def test_a_caller_that_leaves_frees_the_permit(start_on_file: Start, tmp_path: Path) -> None:
