@@ -78,6 +78,8 @@ export function useExplorer(dataset: Dataset) {
   const options = shallowReactive(new Map<string, OptionList>());
   const key = `${dataset.name}-${Math.floor(performance.now())}`;
   const dirty = new Set<string>();
+  /** The scope that was last asked about, as text. */
+  let previewed = "";
 
   const rowsView = computed<View | undefined>(() => rowsViews.find((view) => view.name === state.value.rowsView) ?? rowsViews.find((view) => view.name === "list") ?? rowsViews[0]);
   const modes = computed(() => dataset.modes ?? []);
@@ -310,6 +312,7 @@ export function useExplorer(dataset: Dataset) {
     if (isSnapshot) return;
     const wanted = state.value.range !== "" || Object.keys(state.value.scope).length > 0;
     if (draftProblem.value) return;
+    previewed = JSON.stringify(draftBody.value);
     const plan = await session.preview(draftBody.value);
     if (!plan || !wanted || busy.value) return;
     if (session.state.ran && JSON.stringify(session.state.ran) === JSON.stringify(draftBody.value) && session.state.phase === "done") return;
@@ -321,10 +324,12 @@ export function useExplorer(dataset: Dataset) {
   // ---- what follows what -----------------------------------------------------------------------------------------
 
   let previewTimer = 0;
-  watch(draftBody, (body, before) => {
-    if (JSON.stringify(body) === JSON.stringify(before)) return;
+  watch(draftBody, (body) => {
     window.clearTimeout(previewTimer);
-    if (!draftProblem.value) previewTimer = window.setTimeout(() => void session.preview(body), 150);
+    // A second question for the same scope would make the answer void that an opened link waits for.
+    if (draftProblem.value || JSON.stringify(body) === previewed) return;
+    previewed = JSON.stringify(body);
+    previewTimer = window.setTimeout(() => void session.preview(body), 150);
   });
 
   watch(() => told.value.version, () => lookAtAll());
