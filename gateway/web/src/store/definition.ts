@@ -109,6 +109,7 @@ export function shapeOf(view: View): Shape {
     case "pareto":
       return "pareto";
     case "bar":
+    case "pie":
       return "bar";
     case "heatmap":
     case "matrix":
@@ -126,7 +127,14 @@ export function isDimensionOfTime(column: Column): boolean {
 const isMeasure = (column: Column): boolean =>
   column.role ? column.role === "measure" : isNumeric(column.type);
 
-export const numericColumns = (view: View): Column[] => view.columns.filter(isMeasure);
+/** A number that only says where something stands in an order. */
+const isPlace = (column: Column): boolean => column.role !== "measure" && /(^|_)(seq|sequence|rank|position|order)($|_)/.test(column.name);
+
+/** Measures in their order; places in an order come last, as nobody wants to see them drawn first. */
+export const numericColumns = (view: View): Column[] => {
+  const all = view.columns.filter(isMeasure);
+  return [...all.filter((column) => !isPlace(column)), ...all.filter(isPlace)];
+};
 export const textColumns = (view: View): Column[] => view.columns.filter((column) => !isMeasure(column));
 
 /** The parameter that takes lots of a trace: their keys or their names; undefined where the dataset asks for none. */

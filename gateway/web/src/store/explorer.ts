@@ -327,7 +327,7 @@ export function useExplorer(dataset: Dataset) {
   watch(draftBody, (body) => {
     window.clearTimeout(previewTimer);
     // A second question for the same scope would make the answer void that an opened link waits for.
-    if (draftProblem.value || JSON.stringify(body) === previewed) return;
+    if (isSnapshot || draftProblem.value || JSON.stringify(body) === previewed) return;
     previewed = JSON.stringify(body);
     previewTimer = window.setTimeout(() => void session.preview(body), 150);
   });
