@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ from sluice_warehouse.permit_leases import MemoryLedger
 from sluice_warehouse.permits import ProcessPermits
 from sluice_warehouse.permits_redis import RedisLedger
 
+from tests.engine_rig import DATASET, REPOSITORY
 from tests.leased_permits import TERMS, end_grace, open_permits, requests
 from tests.polling import poll_until
 
@@ -126,11 +128,14 @@ def test_lineage_leaves_the_ledger_after_its_warehouse_has_ended_what_ran(shared
     assert (warehouse.here, shared_ledger.read().processes) == (["lineage"], ())
 
 
-def test_the_engine_leaves_the_ledger_after_its_warehouse_has_ended_what_ran(shared_ledger: RedisLedger) -> None:
+def test_the_engine_leaves_the_ledger_after_its_warehouse_has_ended_what_ran(
+    shared_ledger: RedisLedger, tmp_path: Path
+) -> None:
     warehouse = LastWarehouse(shared_ledger)
-    process = engine.build(
-        engine_settings.Settings(warehouse_url="duckdb:///nowhere.duckdb"), engine.World(warehouse=warehouse)
-    )
+    # One dataset is soon compiled.
+    shutil.copytree(REPOSITORY / "services" / "query-engine" / "datasets" / DATASET, tmp_path / DATASET)
+    settings = engine_settings.Settings(warehouse_url="duckdb:///nowhere.duckdb", datasets_dir=tmp_path)
+    process = engine.build(settings, engine.World(warehouse=warehouse))
     poll_until(lambda: shared_ledger.read().processes, 60)
     process.closing.close()
     assert (warehouse.here, shared_ledger.read().processes) == (["query-engine"], ())
