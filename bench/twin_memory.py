@@ -56,7 +56,7 @@ def _chunks(grain_days: int) -> Iterator[tuple[datetime, datetime]]:
 
 
 def _read(warehouse: DuckDBWarehouse, dataset: Dataset, start: datetime, end: datetime) -> int:
-    part = dataset.tables[0]
+    part = next(part for part in dataset.parts if part.name == "slice")
     binds: dict[str, Bind] = {"start_time": start, "end_time": end, "row_limit": dataset.limits.max_rows_per_chunk}
     with warehouse.open(part.statement, binds, schema=part.schema, deadline_s=300, tag=_TAG) as reading:
         return sum(batch.num_rows for batch in reading)
