@@ -82,7 +82,7 @@ def test_29_a_busy_warehouse_is_waited_for_with_a_countdown(web: WebPage, status
 def test_10_a_failed_chunk_is_named_and_only_it_is_retried(web: WebPage, suite: RunningSuite) -> None:
     failing = {"statement": "slice", "start_time": "2024-03-31T07:30:00", "code": "WAREHOUSE_ERROR"}
     with suite.faults([failing]):
-        web.open("/d/hold-history?r=2024-03-01..2024-05-31")
+        web.choose("2024-03-01", "2024-05-31")
         web.page.locator("button.run").click()
         web.await_rows()
         expect(web.page.locator(".receipt .badge").first).to_have_text("Partial")
@@ -102,7 +102,7 @@ def test_11_cancel_stops_and_what_was_read_is_reused(web: WebPage, suite: Runnin
     slow = {"statement": "slice", "start_time": "2024-11-02T07:30:00", "delay_s": 120}
     web.refusals_expected = True
     with suite.faults([slow]):
-        web.open("/d/hold-history?r=2024-09-02..2024-12-31")
+        web.choose("2024-09-02", "2024-12-31")
         web.page.locator("button.run").click()
         expect(web.page.locator(".cells .cell.done").first).to_be_visible()
         web.page.get_by_role("button", name="Cancel").click()

@@ -41,6 +41,12 @@ class WebPage:
         self.page.locator("button.run").click()
         self.await_rows()
 
+    def choose(self, start: str, end: str) -> None:
+        """Open the holds without a scope, so that nothing runs by itself, and fill in the days."""
+        self.open("/d/hold-history")
+        self.page.get_by_role("textbox", name="From").fill(start)
+        self.page.get_by_role("textbox", name="To").fill(end)
+
     def await_rows(self) -> None:
         """Wait until a receipt and the first rows are shown."""
         expect(self.page.locator(".receipt .badge").first).to_be_visible()
