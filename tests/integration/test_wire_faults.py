@@ -202,7 +202,8 @@ def test_wire_stall_in_the_middle_of_a_reply_leaves_an_error_for_the_next_call(
     """The packet begun is completed, and the driver takes it as the answer to its break: drop the connection."""
     faulty(server, phase="fetch", do="stall", seconds=30, batch=batch, at=at)
     with connected(server) as connection:
-        connection.call_timeout = 150
+        # Long enough that it strikes in the stall and not in the execute before it.
+        connection.call_timeout = 1_500
         with pytest.raises(oracledb.DatabaseError, match="DPY-4024"):
             read_all(connection)
         server.faults.clear()
