@@ -86,13 +86,13 @@ def test_ctrl_c_withdraws_the_query(suite: RunningSuite, http: httpx.Client) -> 
         suite.faults([{"statement": "slice", "start_time": "2024-01-04T07:30:00", "delay_s": 60}]),
         subprocess.Popen([*command, "--url", suite.url], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
     ):
-        poll_until(lambda: suite.statements.since(before), 20, "the statement")
+        poll_until(lambda: suite.statements.since(before), 60, "the statement")
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
     plan = http.post("/api/hold-history/plan", json={"start_date": "2024-01-05", "end_date": "2024-01-09"}).json()
 
     def status() -> bool:
         return str(http.get(f"/api/queries/{plan['query_id']}").json()["status"]) == "cancelled"
 
     assert process.returncode == 130
-    poll_until(status, 10, "the cancelled query")
+    poll_until(status, 60, "the cancelled query")

@@ -55,7 +55,9 @@ def test_a_stop_signal_ends_everything(number: signal.Signals, tmp_path: Path) -
         demo.await_serving()
         children = demo.children()
         exit_code = demo.stop(number)
-    assert (exit_code, len(children)) == (0, 5)
+    assert exit_code == 0
+    # Redis and four of ours, and what these began of their own.
+    assert len(children) >= 5
     assert [child for child in children if child.is_running()] == []
     assert not (demo.data_dir / "demo.json").exists()
 
