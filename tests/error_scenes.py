@@ -31,7 +31,7 @@ from sluice_twin.oracle_wire import DEFAULT_PASSWORD, DEFAULT_SERVICE, DEFAULT_U
 from tests.polling import poll_until
 from tests.running_suite import Json, RunningSuite, open_http, running_suite
 
-BACK_S: Final = 30.0
+BACK_S: Final = 120.0
 MAX_ID_COUNT: Final = 40
 MARKED_ID: Final = "5ec2e75ec2e75ec2"
 """Asked of lineage; a value, so it must not show in any log."""

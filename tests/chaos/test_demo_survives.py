@@ -29,12 +29,12 @@ def ready(url: str) -> bool:
 
 
 def test_all_processes_killed_at_once_come_back_on_their_ports(doomed: DemoProcess) -> None:
-    url, children = doomed.await_serving(), doomed.children()
+    url, children = doomed.await_serving(), doomed.processes()
     for child in children:
         child.kill()
     old = {child.pid for child in children}
-    poll_until(lambda: len({child.pid for child in doomed.children()} - old) == len(old), 30, "new processes")
-    poll_until(lambda: ready(url), 30, "readiness")
+    poll_until(lambda: len({child.pid for child in doomed.processes()} - old) == len(old), 120, "new processes")
+    poll_until(lambda: ready(url), 120, "readiness")
     body = {"start_date": "2025-06-01", "end_date": "2025-06-30"}
     answer = httpx.post(f"{url}/api/hold-history/query", json=body, timeout=60, trust_env=False)
     assert answer.status_code == 200, answer.text
@@ -43,7 +43,7 @@ def test_all_processes_killed_at_once_come_back_on_their_ports(doomed: DemoProce
 def test_a_restart_is_told_on_the_screen(doomed: DemoProcess) -> None:
     (cache,) = (child for child in doomed.children() if "sluice_cache" in child.cmdline())
     cache.kill()
-    poll_until(lambda: "cache serves again" in doomed.text(), 30, "the sentence")
+    poll_until(lambda: "cache serves again" in doomed.text(), 120, "the sentence")
     assert "cache was ended by signal 9; starting it again" in doomed.text()
 
 
@@ -51,5 +51,6 @@ def test_nothing_outlives_a_killed_demo(doomed: DemoProcess) -> None:
     children = doomed.children()
     doomed.process.kill()
     doomed.process.wait()
-    gone, alive = psutil.wait_procs(children, timeout=10)
-    assert (len(gone), alive) == (5, [])
+    gone, alive = psutil.wait_procs(children, timeout=60)
+    assert alive == []
+    assert len(gone) >= 5

@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 BODY = {"start_date": "2025-03-01", "end_date": "2025-08-31"}
 AT_ONCE_S = 5.0
-BACK_S = 30.0
+BACK_S = 120.0
 PROCESSES = ["redis", "cache", "lineage", "query-engine", "gateway"]
 BEHIND_VIEWS = ["cache", "query-engine"]
 BESIDE_VIEWS = ["redis", "lineage"]

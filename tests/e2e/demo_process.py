@@ -56,6 +56,10 @@ class DemoProcess:
         """Return every process it has started and that still runs."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
+    def processes(self) -> list[psutil.Process]:
+        """Return those it watches; some of them begin others."""
+        return psutil.Process(self.process.pid).children()
+
     def stop(self, number: signal.Signals) -> int:
         """Send the signal and return the exit code."""
         self.process.send_signal(number)
