@@ -1,8 +1,8 @@
 """A 24-month query of 10 M holds end to end: what each process holds for it, and when the first progress is seen.
 
 The query-engine streams, so its anonymous memory must not grow with the rows; what the twin inside it takes for the
-same statements is measured apart and printed beside it. The cache keeps frames within its byte budget, which the large ones
-leave for the spool; Redis holds what is small enough, below its own bound.
+same statements is measured apart and printed beside it. The cache keeps frames within its byte budget, which the
+large ones leave for the spool; Redis holds what is small enough, below its own bound.
 """
 
 from __future__ import annotations
