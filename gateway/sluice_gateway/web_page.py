@@ -37,7 +37,7 @@ class Asset:
 
 
 class WebPage:
-    """The bundle in memory, about 1.5 MB.
+    """The bundle in memory, about 1 MB.
 
     Args:
         folder: where the build has put it.

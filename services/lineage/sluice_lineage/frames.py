@@ -191,7 +191,7 @@ class _CacheUpload:
         self._handover = HandOver(1, _WAITING_BATCHES)
         self._trailer: pb.FrameTrailer | None = None
         self._stored = False
-        self._thread = threading.Thread(target=self._send, name="keep-events", daemon=True)
+        self._thread = threading.Thread(target=self._send, name="keep-frame", daemon=True)
         self._thread.start()
 
     def put(self, batch: pa.RecordBatch) -> None:
@@ -212,7 +212,7 @@ class _CacheUpload:
             self._stub.PutFrame(self._requests(), timeout=CALL_TIMEOUT_S)
             self._stored = True
         except ServiceError as error:
-            log.info("events are not kept", frame_id=self._header.frame_id, reason=error.reason)
+            log.info("a frame is not kept", frame_id=self._header.frame_id, reason=error.reason)
         finally:
             self._handover.close()
 

@@ -128,7 +128,8 @@ def build(settings: Settings, world: World | None = None) -> Process:
 
 
 def _look_ups(settings: Settings, warehouse: Warehouse, registry: CollectorRegistry) -> PoolLane:
-    lane = PoolLane(warehouse, settings.pool_size)
+    # A look-up that a server runs on rests as long as a slow statement does.
+    lane = PoolLane(warehouse, settings.pool_size, margin_s=PermitSettings.load().margin_s)
     PoolMetrics(lane, registry)
     return lane
 

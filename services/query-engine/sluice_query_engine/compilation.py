@@ -37,8 +37,9 @@ QUERY_BINDS: Final[Mapping[str, BindPython]] = {
     "as_of_time": datetime(2025, 1, 2),
 }
 """Every bind that the manifest of a query with a range always brings, with a sample value of its type; without a range
-it brings `as_of_time` alone. Clips, derived tables, views and predicates may bind these, the dataset's parameters that
-are no lists of ids, and nothing else but for the groups of their own pattern."""
+it brings `as_of_time` alone. Besides these a dataset's SQL may bind its parameters that are no lists of ids and the
+`<part>_start_time` and `<part>_end_time` of parts with a range of their own; a view its view parameters; a predicate
+the groups of its pattern."""
 
 _PARAMETER_SAMPLES: Final[Mapping[ParameterType, BindPython]] = {
     "date": "2025-01-01",

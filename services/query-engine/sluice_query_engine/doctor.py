@@ -14,6 +14,7 @@ from sluice_warehouse.doctor import Finding, Need, report
 
 from sluice_query_engine.catalog import Catalog, load_catalog
 from sluice_query_engine.execution.row_pages import COUNT_SCHEMA
+from sluice_query_engine.execution.snapshots import VERSION_SCHEMA
 from sluice_query_engine.parts import Part
 from sluice_query_engine.settings import Settings
 from sluice_query_engine.toml_section import CatalogError
@@ -27,6 +28,9 @@ def needs(catalog: Catalog) -> Iterator[Need]:
     for dataset in catalog:
         for part in dataset.parts:
             yield from _needs_of(f"{dataset.name} {part.name}", part)
+        if dataset.snapshot is not None and dataset.snapshot.version is not None:
+            version = dataset.snapshot.version
+            yield Need(f"{dataset.name} version", version, VERSION_SCHEMA, partial(_values, version))
         for reference in dataset.references:
             if reference.statement is not None:
                 name = f"reference {reference.name}"

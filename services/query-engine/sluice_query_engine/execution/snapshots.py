@@ -41,7 +41,7 @@ _LEASED_SHARE: Final = 0.8
 """Of the interval; a lease that lasted longer would stop its own owner's next refresh."""
 _RETRY_S: Final = 5.0
 """Until the next try where there is no snapshot at all."""
-_VERSION_SCHEMA: Final = pa.schema({"version": pa.timestamp("s"), "row_count": pa.int64()})
+VERSION_SCHEMA: Final = pa.schema({"version": pa.timestamp("s"), "row_count": pa.int64()})
 """What a version statement yields: when a row last changed, and how many there are, which tells of rows that went."""
 
 
@@ -59,7 +59,7 @@ class Newest:
 
 
 class Snapshots:
-    """Refreshes snapshots in a thread of its own, and knows the newest.
+    """Refreshes each snapshot in a thread of its own, and knows the newest.
 
     Args:
         datasets: of kind snapshot.
@@ -181,8 +181,8 @@ class Snapshots:
 
     def _looked_up(self, dataset: Dataset, statement: Statement) -> str:
         tag = Tag("sluice-query-engine", f"{dataset.name} version", "snapshot")
-        with self._lane.read(statement, {}, schema=_VERSION_SCHEMA, tag=tag) as reading:
-            rows = pa.Table.from_batches(list(reading), schema=_VERSION_SCHEMA).to_pylist()
+        with self._lane.read(statement, {}, schema=VERSION_SCHEMA, tag=tag) as reading:
+            rows = pa.Table.from_batches(list(reading), schema=VERSION_SCHEMA).to_pylist()
         return f"{rows[0]['version']} {rows[0]['row_count']}" if len(rows) == 1 and rows[0]["version"] else ""
 
     def _newest(self, dataset: Dataset) -> Newest | None:

@@ -130,7 +130,7 @@ class Stages:
             job: which one.
             scope: withdraws it.
             on_rows: told the rows so far.
-            anew: whatever lineage keeps.
+            anew: whatever lineage keeps of events; the edges of a genealogy keep their own life.
 
         Raises:
             ServiceError: of lineage or the cache; nothing is kept.
