@@ -344,6 +344,7 @@ class Dataset:
         view_parameters: values that views bind and that select no rows.
         labels: title by language.
         filter_labels: titles of filters by language, by filter.
+        value_labels: what is shown for a value by language, by value, by the choice.
         snapshot: how it is kept fresh; None for datasets that are queried.
         warm_up: the range that is asked before anybody does; None where none is.
     """
@@ -370,6 +371,7 @@ class Dataset:
     view_parameters: tuple[ViewParameter, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     filter_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    value_labels: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     snapshot: Snapshot | None = None
     warm_up: WarmUp | None = None
 

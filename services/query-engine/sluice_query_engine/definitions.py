@@ -64,7 +64,9 @@ def parameters_schema(dataset: Dataset) -> _JsonObject:
     return {
         "$schema": DIALECT,
         "type": "object",
-        "properties": {item.name: _parameter_schema(item) for item in dataset.parameters},
+        "properties": {
+            item.name: {**_parameter_schema(item), **_value_labels(dataset, item.name)} for item in dataset.parameters
+        },
         "required": [item.name for item in dataset.parameters if item.required],
         "additionalProperties": False,
     }
@@ -76,7 +78,11 @@ def filters_schema(dataset: Dataset) -> _JsonObject:
         "$schema": DIALECT,
         "type": "object",
         "properties": {
-            item.name: {**_filter_schema(item), **_labels(dataset.filter_labels.get(item.name, {}))}
+            item.name: {
+                **_filter_schema(item),
+                **_labels(dataset.filter_labels.get(item.name, {})),
+                **_value_labels(dataset, item.name),
+            }
             for item in dataset.filters
         },
         "additionalProperties": False,
@@ -123,7 +129,10 @@ def _view(dataset: Dataset, view: View, schema: pa.Schema) -> pb.View:
             {
                 "$schema": DIALECT,
                 "type": "object",
-                "properties": {item.name: {**value_schema(item), **_labels(item.labels)} for item in own},
+                "properties": {
+                    item.name: {**value_schema(item), **_labels(item.labels), **_value_labels(dataset, item.name)}
+                    for item in own
+                },
                 "additionalProperties": False,
             }
         ),
@@ -185,6 +194,12 @@ def _anchored(pattern: str) -> str:
 def _labels(labels: Mapping[str, str]) -> _JsonObject:
     """Return titles by language as a schema carries them."""
     return {"x-labels": dict(labels)} if labels else {}
+
+
+def _value_labels(dataset: Dataset, name: str) -> _JsonObject:
+    """Return what is shown for the values of a choice, as a schema carries it."""
+    labels = dataset.value_labels.get(name, {})
+    return {"x-value-labels": {value: dict(texts) for value, texts in labels.items()}} if labels else {}
 
 
 def _about(title: str, description: str) -> _JsonObject:

@@ -43,6 +43,7 @@ from sluice_query_engine.part_section import (
 )
 from sluice_query_engine.snapshot_section import check_snapshot, read_snapshot
 from sluice_query_engine.toml_section import CatalogError, Section, read_labels
+from sluice_query_engine.value_labels import choices_of, read_value_labels
 from sluice_query_engine.view_parameters import ViewParameter, read_view_parameter
 
 LIMIT_DEFAULTS: Final = LimitDefaults()
@@ -71,6 +72,7 @@ def read_dataset(
     parameters = _parameters(file, required=snapshot is None)
     tables = read_tables(folder, file, parameters)
     modes = read_modes(file, parameters, tables.by_name)
+    looks = _looks(folder, file)
     dataset = Dataset(
         name=folder.name,
         route=route,
@@ -91,7 +93,8 @@ def read_dataset(
         references=tuple(named(file, "references", name, references) for name in file.texts("references", ())),
         clip=file.text("clip", ""),
         derived=_derived(folder, file.section("derived")),
-        **_looks(folder, file)._asdict(),
+        **looks._asdict(),
+        value_labels=read_value_labels(file, choices_of(parameters, looks.filters, looks.view_parameters)),
         initial_views=file.texts("initial_views"),
         rows_view=file.text("rows_view"),
     )

@@ -164,8 +164,12 @@ def read_labels(section: Section) -> dict[str, str]:
     """Return titles by language, of the key `labels`; none where there is no such key."""
     if "labels" not in section:
         return {}
-    labels = section.section("labels")
-    for name in labels.names():
+    return read_languages(section.section("labels"))
+
+
+def read_languages(section: Section) -> dict[str, str]:
+    """Return a table of texts by language."""
+    for name in section.names():
         if not _LANGUAGE.fullmatch(name):
-            raise labels.error(name, "is no language tag such as zh-TW")
-    return {name: labels.text(name) for name in labels.names()}
+            raise section.error(name, "is no language tag such as zh-TW")
+    return {name: section.text(name) for name in section.names()}
