@@ -124,8 +124,11 @@ class ResolveSplitAncestorsRequest(_message.Message):
 
     CONTAINER_IDS_FIELD_NUMBER: _builtins.int
     MAX_DEPTH_FIELD_NUMBER: _builtins.int
+    REFRESH_FIELD_NUMBER: _builtins.int
     max_depth: _builtins.int
     """Rows of a walk, the container itself included, 1 to 20; 0 means 20."""
+    refresh: _builtins.bool
+    """Read again from the warehouse what is kept: no edge read before the request is used, not even if the warehouse is away."""
     @_builtins.property
     def container_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Container ids."""
@@ -135,10 +138,11 @@ class ResolveSplitAncestorsRequest(_message.Message):
         *,
         container_ids: _abc.Iterable[_builtins.str] | None = ...,
         max_depth: _builtins.int = ...,
+        refresh: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_ids", b"container_ids", "max_depth", b"max_depth"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_ids", b"container_ids", "max_depth", b"max_depth", "refresh", b"refresh"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -241,12 +245,15 @@ class ResolveSplitDescendantsRequest(_message.Message):
     CONTAINER_IDS_FIELD_NUMBER: _builtins.int
     MAX_DEPTH_FIELD_NUMBER: _builtins.int
     MAX_NODE_COUNT_FIELD_NUMBER: _builtins.int
+    REFRESH_FIELD_NUMBER: _builtins.int
     max_depth: _builtins.int
     """Rows of a walk, the container itself included, 1 to 20; 0 means 20."""
     max_node_count: _builtins.int
     """Most containers in the answer, those asked for not counted against it; what lies beyond is cut. 0 means, and more
     is read as, the limit of the process.
     """
+    refresh: _builtins.bool
+    """Read again from the warehouse what is kept: no edge read before the request is used, not even if the warehouse is away."""
     @_builtins.property
     def container_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Container ids."""
@@ -257,10 +264,11 @@ class ResolveSplitDescendantsRequest(_message.Message):
         container_ids: _abc.Iterable[_builtins.str] | None = ...,
         max_depth: _builtins.int = ...,
         max_node_count: _builtins.int = ...,
+        refresh: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_ids", b"container_ids", "max_depth", b"max_depth", "max_node_count", b"max_node_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_ids", b"container_ids", "max_depth", b"max_depth", "max_node_count", b"max_node_count", "refresh", b"refresh"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -386,6 +394,9 @@ class ResolveMergeSourcesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CONTAINER_IDS_FIELD_NUMBER: _builtins.int
+    REFRESH_FIELD_NUMBER: _builtins.int
+    refresh: _builtins.bool
+    """Read again from the warehouse what is kept: no edge read before the request is used, not even if the warehouse is away."""
     @_builtins.property
     def container_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Ids of combined lots."""
@@ -394,10 +405,11 @@ class ResolveMergeSourcesRequest(_message.Message):
         self,
         *,
         container_ids: _abc.Iterable[_builtins.str] | None = ...,
+        refresh: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_ids", b"container_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_ids", b"container_ids", "refresh", b"refresh"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -461,6 +473,9 @@ class ResolveMergeTargetsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CONTAINER_IDS_FIELD_NUMBER: _builtins.int
+    REFRESH_FIELD_NUMBER: _builtins.int
+    refresh: _builtins.bool
+    """Read again from the warehouse what is kept: no edge read before the request is used, not even if the warehouse is away."""
     @_builtins.property
     def container_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Ids of lots that may have been merged into others."""
@@ -469,10 +484,11 @@ class ResolveMergeTargetsRequest(_message.Message):
         self,
         *,
         container_ids: _abc.Iterable[_builtins.str] | None = ...,
+        refresh: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_ids", b"container_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_ids", b"container_ids", "refresh", b"refresh"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -536,6 +552,9 @@ class ResolveLeafSerialsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CONTAINER_IDS_FIELD_NUMBER: _builtins.int
+    REFRESH_FIELD_NUMBER: _builtins.int
+    refresh: _builtins.bool
+    """Read again from the warehouse what is kept: no edge read before the request is used, not even if the warehouse is away."""
     @_builtins.property
     def container_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Container ids."""
@@ -544,10 +563,11 @@ class ResolveLeafSerialsRequest(_message.Message):
         self,
         *,
         container_ids: _abc.Iterable[_builtins.str] | None = ...,
+        refresh: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_ids", b"container_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_ids", b"container_ids", "refresh", b"refresh"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -640,6 +660,7 @@ class ResolveFullGenealogyRequest(_message.Message):
     MAX_DEPTH_FIELD_NUMBER: _builtins.int
     MAX_MERGE_HOP_COUNT_FIELD_NUMBER: _builtins.int
     MAX_NODE_COUNT_FIELD_NUMBER: _builtins.int
+    REFRESH_FIELD_NUMBER: _builtins.int
     max_depth: _builtins.int
     """Steps of each split walk, from a seed and again from each merge source, 1 to 20; 0 means 20."""
     max_merge_hop_count: _builtins.int
@@ -650,6 +671,8 @@ class ResolveFullGenealogyRequest(_message.Message):
     """Most containers in the answer, those asked for not counted against it; what lies beyond is cut. 0 means, and more
     is read as, the limit of the process.
     """
+    refresh: _builtins.bool
+    """Read again from the warehouse what is kept: no edge read before the request is used, not even if the warehouse is away."""
     @_builtins.property
     def container_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Container ids, the seeds."""
@@ -661,10 +684,11 @@ class ResolveFullGenealogyRequest(_message.Message):
         max_depth: _builtins.int = ...,
         max_merge_hop_count: _builtins.int = ...,
         max_node_count: _builtins.int = ...,
+        refresh: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_ids", b"container_ids", "max_depth", b"max_depth", "max_merge_hop_count", b"max_merge_hop_count", "max_node_count", b"max_node_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_ids", b"container_ids", "max_depth", b"max_depth", "max_merge_hop_count", b"max_merge_hop_count", "max_node_count", b"max_node_count", "refresh", b"refresh"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -955,12 +979,15 @@ class ResolveForwardTreeRequest(_message.Message):
     CONTAINER_IDS_FIELD_NUMBER: _builtins.int
     MAX_DEPTH_FIELD_NUMBER: _builtins.int
     MAX_NODE_COUNT_FIELD_NUMBER: _builtins.int
+    REFRESH_FIELD_NUMBER: _builtins.int
     max_depth: _builtins.int
     """Steps of each split walk, up from the seeds and down from the roots, 1 to 20; 0 means 20."""
     max_node_count: _builtins.int
     """Most containers in the answer, those asked for not counted against it; what lies beyond is cut. 0 means, and more
     is read as, the limit of the process.
     """
+    refresh: _builtins.bool
+    """Read again from the warehouse what is kept: no edge read before the request is used, not even if the warehouse is away."""
     @_builtins.property
     def container_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Container ids, the seeds."""
@@ -971,10 +998,11 @@ class ResolveForwardTreeRequest(_message.Message):
         container_ids: _abc.Iterable[_builtins.str] | None = ...,
         max_depth: _builtins.int = ...,
         max_node_count: _builtins.int = ...,
+        refresh: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_ids", b"container_ids", "max_depth", b"max_depth", "max_node_count", b"max_node_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_ids", b"container_ids", "max_depth", b"max_depth", "max_node_count", b"max_node_count", "refresh", b"refresh"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1154,6 +1182,7 @@ class ReadGenealogyRequest(_message.Message):
     MAX_MERGE_HOP_COUNT_FIELD_NUMBER: _builtins.int
     MAX_NODE_COUNT_FIELD_NUMBER: _builtins.int
     TABLES_FIELD_NUMBER: _builtins.int
+    REFRESH_FIELD_NUMBER: _builtins.int
     kind: Global___GenealogyKind.ValueType
     """Which one."""
     ids_frame_id: _builtins.str
@@ -1166,6 +1195,8 @@ class ReadGenealogyRequest(_message.Message):
     """As in the request of the kind; only of a full genealogy."""
     max_node_count: _builtins.int
     """As in the request of the kind."""
+    refresh: _builtins.bool
+    """Read again from the warehouse what is kept: no edge read before the request is used, not even if the warehouse is away."""
     @_builtins.property
     def container_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Container ids, the seeds. More than fit into a message: name a frame instead."""
@@ -1184,10 +1215,11 @@ class ReadGenealogyRequest(_message.Message):
         max_merge_hop_count: _builtins.int = ...,
         max_node_count: _builtins.int = ...,
         tables: _abc.Iterable[Global___GenealogyTable.ValueType] | None = ...,
+        refresh: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_ids", b"container_ids", "ids_frame_id", b"ids_frame_id", "kind", b"kind", "max_depth", b"max_depth", "max_merge_hop_count", b"max_merge_hop_count", "max_node_count", b"max_node_count", "tables", b"tables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_ids", b"container_ids", "ids_frame_id", b"ids_frame_id", "kind", b"kind", "max_depth", b"max_depth", "max_merge_hop_count", b"max_merge_hop_count", "max_node_count", b"max_node_count", "refresh", b"refresh", "tables", b"tables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -32,7 +32,7 @@ class LineageServiceStub:
     Edges point from the older container to the newer one. Ids are at most 64 characters each and 200,000 in all unless the
     process is set otherwise; they are trimmed, blanks and repetitions dropped; none answers empty without a statement.
     Edges once read are kept and reused by any request that needs them; `receipt.read_time` tells the age of the oldest,
-    and a request that finds all of them causes no statement.
+    and a request that finds all of them causes no statement. One that says `refresh` uses only what is read for it.
 
     Cycles end a walk, they never hang it, and no container is its own ancestor, descendant or source. What a limit cut is
     listed, and `receipt.status` is truncated. Where the warehouse fails, a call fails, unless only names, merges, serials
@@ -77,7 +77,7 @@ class LineageServiceAsyncStub(LineageServiceStub):
     Edges point from the older container to the newer one. Ids are at most 64 characters each and 200,000 in all unless the
     process is set otherwise; they are trimmed, blanks and repetitions dropped; none answers empty without a statement.
     Edges once read are kept and reused by any request that needs them; `receipt.read_time` tells the age of the oldest,
-    and a request that finds all of them causes no statement.
+    and a request that finds all of them causes no statement. One that says `refresh` uses only what is read for it.
 
     Cycles end a walk, they never hang it, and no container is its own ancestor, descendant or source. What a limit cut is
     listed, and `receipt.status` is truncated. Where the warehouse fails, a call fails, unless only names, merges, serials
@@ -118,7 +118,7 @@ class LineageServiceServicer(metaclass=_abc_1.ABCMeta):
     Edges point from the older container to the newer one. Ids are at most 64 characters each and 200,000 in all unless the
     process is set otherwise; they are trimmed, blanks and repetitions dropped; none answers empty without a statement.
     Edges once read are kept and reused by any request that needs them; `receipt.read_time` tells the age of the oldest,
-    and a request that finds all of them causes no statement.
+    and a request that finds all of them causes no statement. One that says `refresh` uses only what is read for it.
 
     Cycles end a walk, they never hang it, and no container is its own ancestor, descendant or source. What a limit cut is
     listed, and `receipt.status` is truncated. Where the warehouse fails, a call fails, unless only names, merges, serials
