@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Final
 
 import grpc
 import structlog
@@ -21,6 +22,9 @@ from sluice_rpc.settings import RpcServerSettings, SettingsError
 from sluice_rpc.telemetry import RpcMetrics, serve_metrics
 
 log = structlog.get_logger()
+
+SIGNAL_CHECK_S: Final = 0.5
+"""So much later a process at most begins to stop that was told to."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,9 @@ class RpcServer:
         metrics = serve_metrics(self._settings.metrics_listen, self._registry)
         with closing:
             self.start()
-            asked.wait()
+            # A signal may be handed to another thread; its handler waits for this one, which only time wakes then.
+            while not asked.wait(SIGNAL_CHECK_S):
+                pass
             self.stop()
         if metrics is not None:
             metrics[0].shutdown()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -118,3 +120,29 @@ def test_after_the_stop_nobody_answers(suite: Suite) -> None:
     suite.server.stop(0)
     with suite.channel() as channel, pytest.raises(errors.Unavailable):
         channel.unary_unary(UNARY)(b"", timeout=5)
+
+
+SIGNALLED = """
+import signal, threading
+from contextlib import ExitStack
+from prometheus_client import CollectorRegistry
+from sluice_rpc.server import RpcServer
+from sluice_rpc.settings import RpcServerSettings
+
+
+class Signalled(RpcServer):
+    def start(self) -> int:
+        port = super().start()
+        # By the time this thread is the one that the signal comes to, the other waits for it.
+        threading.Timer(0.5, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)).start()
+        return port
+
+
+server = Signalled("signalled", RpcServerSettings(listen="127.0.0.1:0"), [], CollectorRegistry())
+server.serve_until_signal(ExitStack())
+"""
+
+
+def test_a_signal_that_comes_to_another_thread_stops_the_process() -> None:
+    ended = subprocess.run([sys.executable, "-c", SIGNALLED], timeout=120, check=False, capture_output=True)
+    assert ended.returncode == 0, ended.stderr
