@@ -64,6 +64,10 @@ class QueryEngine:
             if not token:
                 return whole
 
+    async def get_dataset(self, name: str) -> pb.GetDatasetResponse:
+        """Return one dataset with what its views compute."""
+        return await self._stub.GetDataset(pb.GetDatasetRequest(dataset=name), timeout=self._call_s)
+
     async def plan(self, request: pb.PlanQueryRequest, caller: Caller) -> pb.PlanQueryResponse:
         """Return what the query would do."""
         return await self._stub.PlanQuery(request, timeout=self._call_s, metadata=caller.metadata)

@@ -6,14 +6,14 @@ from sluice.query.v1 import query_service_pb2 as pb
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sluice_gateway import body, inputs, messages, render
+from sluice_gateway import body, inputs, messages, preference, render
 from sluice_gateway.definitions import Definitions
 from sluice_gateway.engine import QueryEngine
 from sluice_gateway.identity import Identity
 
 
 class DatasetRoutes:
-    """`/api/datasets` and `/api/{route}/plan`."""
+    """`/api/datasets`, what their views compute, and `/api/{route}/plan`."""
 
     def __init__(self, definitions: Definitions, engine: QueryEngine, identity: Identity, max_body_bytes: int) -> None:
         self._definitions = definitions
@@ -30,6 +30,11 @@ class DatasetRoutes:
         definition = await self._definitions.by_name(name)
         return Response(render.dumps(definition.json), media_type="application/json")
 
+    async def computation(self, name: str) -> Response:
+        """Show what the views and filters of one dataset compute, as SQL over its stored table."""
+        answer = await self._engine.get_dataset(name)
+        return Response(render.dumps(messages.from_struct(answer.computation)), media_type="application/json")
+
     async def plan(self, request: Request, route: str) -> Response:
         """Say what a query would do; no warehouse work."""
         definition = await self._definitions.by_route(route)
@@ -38,13 +43,7 @@ class DatasetRoutes:
         wanted = pb.PlanQueryRequest(
             dataset=definition.name,
             parameters=messages.struct(asked.parameters),
-            no_cache=refuses_cache(request),
+            no_cache=preference.refuses_cache(request.headers.getlist("cache-control")),
         )
         answer = await self._engine.plan(wanted, self._identity.of(request))
         return Response(render.dumps(messages.plan(answer)), media_type="application/json")
-
-
-def refuses_cache(request: Request) -> bool:
-    """Say whether the client wants everything read again (`Cache-Control: no-cache`)."""
-    directives = ",".join(request.headers.getlist("cache-control")).lower().split(",")
-    return any(directive.strip() == "no-cache" for directive in directives)

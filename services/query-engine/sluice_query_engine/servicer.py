@@ -18,7 +18,7 @@ from sluice.table.v1 import table_pb2
 from sluice_rpc.deadline import remaining_s
 from sluice_rpc.errors import InvalidParameter, Unavailable
 
-from sluice_query_engine import definitions, paging
+from sluice_query_engine import computation, definitions, paging
 from sluice_query_engine.catalog import Catalog
 from sluice_query_engine.errors import TooManyWatchers
 from sluice_query_engine.execution.coordinator import Coordinator
@@ -96,7 +96,10 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
 
     def GetDataset(self, request: pb.GetDatasetRequest, context: grpc.ServicerContext) -> pb.GetDatasetResponse:
         dataset = self._catalog.get(request.dataset)
-        return pb.GetDatasetResponse(dataset=definitions.to_proto(dataset, self._catalog.columns(dataset.name)))
+        columns = self._catalog.columns(dataset.name)
+        return pb.GetDatasetResponse(
+            dataset=definitions.to_proto(dataset, columns), computation=computation.to_struct(dataset, columns)
+        )
 
     def PlanQuery(self, request: pb.PlanQueryRequest, context: grpc.ServicerContext) -> pb.PlanQueryResponse:
         dataset = self._catalog.get(request.dataset)

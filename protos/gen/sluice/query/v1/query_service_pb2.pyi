@@ -247,18 +247,27 @@ class GetDatasetResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DATASET_FIELD_NUMBER: _builtins.int
+    COMPUTATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def dataset(self) -> Global___Dataset:
         """The dataset."""
+
+    @_builtins.property
+    def computation(self) -> _struct_pb2.Struct:
+        """What its views and filters compute, for whoever looks at a stored table elsewhere: `table` (which of the tables it
+        is), `filters` (by name, each with the SQL conditions it stands for) and `views` (by name: `sql` over that table and
+        `selected`, its rows after the view's filters, with the order of paged views).
+        """
 
     def __init__(
         self,
         *,
         dataset: Global___Dataset | None = ...,
+        computation: _struct_pb2.Struct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["computation", b"computation", "dataset", b"dataset"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["computation", b"computation", "dataset", b"dataset"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
