@@ -18,6 +18,7 @@ import redis
 from sluice_client.redis_server import RedisServer
 
 from tests.partition_proxy import FAIR, PartitionProxy, Weather
+from tests.permit_process import CLOCK_KEY
 from tests.polling import poll_until
 from tests.statement_counter import Count, StatementCounter
 
@@ -27,6 +28,7 @@ HOLD_S: Final = 2.0
 MARGIN_S: Final = 1.8
 LONGEST_STOP_S: Final = 1.2
 """Below the margin: a statement cannot be ended while its process is stopped, and the margin bears that."""
+_CLOCKS_OFF_BY_S: Final = (-86_400, -60, -2, 2, 60, 86_400)
 _ROOT: Final = Path(__file__).resolve().parent.parent
 _WEATHERS: Final = (
     Weather(latency_s=0.05),
@@ -71,6 +73,7 @@ class Attack:
         end = time.monotonic() + duration_s
         mishaps = [
             *(self.kill, self.stop, self.weather, self.weather, self.reset, self.flush, self.restart_redis),
+            self.set_clock,
             *(self.cut_off_and_flush, self.stop_and_flush, self.cut_off_and_flush, self.stop_and_flush),
         ]
         deck: list[Callable[[], None]] = []
@@ -128,6 +131,11 @@ class Attack:
         self.server.stop()
         self.wait(self.chance.choice((0.0, 0.5)))
         self.server = RedisServer(self.redis_program, self.folder, port)
+
+    def set_clock(self) -> None:
+        """Set the clock of Redis' machine, forward or back."""
+        with redis.Redis.from_url(self.server.url) as client:
+            client.set(CLOCK_KEY, self.chance.choice(_CLOCKS_OFF_BY_S))
 
     def cut_off_and_flush(self) -> None:
         """Empty Redis while two of three processes cannot tell it what they hold."""

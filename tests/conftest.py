@@ -12,6 +12,7 @@ from sluice_client.redis_server import NO_REDIS, RedisServer, find_server
 from sluice_twin import write_plant
 
 from tests.running_suite import RunningSuite, open_http, running_suite
+from tests.warehouse_urls import DOORS, oracle_processes
 
 pytest_plugins = ["tests.profiles", "tests.browser_programs"]
 
@@ -56,6 +57,25 @@ def suite(twin_path: Path, redis_program: Path, tmp_path_factory: pytest.TempPat
     """All four processes and Redis on the plant, for tests that leave every one of them alive."""
     with running_suite(tmp_path_factory.mktemp("suite"), twin_path, redis_program) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def oracle_suite(
+    twin_path: Path, redis_program: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningSuite]:
+    """All four processes on the same plant, which they read through the Oracle driver; tests leave them alive too."""
+    with (
+        oracle_processes(twin_path) as extra,
+        running_suite(tmp_path_factory.mktemp("oracle-suite"), twin_path, redis_program, extra) as running,
+    ):
+        yield running
+
+
+@pytest.fixture(scope="session", params=DOORS)
+def each_suite(request: pytest.FixtureRequest) -> RunningSuite:
+    """The suite on the plant's file, and then the one behind the Oracle driver: the same tests run on both."""
+    suite: RunningSuite = request.getfixturevalue("suite" if request.param == "duckdb" else "oracle_suite")
+    return suite
 
 
 @pytest.fixture

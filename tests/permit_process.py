@@ -2,7 +2,8 @@
 
     python -m tests.permit_process NAME COUNTER_PORT SEED (leases | fail-open REDIS_URL CAP)
 
-It ends when its standard input does. `leases` is the lane, the permits and the settings of the product.
+It ends when its standard input does. `leases` is the lane, the permits and the settings of the product, with a server
+whose clock a test may set.
 """
 
 from __future__ import annotations
@@ -22,13 +23,19 @@ from sluice_rpc.ports import RandomIds, SystemClock
 from sluice_warehouse import Tag
 from sluice_warehouse.errors import PermitsExhausted
 from sluice_warehouse.lanes import SlowLane
-from sluice_warehouse.permit_settings import PermitSettings, open_permits
-from sluice_warehouse.permits import LocalPermits, Permit, Permits, PermitsSnapshot
+from sluice_warehouse.permit_leases import Leases
+from sluice_warehouse.permit_settings import PermitSettings, plan_of, terms_of
+from sluice_warehouse.permits import LocalPermits, Permit, Permits, PermitsSnapshot, ProcessPermits
+from sluice_warehouse.permits_redis import RedisLedger
 
 from tests.statement_counter import COUNTED, SCHEMA, CounterWarehouse
 
 THREADS: Final = 4
 DEADLINE_S: Final = 4.0
+CLOCK_KEY: Final = "clock-is-off-by-s"
+"""Seconds by which the server's clock is off; a server that is emptied shows its own again."""
+_TIME: Final = "redis.call('TIME')"
+_SET_TIME: Final = f"{_TIME}\n  time[1] = time[1] + tonumber(redis.call('GET', '{CLOCK_KEY}') or 0)"
 
 
 class FailOpenPermits:
@@ -94,6 +101,29 @@ class _Slot:
         self.release()
 
 
+class SetClockLedger(RedisLedger):
+    """The product's ledger with its own script, at a server whose clock is off by as much as a key there says.
+
+    Args:
+        url: of Redis.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        script = str(self._script.script)
+        assert script.count(_TIME) == 1, "the script asks for the time in another way"
+        self._script = self._redis.register_script(script.replace(_TIME, _SET_TIME))
+
+
+def leased_permits(name: str) -> ProcessPermits:
+    """Return the permits that the product's settings give a process of this name."""
+    settings = PermitSettings.load()
+    plan = plan_of(settings)
+    ledger = SetClockLedger(settings.redis_url)
+    leases = Leases(name, terms_of(settings, plan), ledger, SystemClock(), RandomIds())
+    return ProcessPermits(plan.share_of(name), leases, margin_s=settings.margin_s)
+
+
 class _GaveUpError(Exception):
     pass
 
@@ -125,11 +155,7 @@ def work(lane: SlowLane, chance: random.Random, name: str) -> None:
 def main(arguments: list[str]) -> None:
     """Work until standard input ends."""
     name, port, seed, kind, *rest = arguments
-    permits: Permits
-    if kind == "leases":
-        permits = open_permits(PermitSettings.load(), name, SystemClock(), RandomIds(), outlived=False)
-    else:
-        permits = FailOpenPermits(rest[0], int(rest[1]))
+    permits: Permits = leased_permits(name) if kind == "leases" else FailOpenPermits(rest[0], int(rest[1]))
     lane = SlowLane(CounterWarehouse(int(port)), permits, permit_wait_s=1.0)
     for number in range(THREADS):
         chance = random.Random(f"{seed} {number}")

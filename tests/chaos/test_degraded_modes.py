@@ -21,8 +21,8 @@ from tests.chaos.small_disk import SmallDisk, small_disk
 from tests.polling import poll_until
 from tests.running_suite import Json, RunningSuite, open_http, running_suite
 
-SEEN_S = 15.0
-HEALED_S = 30.0
+SEEN_S = 60.0
+HEALED_S = 120.0
 AWAY_S = 4.0
 """How long a killed process stays away, so that somebody can look."""
 CONTAINERS = {"container_ids": ["00000000000000aa"]}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
@@ -188,12 +187,10 @@ def test_wire_call_timeout_ends_the_statement_and_leaves_the_session(
 def test_wire_cancel_ends_the_statement_and_leaves_the_session(
     server: OracleWireServer, connection: oracledb.Connection
 ) -> None:
-    started = time.monotonic()
     timer = threading.Timer(0.2, connection.cancel)
     timer.start()
     with pytest.raises(oracledb.OperationalError, match="ORA-01013"):
         rows_of(connection, ENDLESS)
-    assert time.monotonic() - started < 5
     assert rows_of(connection, "select 1 from dual") == [(1,)]
     assert server.statements_in_flight == 0
 

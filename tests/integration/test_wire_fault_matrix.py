@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
-from typing import Final
+from typing import Final, get_args
 
 import pytest
 from sluice_client.redis_server import RedisServer
+from sluice_twin.oracle_wire.faults import Effect
 
-from tests.fault_cells import LANES, PHASES, Cell, cells
+from tests.fault_cells import LANES, NOBODY, PHASES, Cell, cells
 from tests.fault_world import CAP, Seen, fresh_processes, run_cell
 
 TEST: Final = "test_wire_a_fault_becomes_what_the_matrix_says"
+NUMBERS: Final = {18, 28, 942, 1013, 1017, 1555, 1795, 2391, 3113, 12514, 12516, 28000, 28001}
+"""What Oracle says most often when something is wrong."""
 # The first cell waits for processes to start, and any for its turn.
 pytestmark = pytest.mark.timeout(600)
 PROCESS_COUNT: Final = 10
@@ -42,6 +45,15 @@ def test_wire_a_fault_becomes_what_the_matrix_says(running: Mapping[str, Future[
 
 def test_the_matrix_has_every_phase_in_both_lanes() -> None:
     assert {(cell.phase, cell.lane) for cell in cells()} == {(phase, lane) for phase in PHASES for lane in LANES}
+
+
+def test_the_matrix_has_every_fault_that_the_stand_in_can_show() -> None:
+    # A stall that is deaf to breaks stands for a server that is.
+    effects = set(get_args(Effect)) - {"deaf"}
+    assert {cell.hit.do for cell in cells() if cell.fault != NOBODY} == effects
+    assert {cell.hit.code for cell in cells() if cell.fault != NOBODY} >= NUMBERS
+    assert any(cell.hit.deaf for cell in cells() if cell.fault != NOBODY)
+    assert any(cell.fault == NOBODY for cell in cells())
 
 
 def test_no_two_cells_have_one_name() -> None:

@@ -23,7 +23,7 @@ def outcomes(redis_server: RedisServer) -> Mapping[int, Outcome]:
     return run_schedules(SEEDS, redis_server.url)
 
 
-def test_wire_no_schedule_gives_a_wrong_row_leaves_anything_or_exceeds_the_cap(
+def test_wire_every_schedule_is_right_heals_leaves_nothing_and_stays_under_the_cap(
     outcomes: Mapping[int, Outcome],
 ) -> None:
     assert {seed: outcome for seed, outcome in outcomes.items() if not outcome.sound} == {}
@@ -32,8 +32,7 @@ def test_wire_no_schedule_gives_a_wrong_row_leaves_anything_or_exceeds_the_cap(
 def test_wire_schedules_meet_answers_and_faults_alike(outcomes: Mapping[int, Outcome]) -> None:
     ends = sum((outcome.ends for outcome in outcomes.values()), Counter[str]())
     assert {"answer", "left", "failed", "WAREHOUSE_UNAVAILABLE", "WAREHOUSE_ERROR", "CANCELLED"} <= set(ends)
-    # Most readings are answered on an idle machine, many run out of time on a busy one.
-    assert ends["answer"] > len(SEEDS) / 10
+    assert ends["answer"] > len(SEEDS) / 2
 
 
 def test_a_schedule_is_its_seed() -> None:

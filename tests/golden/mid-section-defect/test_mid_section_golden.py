@@ -1,5 +1,6 @@
 """Mid-section defects of the twin, asked over HTTP of all four processes: reviewed answers, and a judge over raw rows.
 
+Each answer is given twice: by a suite that reads the twin's file, and by one that reads it through the Oracle driver.
 `make golden` rewrites the files; a person reads the diff.
 """
 
@@ -78,7 +79,7 @@ class Asked:
 
 
 @pytest.fixture(scope="module")
-def asked(suite: RunningSuite) -> Iterator[Asked]:
+def asked(each_suite: RunningSuite) -> Iterator[Asked]:
     """Four months of the molding station."""
     given = {
         "mode": "date_range",
@@ -86,10 +87,10 @@ def asked(suite: RunningSuite) -> Iterator[Asked]:
         "start_date": FIRST.isoformat(),
         "end_date": LAST.isoformat(),
     }
-    with open_http(suite.url) as http:
+    with open_http(each_suite.url) as http:
         answer = http.post(f"{ROUTE}/query", json=given, headers={"Prefer": "wait=50"})
         assert (answer.status_code, answer.json()["receipt"]["status"]) == (200, "complete"), answer.text
-        yield Asked(http, answer.json()["query_id"], suite.plant)
+        yield Asked(http, answer.json()["query_id"], each_suite.plant)
 
 
 @pytest.fixture(scope="module")

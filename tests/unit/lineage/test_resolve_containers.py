@@ -20,7 +20,7 @@ from sluice_twin import plant_of
 
 from tests.unit.lineage.conftest import serve
 from tests.unit.lineage.stub import Lineage
-from tests.warehouse_urls import DOORS, Door, url_of
+from tests.warehouse_urls import DOORS, Door, own_url_of
 
 LOT, WAFER, ORDER, GD_ORDER, GD_LOT, SERIAL = (
     pb.CONTAINER_KIND_LOT_ID,
@@ -104,7 +104,7 @@ def resolver(plant_file: Path, request: pytest.FixtureRequest) -> Iterator[Resol
     """The process over the plant, through either door."""
     door: Door = request.param
     with ExitStack() as closing:
-        yield opened(closing, closing.enter_context(url_of(plant_file, door)))
+        yield opened(closing, closing.enter_context(own_url_of(plant_file, door)))
 
 
 @pytest.fixture
@@ -245,7 +245,7 @@ def test_2500_values_take_three_statements_and_boundaries_do_not_matter(
     names[999:999] = ["GA1-001"]
     names[1000:1000] = ["GA1-002"]
     with ExitStack() as closing:
-        answer = opened(closing, closing.enter_context(url_of(plant_file, door))).ask(LOT, *names)
+        answer = opened(closing, closing.enter_context(own_url_of(plant_file, door))).ask(LOT, *names)
     assert (pairs(answer), answer.receipt.warehouse_statement_count) == (
         [("GA1-001", "GA1-001"), ("GA1-002", "GA1-002")],
         3,
