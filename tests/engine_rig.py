@@ -43,6 +43,7 @@ class EngineRig:
     process: Process
     stub: query_service_pb2_grpc.QueryServiceStub
     warehouse: DuckDBWarehouse
+    """The plant's file, which the engine reads unless its world brings another warehouse."""
 
     def start(self, start_date: str, end_date: str, *, no_cache: bool = False) -> pb.Query:
         """Start a query of holds and return it as it stands."""
@@ -143,7 +144,7 @@ def serving_engine(
 
     Args:
         plant: the twin's file.
-        world: what the engine talks to; its warehouse is the plant.
+        world: what the engine talks to; without a warehouse in it that is the plant's file.
         fault: what shall go wrong in the warehouse.
         statement_log: file to which the warehouse writes what it runs.
         settings: settings of the engine; it has the dataset of holds alone unless `datasets_dir` is given.
@@ -158,7 +159,8 @@ def serving_engine(
         "refreshes_snapshots": False,
         **settings,
     }
-    process = build(Settings(**own), replace(world or World(), warehouse=warehouse))  # type: ignore[arg-type]
+    given = world or World()
+    process = build(Settings(**own), replace(given, warehouse=given.warehouse or warehouse))  # type: ignore[arg-type]
     with ExitStack() as stack:
         stack.enter_context(process.closing)
         port = process.server.start()
