@@ -115,7 +115,7 @@ def combined_lot_rows(spec: PlantSpec, lots: Lots) -> Rows:
     """Source lots of each combined lot: the planted pairs first, then two to five sources per finished lot."""
     count = spec.row_count("DW_MES_PJ_COMBINEDASSYLOTS")
     rng = spec.random("DW_MES_PJ_COMBINEDASSYLOTS")
-    source, target = _pairs(rng, lots, count)
+    source, target = _combinations(rng, lots, count)
     serial: list[str | None] = [f"FN{position:07d}" for position in range(len(lots))]
     serial[genealogy.UNKNOWN_SERIAL[2]] = genealogy.UNKNOWN
     share = np.where(rng.random(count) < 0.7, 1.0, rng.integers(5, 100, count) / 100)
@@ -136,7 +136,13 @@ def combined_lot_rows(spec: PlantSpec, lots: Lots) -> Rows:
     return rows
 
 
-def _pairs(rng: np.random.Generator, lots: Lots, count: int) -> tuple[Ints, Ints]:
+def combinations(spec: PlantSpec, lots: Lots) -> tuple[Ints, Ints]:
+    """Source and target of each row of `DW_MES_PJ_COMBINEDASSYLOTS`, as positions of lots."""
+    name = "DW_MES_PJ_COMBINEDASSYLOTS"
+    return _combinations(spec.random(name), lots, spec.row_count(name))
+
+
+def _combinations(rng: np.random.Generator, lots: Lots, count: int) -> tuple[Ints, Ints]:
     planted = np.array(genealogy.merges(), dtype=np.int64)
     rest = count - len(planted)
     targets = np.flatnonzero(lots.kind == FINISHED)

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from sluice_twin.columns import NO_TIME, NONE, Ints, Rows, coded, constant, ids, make_ids, numbers, refs, slices, times
-from sluice_twin.containers import product_columns, spec_columns
+from sluice_twin.containers import combinations, product_columns, spec_columns
 from sluice_twin.lots import DONE, LIVE, Lots
 from sluice_twin.machines import Machines, shift_of
 from sluice_twin.plant import CLOCK_S, END_S, PlantSpec
@@ -19,6 +19,8 @@ from sluice_twin.words import people, words
 _SESSION_KIND: Final = 0x48A0
 GROUP_KIND: Final = 0x48A2
 """Kind of the ids that group the transactions of one session."""
+_SPLIT, _COMBINE = 1, 2
+"""Positions in the words for moves."""
 
 
 @dataclass(frozen=True)
@@ -174,26 +176,40 @@ def material_rows(spec: PlantSpec, lots: Lots, machines: Machines) -> Iterator[R
 
 
 def move_rows(spec: PlantSpec, lots: Lots, machines: Machines) -> Iterator[Rows]:
-    """`DW_MES_HM_LOTMOVEOUT`: moves, and one line for every split of the plant, in time order."""
+    """`DW_MES_HM_LOTMOVEOUT`: moves, and a line for every split and combination of the plant, in time order.
+
+    Lots that were combined more than once into the same one have a line each time. Splits and combinations fill a third
+    of the table each at most.
+    """
     count = spec.row_count("DW_MES_HM_LOTMOVEOUT")
     rng = spec.random("DW_MES_HM_LOTMOVEOUT")
     children = np.flatnonzero((lots.split_from >= 0) & (lots.split_from < len(lots)))[: count // 3]
-    lot, at = lots.moments(rng, count - len(children))
+    merged, combined = (lot[: count // 3] for lot in combinations(spec, lots))
+    lot, at = lots.moments(rng, count - len(children) - len(combined))
     kind = rng.choice([0, 3, 4], size=len(lot), p=[0.5, 0.25, 0.25])
-    lot, at = np.concatenate([lot, children]), np.concatenate([at, lots.start[children]])
-    kind = np.concatenate([kind, np.ones(len(children), dtype=np.int64)])
+    source = np.concatenate([lot, lots.split_from[children], merged])
+    lot = np.concatenate([lot, children, combined])
+    at = np.concatenate([at, lots.start[children], lots.start[combined]])
+    kind = np.concatenate([kind, np.full(len(children), _SPLIT), np.full(len(combined), _COMBINE)])
     order = np.argsort(at, kind="stable")
-    lot, at, kind = lot[order], at[order], kind[order]
+    lines = _Lines(lot[order], source[order], at[order], kind[order])
     for rows in slices(count):
-        yield _move_columns(spec, lots, machines, lot=lot[rows], at=at[rows], kind=kind[rows], first=rows.start)
+        yield _move_columns(spec, lots, machines, lines, rows)
 
 
-def _move_columns(
-    spec: PlantSpec, lots: Lots, machines: Machines, *, lot: Ints, at: Ints, kind: Ints, first: int
-) -> Rows:
-    number = first + np.arange(len(lot))
-    split = kind == 1
-    source = np.where(split, lots.split_from[lot], lot)
+@dataclass(frozen=True)
+class _Lines:
+    """Transactions of lots, in order of time."""
+
+    lot: Ints
+    source: Ints
+    at: Ints
+    kind: Ints
+
+
+def _move_columns(spec: PlantSpec, lots: Lots, machines: Machines, lines: _Lines, rows: slice) -> Rows:
+    number = np.arange(rows.start, rows.stop)
+    lot, source, at, kind = lines.lot[rows], lines.source[rows], lines.at[rows], lines.kind[rows]
     steps = plant_steps()
     step = steps.spec_at(lots.progress(lot, at), number)
     before = np.maximum(step - 1, 0)
@@ -210,7 +226,7 @@ def _move_columns(
         "CDONAME": coded(words("moves"), kind),
         "CALLBYCDONAME": coded(["Shopfloor", "Automation"], number % 2),
         "QTY": numbers(quantity),
-        "FROMQTY": numbers(np.where(split, quantity * 2, quantity)),
+        "FROMQTY": numbers(np.where(kind == _SPLIT, quantity * 2, lots.quantity[source])),
         "SHIFTNAME": coded(["D", "N"], shift_of(at)),
         "TXNTYPE": numbers(kind + 10),
         "STATUS": numbers(np.where(lots.status[lot] == DONE, LIVE, lots.status[lot])),
