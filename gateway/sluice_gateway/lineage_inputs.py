@@ -9,7 +9,9 @@ from typing import Final
 from sluice.lineage.v1 import container_service_pb2 as containers_pb
 from sluice.lineage.v1 import limits_pb2
 from sluice_rpc.errors import FieldViolation, InvalidParameter
+from starlette.requests import Request
 
+from sluice_gateway import body, preference
 from sluice_gateway.body import JSON
 from sluice_gateway.errors import shortened
 
@@ -29,11 +31,27 @@ _MAX_VIOLATION_COUNT: Final = 20
 
 @dataclass
 class LineageInput:
-    """The members of a body, taken one by one; `check` at the end refuses what was wrong and what was not taken."""
+    """The members of a body, taken one by one; `check` at the end refuses what was wrong and what was not taken.
+
+    Attributes:
+        given: the members.
+        no_cache: whether the request refuses what is kept by its header.
+    """
 
     given: dict[str, JSON]
+    no_cache: bool = False
     _known: list[str] = field(default_factory=list)
     _wrong: list[FieldViolation] = field(default_factory=list)
+
+    @staticmethod
+    async def of(request: Request, max_body_bytes: int) -> LineageInput:
+        """Return the body of a request. Raises as `body.read_object`."""
+        given = await body.read_object(request, max_body_bytes)
+        return LineageInput(given, preference.refuses_cache(request.headers.getlist("cache-control")))
+
+    def refresh(self) -> bool:
+        """Return whether what is kept shall be read again, by body or by header."""
+        return bool(self.flag("refresh")) or self.no_cache
 
     def texts(self, name: str) -> list[str]:
         """Return a list of texts, which must be there; each at most as long as an id."""

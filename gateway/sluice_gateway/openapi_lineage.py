@@ -27,7 +27,7 @@ def _body(required: list[str], **members: JSONObject) -> JSONObject:
     return {
         "type": "object",
         "required": [*required],
-        "properties": {**members},
+        "properties": {**members, "refresh": {"type": "boolean"}},
         "additionalProperties": False,
     }
 
@@ -36,7 +36,7 @@ LINEAGE_CALLS: dict[str, PostCall] = {
     "/api/containers/resolve": PostCall(
         "Containers",
         "Containers that values mean: JSON, or their rows as Arrow",
-        _body(["kind", "values"], kind={"type": "string", "enum": [*KINDS]}, values=_IDS, refresh=_FLAG),
+        _body(["kind", "values"], kind={"type": "string", "enum": [*KINDS]}, values=_IDS),
     ),
     "/api/lineage/ancestors": PostCall(
         "Lineage", "Split ancestors of containers", _body(["container_ids"], container_ids=_IDS, max_depth=_DEPTH)
@@ -81,6 +81,6 @@ LINEAGE_CALLS: dict[str, PostCall] = {
     "/api/events/{domain}": PostCall(
         "Events",
         "Events of containers: records by container, or Arrow",
-        _body(["container_ids"], container_ids=_IDS, refresh=_FLAG, allow_partial=_FLAG),
+        _body(["container_ids"], container_ids=_IDS, allow_partial=_FLAG),
     ),
 }

@@ -1,4 +1,4 @@
-"""How long a client wants to wait for its answer (RFC 7240)."""
+"""What a client says of its answer: how long it waits (RFC 7240), and whether one that is kept will do (RFC 9111)."""
 
 from __future__ import annotations
 
@@ -27,3 +27,12 @@ def wait_s(prefer: Sequence[str]) -> int:
     if any(preference.lower() == "respond-async" for preference in preferences):
         return 0
     return DEFAULT_WAIT_S
+
+
+def refuses_cache(cache_control: Sequence[str]) -> bool:
+    """Say whether the client wants everything read again (`Cache-Control: no-cache`).
+
+    Args:
+        cache_control: the `Cache-Control` headers of the request.
+    """
+    return any(directive.strip() == "no-cache" for directive in ",".join(cache_control).lower().split(","))

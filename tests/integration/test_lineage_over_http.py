@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -237,6 +238,25 @@ def test_wrong_ids_are_refused_the_same_everywhere(
 ) -> None:
     response = http.post(f"/api/{call}", json=body)
     assert (response.status_code, said in response.json()["detail"]) == (400, True)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "lineage/ancestors", "lineage/descendants", "lineage/merge-sources", "lineage/merge-targets",
+        "lineage/leaf-serials", "lineage/genealogy", "lineage/forward-tree", "events/downstream_rejects",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(("body", "headers"), [({"refresh": True}, {}), ({}, {"Cache-Control": "max-age=0, no-cache"})])
+def test_what_is_kept_is_read_again_for_who_says_so_by_body_or_header(
+    http: httpx.Client, lots: list[tuple[str, str]], call: str, body: dict[str, Any], headers: dict[str, str]
+) -> None:
+    asked = {"container_ids": [lots[-1][0]]}
+    http.post(f"/api/{call}", json=asked)
+    kept = http.post(f"/api/{call}", json=asked).json()["receipt"]
+    anew = http.post(f"/api/{call}", json={**asked, **body}, headers=headers).json()["receipt"]
+    assert (kept["warehouse_statements"], anew["warehouse_statements"] > 0) == (0, True)
+    assert datetime.fromisoformat(anew["read_time"]) > datetime.fromisoformat(kept["read_time"])
 
 
 def test_events_are_records_by_container(http: httpx.Client, moved_ids: list[str]) -> None:

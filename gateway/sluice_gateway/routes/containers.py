@@ -11,7 +11,7 @@ from sluice.lineage.v1 import container_service_pb2 as pb
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sluice_gateway import body, lineage_tables, messages, render
+from sluice_gateway import lineage_tables, messages, render
 from sluice_gateway.connection import while_connected
 from sluice_gateway.identity import Caller, Identity
 from sluice_gateway.lineage import Lineage, first_of
@@ -39,8 +39,8 @@ class ContainerRoutes:
 
     async def resolve(self, request: Request) -> Response:
         """Say which containers each value means, as JSON, or as an Arrow stream if the client asks for that."""
-        given = LineageInput(await body.read_object(request, self._max_body_bytes))
-        kind, values, refresh = given.choice("kind", KINDS), given.texts("values"), bool(given.flag("refresh"))
+        given = await LineageInput.of(request, self._max_body_bytes)
+        kind, values, refresh = given.choice("kind", KINDS), given.texts("values"), given.refresh()
         given.check()
         as_arrow = lineage_tables.wants_arrow(request.headers.get("accept", ""))
         answer = self._arrow if as_arrow else self._json

@@ -13,7 +13,7 @@ from sluice_rpc.errors import Internal
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sluice_gateway import body, lineage_tables, messages, render
+from sluice_gateway import lineage_tables, messages, render
 from sluice_gateway.connection import WatchedStream, closing_source, while_connected
 from sluice_gateway.identity import Identity
 from sluice_gateway.lineage import Lineage, first_of
@@ -52,13 +52,13 @@ class EventRoutes:
 
     async def read(self, request: Request, domain: str) -> Response:
         """Stream the events of a domain: JSON, or Arrow if the client asks for that; the receipt comes last."""
-        given = LineageInput(await body.read_object(request, self._max_body_bytes))
+        given = await LineageInput.of(request, self._max_body_bytes)
         as_arrow = lineage_tables.wants_arrow(request.headers.get("accept", ""))
         wanted = pb.ReadEventsRequest(
             domain=domain,
             container_ids=given.texts("container_ids"),
             format=pb.EVENT_FORMAT_ARROW if as_arrow else pb.EVENT_FORMAT_RECORDS,
-            refresh=bool(given.flag("refresh")),
+            refresh=given.refresh(),
             allow_partial=given.flag("allow_partial"),
         )
         given.check()

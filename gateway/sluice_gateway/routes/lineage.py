@@ -13,7 +13,7 @@ from sluice.table.v1 import table_pb2
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sluice_gateway import body, lineage_tables, messages, render
+from sluice_gateway import lineage_tables, messages, render
 from sluice_gateway.body import JSON
 from sluice_gateway.connection import while_connected
 from sluice_gateway.genealogy import forward_tree_json, genealogy_json
@@ -50,7 +50,9 @@ class LineageRoutes:
     async def ancestors(self, request: Request) -> Response:
         """Walk from each container up through the lots it was split from."""
         given = await self._given(request)
-        wanted = pb.ResolveSplitAncestorsRequest(container_ids=given.texts("container_ids"), max_depth=_depth(given))
+        wanted = pb.ResolveSplitAncestorsRequest(
+            container_ids=given.texts("container_ids"), max_depth=_depth(given), refresh=given.refresh()
+        )
         given.check()
         answer = await while_connected(
             request.receive, self._lineage.split_ancestors(wanted, self._identity.of(request))
@@ -71,6 +73,7 @@ class LineageRoutes:
             container_ids=given.texts("container_ids"),
             max_depth=_depth(given),
             max_node_count=_node_count(given),
+            refresh=given.refresh(),
         )
         given.check()
         answer = await while_connected(
@@ -89,7 +92,7 @@ class LineageRoutes:
     async def merge_sources(self, request: Request) -> Response:
         """Say what was merged into each container, one merge far."""
         given = await self._given(request)
-        wanted = pb.ResolveMergeSourcesRequest(container_ids=given.texts("container_ids"))
+        wanted = pb.ResolveMergeSourcesRequest(container_ids=given.texts("container_ids"), refresh=given.refresh())
         given.check()
         answer = await while_connected(request.receive, self._lineage.merge_sources(wanted, self._identity.of(request)))
         sources: dict[str, JSON] = {target: list(found.container_ids) for target, found in answer.merge_sources.items()}
@@ -99,7 +102,7 @@ class LineageRoutes:
     async def merge_targets(self, request: Request) -> Response:
         """Say what each container was merged into, one merge far."""
         given = await self._given(request)
-        wanted = pb.ResolveMergeTargetsRequest(container_ids=given.texts("container_ids"))
+        wanted = pb.ResolveMergeTargetsRequest(container_ids=given.texts("container_ids"), refresh=given.refresh())
         given.check()
         answer = await while_connected(request.receive, self._lineage.merge_targets(wanted, self._identity.of(request)))
         targets: dict[str, JSON] = {source: list(found.container_ids) for source, found in answer.merge_targets.items()}
@@ -109,7 +112,7 @@ class LineageRoutes:
     async def leaf_serials(self, request: Request) -> Response:
         """Return the serial numbers that each container went into."""
         given = await self._given(request)
-        wanted = pb.ResolveLeafSerialsRequest(container_ids=given.texts("container_ids"))
+        wanted = pb.ResolveLeafSerialsRequest(container_ids=given.texts("container_ids"), refresh=given.refresh())
         given.check()
         answer = await while_connected(request.receive, self._lineage.leaf_serials(wanted, self._identity.of(request)))
         serials: dict[str, JSON] = {leaf: list(found.serial_numbers) for leaf, found in answer.leaf_serials.items()}
@@ -128,6 +131,7 @@ class LineageRoutes:
             max_depth=_depth(given),
             max_merge_hop_count=given.count("max_merge_hop_count", 1, MAX_DEPTH),
             max_node_count=_node_count(given),
+            refresh=given.refresh(),
         )
         said: JSONObject = {"merge_hop_count": wanted.max_merge_hop_count}
         return await self._tables(request, given, wanted, _FULL_TABLES, said)
@@ -140,6 +144,7 @@ class LineageRoutes:
             container_ids=given.texts("container_ids"),
             max_depth=_depth(given),
             max_node_count=_node_count(given),
+            refresh=given.refresh(),
         )
         return await self._tables(request, given, wanted, _FORWARD_TABLES, {})
 
@@ -180,7 +185,7 @@ class LineageRoutes:
         return lineage_tables.arrow_stream(opened, pieces, {"Sluice-Receipt": render.receipt_header(receipt)})
 
     async def _given(self, request: Request) -> LineageInput:
-        return LineageInput(await body.read_object(request, self._max_body_bytes))
+        return await LineageInput.of(request, self._max_body_bytes)
 
 
 def _depth(given: LineageInput) -> int:

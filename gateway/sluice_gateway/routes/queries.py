@@ -16,7 +16,6 @@ from sluice_gateway.definitions import Definition, Definitions
 from sluice_gateway.engine import QueryEngine, ViewAnswer
 from sluice_gateway.events import EventStreams
 from sluice_gateway.identity import Caller, Identity
-from sluice_gateway.routes.datasets import refuses_cache
 from sluice_gateway.routes.views import view_answer, view_request
 
 log = structlog.get_logger()
@@ -58,8 +57,9 @@ class QueryRoutes:
         asked = inputs.asked(given, definition, inputs.QUERY)
         prefer = request.headers.getlist("prefer")
         wait_s = preference.wait_s(prefer)
+        no_cache = preference.refuses_cache(request.headers.getlist("cache-control"))
         response = await while_connected(
-            request.receive, self._run(definition, asked, wait_s, refuses_cache(request), self._identity.of(request))
+            request.receive, self._run(definition, asked, wait_s, no_cache, self._identity.of(request))
         )
         if prefer:
             response.headers["Preference-Applied"] = f"wait={wait_s}"

@@ -69,6 +69,15 @@ def _node_by_node(upward: Upward, seeds: list[int], step_count: int, hop_count: 
     for seed in seeds:
         if longest[seed] > step_count or merges[seed] > hop_count:
             return None
+        starts.append(len(nodes))
+        if not merges[seed]:
+            # One way leads up, and none of it twice.
+            node = parents[seed]
+            while node >= 0:
+                nodes.append(node)
+                node = parents[node]
+            counts.append(len(nodes) - starts[-1])
+            continue
         met = {seed}
         ways = [seed]
         for way in ways:
@@ -85,7 +94,6 @@ def _node_by_node(upward: Upward, seeds: list[int], step_count: int, hop_count: 
             if len(met) > _FEW_NODES:
                 return None
         met.remove(seed)
-        starts.append(len(nodes))
         counts.append(len(met))
         nodes += met
     return Lists(np.array(nodes, np.int32), np.array(starts, np.int64), np.array(counts, np.int64))

@@ -77,7 +77,9 @@ class MemoryEdges:
         with self._lock:
             return self._containers.order(nodes)
 
-    def unknown(self, relation: Relation, keys: Nodes, now_s: float, *, stale: bool = False) -> Flags:
+    def unknown(
+        self, relation: Relation, keys: Nodes, now_s: float, *, since_s: float = 0.0, stale: bool = False
+    ) -> Flags:
         with self._lock:
             read_s = self._read_s(relation, keys)
             life_s = np.full(len(keys), self._lifetimes.moving_s, np.float64)
@@ -85,7 +87,7 @@ class MemoryEdges:
                 life_s[self._lots.exists[keys]] = self._lifetimes.settled_s
         if stale:
             life_s[:] = np.inf
-        unknown: Flags = (read_s == 0.0) | (read_s + life_s <= now_s)
+        unknown: Flags = (read_s == 0.0) | (read_s < since_s) | (read_s + life_s <= now_s)
         return unknown
 
     def fill(self, relation: Relation, keys: Nodes, now_s: float) -> int:

@@ -32,7 +32,7 @@ from sluice_lineage.edges import (
     EdgeStore,
     Relation,
 )
-from sluice_lineage.graph import Nodes
+from sluice_lineage.graph import Flags, Nodes
 
 log = structlog.get_logger()
 
@@ -117,6 +117,7 @@ class EdgeReader:
         self._sources = sources
         self._caller = caller
         self._now_s = sources.clock.now().timestamp()
+        self._since_s = self._now_s if caller.refresh else 0.0
         self._away: Unavailable | None = None
 
     def climb(self, starts: Nodes, row_count: int, admit: Callable[[Nodes], Nodes]) -> Nodes:
@@ -171,15 +172,18 @@ class EdgeReader:
             self.cost.gaps.append(Gap(part, id_count, error.reason))
 
     def _ensure(self, relation: Relation, keys: Nodes, read: Callable[[Nodes], None]) -> None:
-        unknown = self.store.unknown(relation, keys, self._now_s)
-        if unknown.any() and self.store.fill(relation, keys[unknown], self._now_s):
-            unknown = self.store.unknown(relation, keys, self._now_s)
+        unknown = self._unknown(relation, keys)
+        if unknown.any() and not self._caller.refresh and self.store.fill(relation, keys[unknown], self._now_s):
+            unknown = self._unknown(relation, keys)
         # What this request has read itself is not older than it.
         if self.store.oldest(relation, keys[~unknown]) < self._now_s:
             self.cost.reused_count += 1
         if unknown.any():
             self._read_or_reuse(relation, keys[unknown], read)
         self.cost.oldest_s = min(self.cost.oldest_s, self.store.oldest(relation, keys))
+
+    def _unknown(self, relation: Relation, keys: Nodes) -> Flags:
+        return self.store.unknown(relation, keys, self._now_s, since_s=self._since_s)
 
     def _read_or_reuse(self, relation: Relation, keys: Nodes, read: Callable[[Nodes], None]) -> None:
         try:
@@ -189,7 +193,7 @@ class EdgeReader:
         except Unavailable as error:
             # What is away once is not asked again by the same request: each try may wait for a minute.
             self._away = error
-            if self.store.unknown(relation, keys, self._now_s, stale=True).any():
+            if self._caller.refresh or self.store.unknown(relation, keys, self._now_s, stale=True).any():
                 raise
             self.cost.stale = True
 

@@ -99,7 +99,7 @@ class _Run:
 
     @staticmethod
     def of(tails: Nodes, heads: Nodes, stamp: int) -> _Run:
-        order = np.argsort(tails, kind="stable")
+        order = np.argsort(tails)
         return _Run(tails[order], heads[order], np.full(len(tails), stamp, np.int32))
 
     @property

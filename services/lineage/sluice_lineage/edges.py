@@ -87,8 +87,10 @@ class EdgeStore(Protocol):
         """Return the positions that put containers in id order."""
         ...
 
-    def unknown(self, relation: Relation, keys: Nodes, now_s: float, *, stale: bool = False) -> Flags:
-        """Return which keys have to be read: never read, or too long ago unless `stale` will do."""
+    def unknown(
+        self, relation: Relation, keys: Nodes, now_s: float, *, since_s: float = 0.0, stale: bool = False
+    ) -> Flags:
+        """Return which keys have to be read: never read, before `since_s`, or too long ago unless `stale` will do."""
         ...
 
     def fill(self, relation: Relation, keys: Nodes, now_s: float) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Generic, TypeVar
 
 from sluice_rpc.errors import ServiceError
@@ -86,7 +86,7 @@ class Flights:
 
     def _fly(self, key: Hashable, flight: _Flight[T], caller: Caller, work: Callable[[Caller], T]) -> T:
         try:
-            found = work(Caller(caller.until, caller.client_id, flight.withdrawal))
+            found = work(replace(caller, withdrawal=flight.withdrawal))
         except ServiceError as error:
             flight.found.set_exception(error)
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 import grpc
 from sluice.lineage.v1 import lineage_service_pb2 as pb
@@ -28,6 +28,14 @@ from sluice_lineage.tables import TABLES, table_of
 _MAX_HOP_COUNT: Final = 20
 _Cuts = Sequence[tuple[str, int]]
 _Kind = TypeVar("_Kind", bound=Found)
+_MergeRequest: TypeAlias = pb.ResolveMergeSourcesRequest | pb.ResolveMergeTargetsRequest
+
+
+class _Request(Protocol):
+    """Any request of the service."""
+
+    @property
+    def refresh(self) -> bool: ...
 
 
 class LineageServicer(pb_grpc.LineageServiceServicer):
@@ -62,7 +70,10 @@ class LineageServicer(pb_grpc.LineageServiceServicer):
     ) -> pb.ResolveSplitAncestorsResponse:
         ids, depth = self._asked.of(request.container_ids), _depth(request.max_depth)
         found = self._found(
-            ("ancestors", depth, *ids), context, lambda caller: self._genealogy.split_ancestors(ids, depth, caller)
+            ("ancestors", depth, *ids),
+            request,
+            context,
+            lambda caller: self._genealogy.split_ancestors(ids, depth, caller),
         )
         receipt = self._receipt(found, int(found.read.sum()), [("split_ancestors", len(found.cut))])
         return self._answers.split_ancestors(found, receipt)
@@ -72,7 +83,7 @@ class LineageServicer(pb_grpc.LineageServiceServicer):
     ) -> pb.ResolveSplitDescendantsResponse:
         wanted = self._wanted(self._asked.of(request.container_ids), request.max_depth, request.max_node_count)
         found = self._found(
-            ("descendants", wanted), context, lambda caller: self._genealogy.split_descendants(wanted, caller)
+            ("descendants", wanted), request, context, lambda caller: self._genealogy.split_descendants(wanted, caller)
         )
         row_count = len(found.family) - int(found.missing.sum())
         receipt = self._receipt(found, row_count, [("split_descendants", len(found.cut))])
@@ -81,20 +92,22 @@ class LineageServicer(pb_grpc.LineageServiceServicer):
     def ResolveMergeSources(
         self, request: pb.ResolveMergeSourcesRequest, context: grpc.ServicerContext
     ) -> pb.ResolveMergeSourcesResponse:
-        found = self._merges(Relation.SOURCES, request.container_ids, context)
+        found = self._merges(Relation.SOURCES, request, context)
         return self._answers.merge_sources(found, self._receipt(found, len(found.pairs)))
 
     def ResolveMergeTargets(
         self, request: pb.ResolveMergeTargetsRequest, context: grpc.ServicerContext
     ) -> pb.ResolveMergeTargetsResponse:
-        found = self._merges(Relation.TARGETS, request.container_ids, context)
+        found = self._merges(Relation.TARGETS, request, context)
         return self._answers.merge_targets(found, self._receipt(found, len(found.pairs)))
 
     def ResolveLeafSerials(
         self, request: pb.ResolveLeafSerialsRequest, context: grpc.ServicerContext
     ) -> pb.ResolveLeafSerialsResponse:
         ids = self._asked.of(request.container_ids)
-        found = self._found(("serials", *ids), context, lambda caller: self._genealogy.leaf_serials(ids, caller))
+        found = self._found(
+            ("serials", *ids), request, context, lambda caller: self._genealogy.leaf_serials(ids, caller)
+        )
         return self._answers.leaf_serials(found, self._receipt(found, len(found.pairs)))
 
     def ResolveFullGenealogy(
@@ -102,14 +115,18 @@ class LineageServicer(pb_grpc.LineageServiceServicer):
     ) -> pb.ResolveFullGenealogyResponse:
         ids = self._asked.of(request.container_ids)
         wanted = self._wanted(ids, request.max_depth, request.max_node_count, request.max_merge_hop_count)
-        found = self._found(("full", wanted), context, lambda caller: full_genealogy(self._genealogy, wanted, caller))
+        found = self._found(
+            ("full", wanted), request, context, lambda caller: full_genealogy(self._genealogy, wanted, caller)
+        )
         return self._answers.full_genealogy(found, self._kin_receipt(found))
 
     def ResolveForwardTree(
         self, request: pb.ResolveForwardTreeRequest, context: grpc.ServicerContext
     ) -> pb.ResolveForwardTreeResponse:
         wanted = self._wanted(self._asked.of(request.container_ids), request.max_depth, request.max_node_count)
-        found = self._found(("forward", wanted), context, lambda caller: forward_tree(self._genealogy, wanted, caller))
+        found = self._found(
+            ("forward", wanted), request, context, lambda caller: forward_tree(self._genealogy, wanted, caller)
+        )
         return self._answers.forward_tree(found, self._kin_receipt(found))
 
     def ReadGenealogy(
@@ -121,7 +138,7 @@ class LineageServicer(pb_grpc.LineageServiceServicer):
         full = request.kind == pb.GENEALOGY_KIND_FULL
         resolve: Callable[[Genealogy, Wanted, Caller], Kin] = full_genealogy if full else forward_tree
         key = ("full" if full else "forward", wanted)
-        found = self._found(key, context, lambda caller: resolve(self._genealogy, wanted, caller))
+        found = self._found(key, request, context, lambda caller: resolve(self._genealogy, wanted, caller))
         yield pb.ReadGenealogyResponse(receipt=self._kin_receipt(found))
         for name in tables:
             table = table_of(found, name)
@@ -129,12 +146,17 @@ class LineageServicer(pb_grpc.LineageServiceServicer):
             for piece in arrow.encode(table.schema, table.to_batches()):
                 yield pb.ReadGenealogyResponse(chunk=table_pb2.TableChunk(ipc=piece))
 
-    def _merges(self, relation: Relation, given: Sequence[str], context: grpc.ServicerContext) -> Neighbours:
-        ids = self._asked.of(given)
-        return self._found((relation, *ids), context, lambda caller: self._genealogy.merges(relation, ids, caller))
+    def _merges(self, relation: Relation, request: _MergeRequest, context: grpc.ServicerContext) -> Neighbours:
+        ids = self._asked.of(request.container_ids)
+        return self._found(
+            (relation, *ids), request, context, lambda caller: self._genealogy.merges(relation, ids, caller)
+        )
 
-    def _found(self, key: Hashable, context: grpc.ServicerContext, resolve: Callable[[Caller], _Kind]) -> _Kind:
-        found, by_others = self._flights.run(key, caller_of(context, self._statement_timeout_s), resolve)
+    def _found(
+        self, key: Hashable, request: _Request, context: grpc.ServicerContext, resolve: Callable[[Caller], _Kind]
+    ) -> _Kind:
+        caller = caller_of(context, self._statement_timeout_s, refresh=request.refresh)
+        found, by_others = self._flights.run((request.refresh, key), caller, resolve)
         return replace(found, cost=found.cost.of_others()) if by_others else found
 
     def _wanted(self, ids: list[str], max_depth: int, max_node_count: int, max_hop_count: int = 0) -> Wanted:

@@ -1,8 +1,9 @@
-"""Lists of ancestors that are put together from one another: each node's from those of its parent or its sources.
+"""Lists of everything that nodes came from, for walks that no limit cuts and no cycle leads back.
 
-A list stands in one array with all others; behind it stands its own node, so that the list of a child begins with a
-plain copy. Only where lots were combined can a node come twice: those lists are put in order and freed of repetitions,
-in rows of like length, since short rows sort in a tenth of the time that one long array takes.
+Above a node is the way up over parents to the first combined lot, and what is above that one. Ways up meet no node
+twice, so all of them are walked at once. Only above a combined lot can a node come twice: its list is put in order and
+freed of repetitions once, and copied to all who come from it. These lists stand in rows of like width, since rows are
+sorted and copied in a tenth of the time that one long array takes.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from sluice_lineage.graph import Ints, Nodes, Pairs
-from sluice_lineage.upward import MOST_SPLITS, Upward
+from sluice_lineage.graph import NO_NODE, Ints, Nodes, Pairs, distinct
+from sluice_lineage.upward import Upward
 
-_SPLIT_BITS: Final = MOST_SPLITS.bit_length()
+_WIDTH_STEP: Final = 8
+"""Rows have a multiple of it for their width, so that few widths serve all."""
 
 
 @dataclass(frozen=True)
@@ -55,188 +57,204 @@ def shared_lists(upward: Upward, seeds: Nodes) -> Lists:
         upward: the ways up.
         seeds: where walks begin; none may lead into a cycle.
     """
-    nodes, at = _met(upward, seeds)
-    made = _Made(upward, nodes, at)
-    for start, end in _turns(upward, nodes):
-        made.add(start, end)
-    wanted = at.take(seeds)
-    return Lists(made.nodes, made.starts.take(wanted), made.counts.take(wanted) - 1)
+    lots = _CombinedLots(upward, seeds)
+    over, step_counts = lots.over(seeds), upward.steps.take(seeds)
+    widths, lot_counts = lots.widths.take(over), lots.counts.take(over)
+    heirs = _heirs(upward, seeds, step_counts)
+    written = np.flatnonzero(heirs < 0)
+    order = written.take(_by_kind((widths * (int(step_counts.max(initial=0)) + 1) + step_counts).take(written)))
+    strides = (widths + step_counts).take(order)
+    ends = np.cumsum(strides)
+    starts = np.empty(len(seeds), np.int64)
+    starts[order] = ends - strides
+    nodes = np.empty(int(ends[-1]) if len(ends) else 0, np.int32)
+    for width, first, last in _runs(widths.take(order)):
+        members = order[first:last]
+        counts = step_counts.take(members)
+        ways = list(_ways(upward, seeds.take(members), counts))
+        for count, begin, end in _runs(counts):
+            # Seeds with as wide a row above them and as many steps to it stand like rows of a table.
+            start = int(starts[members[begin]])
+            table = nodes[start : start + (end - begin) * (width + count)].reshape(end - begin, -1)
+            if width:
+                table[:, :width] = lots.rows(over.take(members[begin:end]), width)
+            for step, (gone, way) in enumerate(ways[:count], start=1):
+                table[:, -step] = way[begin - gone : end - gone]
+    _share(starts, heirs, step_counts)
+    return Lists(nodes, starts + widths - lot_counts, lot_counts + step_counts)
 
 
-def _met(upward: Upward, seeds: Nodes) -> tuple[Nodes, Nodes]:
-    """All nodes on the ways up, seeds included, so that each stands behind its parent and sources; and where it does.
+def _heirs(upward: Upward, seeds: Nodes, step_counts: Nodes) -> Nodes:
+    """Of each seed the position of one that was split from it, -1 for none: its list goes on from the seed's."""
+    parents = upward.parents.take(seeds)
+    heir = np.empty(len(upward.parents), np.int32)
+    places = np.arange(len(seeds), dtype=np.int32)
+    split = step_counts > 0
+    heir[parents.compress(split)] = places.compress(split)
+    # What nobody wrote holds anything, so whoever is named has to agree.
+    found = heir.take(seeds)
+    named = found.clip(0, len(seeds) - 1)
+    agrees = (found == named) & (parents.take(named) == seeds) & split.take(named)
+    return np.where(agrees, named, NO_NODE).astype(np.int32)
 
-    Nodes below fewer combined lots come first, then those of fewer splits.
+
+def _share(starts: Ints, heirs: Nodes, step_counts: Nodes) -> None:
+    """Let the lists of those that have heirs start where these' lists do."""
+    order = np.flatnonzero(heirs >= 0)
+    order = order.take(_by_kind(step_counts.take(order)))
+    heirs = heirs.take(order)
+    for _, first, last in reversed(list(_runs(step_counts.take(order)))):
+        starts[order[first:last]] = starts.take(heirs[first:last])
+
+
+class _CombinedLots:
+    """What is above each combined lot: a row of nodes in order, behind as many -1 as there is room.
+
+    Args:
+        upward: the ways up.
+        starts: all combined lots that lie above these, or are among them, are made.
     """
-    parents, combined, sources = upward.parents, upward.combined, upward.sources
-    at = np.empty(len(parents), np.int32)
-    met = np.zeros(len(parents), np.bool_)
+
+    def __init__(self, upward: Upward, starts: Nodes) -> None:
+        self._upward = upward
+        lots = _met(upward, starts)
+        # Nodes without a combined lot above them have the last position, whose row is empty.
+        self._at = np.empty(len(upward.lots) + 1, np.int32)
+        self._at[lots] = np.arange(len(lots), dtype=np.int32)
+        self._at[-1] = len(lots)
+        self.counts, self.widths, self._starts = (np.zeros(len(lots) + 1, np.int64) for _ in range(3))
+        self._buffer = np.empty(1 << 12, np.int32)
+        self._used = 0
+        owners, above = _above(upward, lots)
+        turns = upward.turns.take(lots)
+        bounds = [0, *(np.flatnonzero(turns[1:] != turns[:-1]) + 1).tolist(), len(lots)]
+        for first, last in pairwise(bounds):
+            begin, end = np.searchsorted(owners, (first, last))
+            self._make(first, last, owners[begin:end] - first, above[begin:end])
+
+    def over(self, nodes: Nodes) -> Nodes:
+        """Return the position of the first combined lot on the way up from each node, itself included."""
+        return self._at.take(self._upward.near.take(nodes), mode="wrap")
+
+    def rows(self, positions: Nodes, width: int) -> Nodes:
+        """Return the rows of lots that all have this width."""
+        whole = len(self._buffer) // width * width
+        rows: Nodes = self._buffer[:whole].reshape(-1, width).take(self._starts.take(positions) // width, axis=0)
+        return rows
+
+    def _make(self, first: int, last: int, owners: Ints, above: Nodes) -> None:
+        """Make the rows of a range of lots from what is right above each; those that they need are there."""
+        over, step_counts = self.over(above), self._upward.steps.take(above)
+        lot_counts = self.counts.take(over)
+        needed = 1 + step_counts + lot_counts
+        sums = np.bincount(owners, needed, last - first).astype(np.int64)
+        widths = -(-sums // _WIDTH_STEP) * _WIDTH_STEP
+        tables = self._room(first, widths)
+        self.widths[first:last] = widths
+        before = np.cumsum(needed) - needed
+        firsts = np.searchsorted(owners, np.arange(last - first))
+        places = self._starts[first:last].take(owners) + before - before.take(firsts).take(owners)
+        self._buffer[places] = above
+        order = _by_kind(step_counts)
+        heads = places.take(order)
+        for column, (gone, way) in enumerate(_ways(self._upward, above.take(order), step_counts.take(order)), start=1):
+            self._buffer[heads[gone:] + column] = way
+        nested = np.flatnonzero(lot_counts)
+        ends, lot_counts = (self._starts + self.widths).take(over.take(nested)), lot_counts.take(nested)
+        found = self._buffer.take(_ranges(ends - lot_counts, lot_counts))
+        self._buffer[_ranges((places + needed).take(nested) - lot_counts, lot_counts)] = found
+        for rows, members in tables:
+            self.counts[first + members] = _put_in_order(rows)
+
+    def _room(self, first: int, widths: Ints) -> list[tuple[Nodes, Ints]]:
+        """Give lots from `first` on rows of these widths; return the tables these make, and who is in them."""
+        places = []
+        order = _by_kind(widths)
+        for width, begin, end in _runs(widths.take(order)):
+            members = order[begin:end]
+            # Rows begin at multiples of their width, so that any rows of a width are those of one table.
+            start = -(-self._used // width) * width
+            self._starts[first + members] = start + np.arange(len(members)) * width
+            self._used = start + width * len(members)
+            places.append((start, self._used, width, members))
+        if self._used > len(self._buffer):
+            self._buffer = np.concatenate([self._buffer, np.empty(2 * self._used - len(self._buffer), np.int32)])
+        tables = []
+        for start, end, width, members in places:
+            table = self._buffer[start:end]
+            table[:] = NO_NODE
+            tables.append((table.reshape(-1, width), members))
+        return tables
+
+
+def _met(upward: Upward, starts: Nodes) -> Nodes:
+    """All combined lots above the starts, and among them, so that each stands behind those above it."""
+    met = np.zeros(len(upward.lots) + 1, np.bool_)
     met[-1] = True
-    layer, layers = seeds, [np.empty(0, np.int32)]
-    while len(layer):
-        # Of a node that comes more than once the last one stays.
-        places = np.arange(len(layer), dtype=np.int32)
-        at[layer] = places
-        layer = layer.compress(at.take(layer) == places)
+    layers = [np.empty(0, np.int32)]
+    layer = upward.near.take(starts)
+    while len(layer := distinct(layer.compress(~met.take(layer, mode="wrap")))):
         met[layer] = True
         layers.append(layer)
-        lots = layer.compress(combined.take(layer))
-        starts = sources.offsets.take(lots)
-        merged = sources.heads.take(_ranges(starts, sources.offsets.take(lots + 1) - starts))
-        above = np.concatenate([parents.take(layer, mode="wrap"), merged])
-        layer = above.compress(~met.take(above, mode="wrap"))
-    nodes = np.concatenate(layers)
-    nodes = nodes.take(np.argsort(_turn(upward, nodes), kind="stable"))
-    at[nodes] = np.arange(len(nodes), dtype=np.int32)
-    return nodes, at
+        _, above = _above(upward, layer)
+        layer = upward.near.take(above)
+    lots = np.concatenate(layers)
+    return lots.take(_by_kind(upward.turns.take(lots)))
 
 
-def _turn(upward: Upward, nodes: Nodes) -> Any:
+def _above(upward: Upward, lots: Nodes) -> tuple[Ints, Nodes]:
+    """What was merged into combined lots, and what they were split from, owned by positions in `lots`, in order."""
+    sources = upward.sources
+    nodes = upward.lots.take(lots)
+    starts = sources.offsets.take(nodes)
+    counts = sources.offsets.take(nodes + 1) - starts
+    owners, above = np.repeat(np.arange(len(lots)), counts), sources.heads.take(_ranges(starts, counts))
+    parents = upward.parents.take(nodes)
+    split = np.flatnonzero(parents >= 0)
+    if not len(split):
+        return owners, above
+    owners, above = np.concatenate([owners, split]), np.concatenate([above, parents.take(split)])
+    order = np.argsort(owners, kind="stable")
+    return owners.take(order), above.take(order)
+
+
+def _ways(upward: Upward, nodes: Nodes, step_counts: Nodes) -> Iterator[tuple[int, Nodes]]:
+    """Each step up from nodes in the order of their steps: how many have no such step, and where the others come."""
+    longest = int(step_counts[-1]) if len(step_counts) else 0
+    gone = 0
+    for bound in np.searchsorted(step_counts, np.arange(1, longest + 1)).tolist():
+        nodes = upward.parents.take(nodes[bound - gone :])
+        gone = bound
+        yield gone, nodes
+
+
+def _put_in_order(rows: Nodes) -> Ints:
+    """Sort each row and make -1 of what stands in it twice, so that it comes first; return how many nodes are left."""
+    rows.sort(axis=1)
+    flat, firsts = rows.reshape(-1), rows[:, 0].copy()
+    flat[1:] |= -(flat[1:] == flat[:-1]).astype(np.int32)
+    # The first of a row was compared with the last of another.
+    rows[:, 0] = firsts
+    rows.sort(axis=1)
+    # A row is a multiple of eight wide, so that eight answers are one word.
+    there = np.bitwise_count((rows >= 0).view(np.uint64))
+    counts: Ints = there.sum(axis=1, dtype=np.int64)
+    return counts
+
+
+def _by_kind(kinds: Any) -> Ints:
+    """The positions that put small numbers in order."""
     # Numbers of sixteen bits are sorted by counting them.
-    return ((upward.turns.take(nodes) << _SPLIT_BITS) | upward.splits.take(nodes)).astype(np.uint16)
+    small = int(kinds.max(initial=0)) < 1 << 16
+    return np.argsort(kinds.astype(np.uint16) if small else kinds, kind="stable")
 
 
-def _turns(upward: Upward, nodes: Nodes) -> Iterator[tuple[int, int]]:
-    """Ranges of nodes whose lists do not need one another."""
-    turn = _turn(upward, nodes)
-    bounds = [0, *(np.flatnonzero(turn[1:] != turn[:-1]) + 1).tolist(), len(turn)]
-    return pairwise(bounds)
-
-
-class _Made:
-    """Lists made so far, each with its own node behind it."""
-
-    def __init__(self, upward: Upward, members: Nodes, at: Nodes) -> None:
-        self._upward = upward
-        self._members = members
-        self._at = at
-        self._buffer = np.empty(1 << 16, np.int32)
-        self._used = 0
-        self.starts = np.zeros(len(members), np.int64)
-        self.counts = np.zeros(len(members), np.int64)
-
-    @property
-    def nodes(self) -> Nodes:
-        """All lists."""
-        return self._buffer[: self._used]
-
-    def add(self, start: int, end: int) -> None:
-        """Make the lists of a range of members; those above them are there."""
-        members = self._members[start:end]
-        combined = self._upward.combined.take(members)
-        if combined.any():
-            self._combine(start + np.flatnonzero(combined))
-        if not combined.all():
-            self._follow(start + np.flatnonzero(~combined))
-
-    def _follow(self, places: Ints) -> None:
-        """Make the lists of members that have a parent or nothing."""
-        members = self._members.take(places)
-        parents = self._upward.parents.take(members)
-        above = np.where(parents >= 0, self._at.take(parents, mode="wrap"), 0)
-        counts = np.where(parents >= 0, self.counts.take(above), 0)
-        starts = self.starts.take(above)
-        ends = self._room(places, counts + 1)
-        here = self._buffer[self._used : int(ends[-1])]
-        if _alike(starts, counts):
-            # Lists of one length stand like rows of a table, and rows are copied whole.
-            rows = here.reshape(len(members), -1)
-            rows[:, :-1] = _rows_at(self._buffer, starts, rows.shape[1] - 1)
-            rows[:, -1] = members
-        else:
-            here[:] = self._buffer.take(_ranges(starts, counts + 1), mode="wrap")
-            self._buffer[ends - 1] = members
-        self._used += len(here)
-
-    def _combine(self, places: Ints) -> None:
-        """Make the lists of combined lots."""
-        members = self._members.take(places)
-        lots, rows = _arranged(*self._raw(members))
-        # Nodes are at least 0, so what fills rows up comes first, and once.
-        kept = np.empty(len(rows), np.bool_)
-        kept[0] = True
-        np.not_equal(rows[1:], rows[:-1], out=kept[1:])
-        kept[lots.starts] = True
-        kept &= rows >= 0
-        counts = np.add.reduceat(kept, lots.starts, dtype=np.int64)
-        places, members = places.take(lots.order), members.take(lots.order)
-        ends = self._room(places, counts + 1)
-        here = self._buffer[self._used : self._used + int(counts.sum()) + len(counts)]
-        inner = np.ones(len(here), np.bool_)
-        inner[ends - 1 - self._used] = False
-        here[inner] = rows.compress(kept)
-        here[~inner] = members
-        self._used += len(here)
-
-    def _raw(self, members: Nodes) -> tuple[Ints, Nodes]:
-        """How many nodes the lists above each combined lot have, and these nodes, repetitions included."""
-        sources, parents = self._upward.sources, self._upward.parents.take(members)
-        starts = sources.offsets.take(members)
-        arc_counts = sources.offsets.take(members + 1) - starts
-        above = self._at.take(sources.heads.take(_ranges(starts, arc_counts)))
-        owners = np.repeat(np.arange(len(members)), arc_counts)
-        split = np.flatnonzero(parents >= 0)
-        if len(split):
-            above = np.concatenate([above, self._at.take(parents.take(split))])
-            owners = np.concatenate([owners, split])
-            order = np.argsort(owners, kind="stable")
-            above, owners = above.take(order), owners.take(order)
-        counts = self.counts.take(above)
-        lots = np.bincount(owners, counts, len(members)).astype(np.int64)
-        return lots, self._buffer.take(_ranges(self.starts.take(above), counts))
-
-    def _room(self, places: Ints, counts: Ints) -> Ints:
-        """Give these members room behind what is used, one after the other; return where each ends."""
-        ends = self._used + np.cumsum(counts)
-        self.counts[places] = counts
-        self.starts[places] = ends - counts
-        needed = int(ends[-1]) if len(ends) else self._used
-        if needed > len(self._buffer):
-            grown = np.empty(max(needed, 2 * len(self._buffer)), np.int32)
-            grown[: self._used] = self._buffer[: self._used]
-            self._buffer = grown
-        return ends
-
-
-@dataclass(frozen=True)
-class _Rows:
-    order: Ints
-    """Which row belongs to whom."""
-    starts: Ints
-    """Where rows begin."""
-
-
-def _arranged(counts: Ints, nodes: Nodes) -> tuple[_Rows, Nodes]:
-    """Put each lot's nodes into a row that holds them, sorted, behind as many -1 as there is room."""
-    widths = np.int64(1) << np.ceil(np.log2(np.maximum(counts, 8))).astype(np.int64)
-    order = np.argsort(widths, kind="stable")
-    ordered = widths.take(order)
-    ends = np.cumsum(ordered)
-    starts = np.empty(len(counts), np.int64)
-    starts[order] = ends - ordered
-    rows = np.full(int(ends[-1]), -1, np.int32)
-    rows[_ranges(starts, counts)] = nodes
+def _runs(ordered: Any) -> Iterator[tuple[int, int, int]]:
+    """Each different value of ordered ones, where it begins and where it ends."""
     bounds = [0, *(np.flatnonzero(ordered[1:] != ordered[:-1]) + 1).tolist(), len(ordered)]
     for first, last in pairwise(bounds):
-        width = int(ordered[first])
-        begin = int(ends[first]) - width
-        rows[begin : int(ends[last - 1])].reshape(-1, width).sort(axis=1)
-    return _Rows(order, ends - ordered), rows
-
-
-def _alike(starts: Ints, counts: Ints) -> bool:
-    """Whether lists have one length and stand a multiple of it apart."""
-    count = int(counts[0])
-    if count == 0 or int(counts.min()) != count or int(counts.max()) != count:
-        return False
-    return not ((starts - starts.min()) % count).any()
-
-
-def _rows_at(buffer: Nodes, starts: Ints, count: int) -> Nodes:
-    first = int(starts.min())
-    rows = buffer[first : int(starts.max()) + count].reshape(-1, count)
-    found: Nodes = rows.take((starts - first) // count, axis=0)
-    return found
+        if last > first:
+            yield int(ordered[first]), first, last
 
 
 def _ranges(starts: Any, counts: Any) -> Ints:

@@ -31,14 +31,19 @@ class Upward:
     """What was merged into each node."""
     combined: Flags
     """Which nodes have sources."""
-    splits: Nodes
-    """Splits on the way up from each node over splits alone."""
+    lots: Nodes
+    """The nodes that have sources: the combined lots."""
+    near: Nodes
+    """The first combined lot on each node's way up over splits alone, itself included, as its position in `lots`; -1
+    for none."""
+    steps: Nodes
+    """Splits on that way up to it, or to where the way ends."""
     longest: Nodes
     """Most splits in a row on any way up from each node."""
     merges: Nodes
     """Most merges on any way up from each node."""
     turns: Nodes
-    """Most combined lots one above another on any way up from each node, itself included."""
+    """Most combined lots one above another on any way up from each combined lot, itself included, by `lots`."""
 
     @property
     def node_count(self) -> int:
@@ -57,8 +62,13 @@ class Upward:
         parents = np.append(own, np.int32(NO_NODE))
         combined = np.append(np.diff(sources.offsets) > 0, False)
         splits = _splits_above(parents)
-        merges, longest, turns = _merges_above(parents, sources, combined, splits)
-        return Upward(parents, sources, combined, splits, longest, merges, turns)
+        near = _nearest_combined(parents, combined, splits)
+        steps = np.where(near >= 0, splits - splits.take(near), splits)
+        merges, longest, turns = _merges_above(parents, sources, near, splits)
+        lots = np.flatnonzero(combined).astype(np.int32)
+        place = np.full(len(parents), NO_NODE, np.int32)
+        place[lots] = np.arange(len(lots), dtype=np.int32)
+        return Upward(parents, sources, combined, lots, place.take(near), steps, longest, merges, turns.take(lots))
 
     @cached_property
     def plain(self) -> tuple[Any, ...]:
@@ -89,13 +99,12 @@ def _splits_above(parents: Nodes) -> Nodes:
     return steps
 
 
-def _merges_above(parents: Nodes, sources: Arcs, combined: Flags, splits: Nodes) -> tuple[Nodes, Nodes, Nodes]:
+def _merges_above(parents: Nodes, sources: Arcs, near: Nodes, splits: Nodes) -> tuple[Nodes, Nodes, Nodes]:
     """Of each node most merges on its ways up, most splits in a row on them, and most combined lots one above another.
 
     The last grows with each round in a cycle and below it, which tells those from ways that end.
     """
-    near = _nearest_combined(parents, combined, splits)
-    lots = np.flatnonzero(combined)
+    lots = np.flatnonzero(np.diff(sources.offsets) > 0)
     turns, merges, longest = np.zeros(len(parents), np.int32), np.zeros(len(parents), np.int32), splits.copy()
     if not len(lots):
         return merges, longest, turns

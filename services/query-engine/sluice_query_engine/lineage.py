@@ -152,6 +152,7 @@ def _genealogy(order: StageOrder) -> lineage.ReadGenealogyRequest:
         kind=_GENEALOGIES[order.stage.source],
         ids_frame_id=order.ids_frame_id,
         tables=[_TABLES[order.stage.table]],
+        refresh=order.refresh,
     )
 
 

@@ -51,17 +51,19 @@ class EdgeRig:
         error = self.broken.get(statement.name) or self.broken.get("")
         return None if error is None else Fault(error=error)
 
-    def caller(self) -> Caller:
+    def caller(self, *, refresh: bool = False) -> Caller:
         """Return somebody who waits for half a minute."""
-        return Caller(time.monotonic() + 30, "test", Withdrawal())
+        return Caller(time.monotonic() + 30, "test", Withdrawal(), refresh)
 
     def ancestors(self, ids: Sequence[str]) -> SplitAncestors:
         """Resolve split ancestors."""
         return self.genealogy.split_ancestors(ids, 20, self.caller())
 
-    def full(self, ids: Sequence[str], hops: int = 1, nodes: int = 1_000_000) -> FullGenealogy:
+    def full(
+        self, ids: Sequence[str], hops: int = 1, nodes: int = 1_000_000, *, refresh: bool = False
+    ) -> FullGenealogy:
         """Resolve a full genealogy."""
-        return full_genealogy(self.genealogy, Wanted(ids, 20, nodes, hops), self.caller())
+        return full_genealogy(self.genealogy, Wanted(ids, 20, nodes, hops), self.caller(refresh=refresh))
 
     def forward(self, ids: Sequence[str]) -> ForwardTree:
         """Resolve a forward tree."""

@@ -100,6 +100,33 @@ def test_with_the_warehouse_away_old_edges_answer_and_say_that_they_are_stale(ri
     assert (pairs(old), fresh.cost.stale, old.cost.stale) == (pairs(fresh), False, True)
 
 
+def test_a_refresh_reads_everything_again_once_and_others_use_it(rig: EdgeRig) -> None:
+    cold = rig.full(cids("l", "gd", "w1"))
+    first = list(rig.ran)
+    rig.clock.advance(10)
+    rig.ran.clear()
+    anew = rig.full(cids("l", "gd", "w1"), refresh=True)
+    assert (rig.ran, pairs(anew), anew.cost.reused_count) == (first, pairs(cold), 0)
+    assert anew.cost.oldest_s == rig.clock.now().timestamp()
+    assert statements(rig.full(cids("l", "gd", "w1"))) == 0
+
+
+def test_a_refresh_takes_no_frames_of_others(rig: EdgeRig) -> None:
+    rig.full(cids("l"))
+    rig.keeper.flush()
+    rig.clock.advance(10)
+    with edge_rig(rig.path, rig) as other:
+        assert other.full(cids("l"), refresh=True).cost.oldest_s == rig.clock.now().timestamp()
+
+
+def test_a_refresh_is_never_answered_by_old_edges(rig: EdgeRig) -> None:
+    rig.full(cids("l"))
+    rig.clock.advance(10)
+    rig.broken[""] = WarehouseUnavailable()
+    with pytest.raises(Unavailable):
+        rig.full(cids("l"), refresh=True)
+
+
 def test_with_the_warehouse_away_and_nothing_kept_the_call_fails_by_its_reason(rig: EdgeRig) -> None:
     rig.broken[""] = WarehouseUnavailable()
     with pytest.raises(Unavailable) as caught:
