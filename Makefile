@@ -11,7 +11,7 @@ soak: .venv/ready ; $(bin)/python -m pytest -m hypothesis --hypothesis-profile=s
 golden: .venv/ready ; $(bin)/python -m pytest -m golden --write-golden $(ARGS)
 proto: .venv/ready ; $(bin)/python protos/generate.py
 docs: .venv/ready ; $(bin)/python -m tests.repo.settings_page --write && $(bin)/python -m tests.repo.mutations_table --write
-web: ; cd gateway/web && npm ci --silent --no-audit --no-fund && npm run --silent build
+web: ; cd gateway/web && npm ci --silent --no-audit --no-fund && WEB_OUT_DIR=node_modules/.built npm run --silent build && rm -rf ../sluice_gateway/static/app && mv node_modules/.built ../sluice_gateway/static/app
 lock: .venv/ready ; $(bin)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --all-extras pyproject.toml -o requirements.lock
 clean: ; rm -rf .venv gateway/web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist var
 

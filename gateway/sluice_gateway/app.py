@@ -31,11 +31,12 @@ from sluice_gateway.routes.lineage import LineageRoutes
 from sluice_gateway.routes.ops import OpsRoutes
 from sluice_gateway.routes.pages import STATIC_DIR, PageRoutes
 from sluice_gateway.routes.queries import QueryRoutes
+from sluice_gateway.routes.saved import SavedRoutes
 from sluice_gateway.routes.views import ViewRoutes
 
 log = structlog.get_logger()
 
-WEB_PAGE_PATHS = ("/", "/d/{name}", "/trace", "/timeline", "/saved", "/ops", "/ops/{tab}")
+WEB_PAGE_PATHS = ("/", "/d/{name}", "/trace", "/timeline", "/saved", "/saved/{id}", "/p/{id}", "/ops", "/ops/{tab}")
 """Addresses of the web page; it is one document, and every other address stays a problem."""
 
 
@@ -46,6 +47,7 @@ class Routes:
     pages: PageRoutes
     health: HealthRoutes
     ops: OpsRoutes
+    saved: SavedRoutes
     datasets: DatasetRoutes
     queries: QueryRoutes
     views: ViewRoutes
@@ -79,10 +81,17 @@ def _table(routes: Routes) -> list[tuple[str, str, Callable[..., Any]]]:
         ("GET", "/health/ready", routes.health.ready),
         ("GET", "/metrics", routes.health.metrics),
         ("GET", "/api/me", routes.pages.me),
+        ("GET", "/api/saved", routes.saved.list),
+        ("POST", "/api/saved", routes.saved.save),
+        ("GET", "/api/saved/{view_id}", routes.saved.get),
+        ("DELETE", "/api/saved/{view_id}", routes.saved.forget),
+        ("POST", "/api/permalinks", routes.saved.shorten),
+        ("GET", "/api/permalinks/{link_id}", routes.saved.link),
         ("GET", "/api/ops/permits", routes.ops.permits),
         ("GET", "/api/ops/queries", routes.ops.queries),
         ("GET", "/api/datasets", routes.datasets.list),
         ("GET", "/api/datasets/{name}", routes.datasets.get),
+        ("GET", "/api/datasets/{name}/computation", routes.datasets.computation),
         ("GET", "/api/queries/{query_id}", routes.queries.get),
         ("DELETE", "/api/queries/{query_id}", routes.queries.cancel),
         ("GET", "/api/queries/{query_id}/events", routes.queries.events),

@@ -22,7 +22,7 @@ _MAX_INTEGER = 2**53
 """Numbers travel as doubles; a larger integer would arrive as another one."""
 
 
-async def read_object(request: Request, limit_bytes: int) -> dict[str, JSON]:
+async def read_object(request: Request, limit_bytes: int, text_chars: int = MAX_TEXT_CHARS) -> dict[str, JSON]:
     """Return the JSON object that the request carries.
 
     Raises:
@@ -42,13 +42,13 @@ async def read_object(request: Request, limit_bytes: int) -> dict[str, JSON]:
         raise UnsupportedMediaType(content_type)
     if not raw.strip():
         raise InvalidParameter("body", "is empty; send a JSON object")
-    value = parse(raw, "body")
+    value = parse(raw, "body", text_chars)
     if not isinstance(value, dict):
         raise InvalidParameter("body", "must be a JSON object")
     return value
 
 
-def parse(raw: bytes | str, field: str) -> JSON:
+def parse(raw: bytes | str, field: str, text_chars: int = MAX_TEXT_CHARS) -> JSON:
     """Return strict JSON: UTF-8, no NaN, no repeated names, at most eight levels, texts and numbers within bounds.
 
     Raises:
@@ -69,32 +69,32 @@ def parse(raw: bytes | str, field: str) -> JSON:
     if isinstance(value, dict):
         for name, member in value.items():
             check_text(name, "body")
-            _check(member, name)
+            _check(member, name, text_chars)
     else:
-        _check(value, field)
+        _check(value, field, text_chars)
     return value
 
 
-def check_text(text: str, field: str) -> None:
+def check_text(text: str, field: str, most_chars: int = MAX_TEXT_CHARS) -> None:
     """Refuse texts that some hop would choke on.
 
     Raises:
-        InvalidParameter: longer than 4,000 characters, a NUL character, or half of a surrogate pair.
+        InvalidParameter: longer than `most_chars`, a NUL character, or half of a surrogate pair.
     """
-    if len(text) > MAX_TEXT_CHARS:
-        raise InvalidParameter(shortened(field), f"holds a text longer than {MAX_TEXT_CHARS:,} characters")
+    if len(text) > most_chars:
+        raise InvalidParameter(shortened(field), f"holds a text longer than {most_chars:,} characters")
     if "\0" in text:
         raise InvalidParameter(shortened(field), "holds a NUL character")
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise InvalidParameter(shortened(field), "holds half of a surrogate pair")
 
 
-def _check(value: JSON, field: str) -> None:
+def _check(value: JSON, field: str, text_chars: int) -> None:
     for depth, item in _walk(value):
         if depth > MAX_DEPTH:
             raise InvalidParameter(shortened(field), f"is nested deeper than {MAX_DEPTH} levels")
         if isinstance(item, str):
-            check_text(item, field)
+            check_text(item, field, text_chars)
         elif isinstance(item, float) and not math.isfinite(item):
             raise InvalidParameter(shortened(field), "holds a number that is too large")
         elif isinstance(item, int) and abs(item) > _MAX_INTEGER:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 
 import grpc.aio
 from prometheus_client import CollectorRegistry
@@ -30,7 +31,10 @@ from sluice_gateway.routes.lineage import LineageRoutes
 from sluice_gateway.routes.ops import OpsRoutes
 from sluice_gateway.routes.pages import PageRoutes
 from sluice_gateway.routes.queries import QueryRoutes
+from sluice_gateway.routes.saved import SavedRoutes
 from sluice_gateway.routes.views import ViewRoutes
+from sluice_gateway.saved.rate import WriteRate
+from sluice_gateway.saved.store import SavedStore
 from sluice_gateway.settings import Settings
 from sluice_gateway.spreadsheet_exports import SpreadsheetExports
 from sluice_gateway.web_page import WebPage
@@ -69,6 +73,7 @@ async def build(settings: Settings, *, clock: Clock | None = None, ids: Ids | No
             _asked(channels, settings, details), settings.health_ttl_s, clock or SystemClock(), registry
         ),
         ops=OpsRoutes(details, engine),
+        saved=_saved(settings, clock or SystemClock(), identity, closing),
         datasets=DatasetRoutes(definitions, engine, identity, limit),
         queries=QueryRoutes(
             definitions=definitions,
@@ -107,6 +112,13 @@ def _channels(settings: Settings, closing: AsyncExitStack) -> dict[str, grpc.aio
     for channel in channels.values():
         closing.push_async_callback(channel.close)
     return channels
+
+
+def _saved(settings: Settings, clock: Clock, identity: Identity, closing: AsyncExitStack) -> SavedRoutes:
+    keep_links = timedelta(days=settings.keep_links_days)
+    store = SavedStore(settings.saved_file, clock, keep_links, settings.most_saved_views, settings.most_links)
+    closing.callback(store.close)
+    return SavedRoutes(store, WriteRate(settings.saved_per_minute, clock), identity)
 
 
 def _identity(settings: Settings) -> Identity:

@@ -2,10 +2,13 @@
 
     ServiceError
     ├── NotFound ── DatasetNotFound, ViewNotFound
+    ├── PermissionDenied ── NotYours
     ├── OutOfRange ── TooManyRows, TextTooLong, TooManyIdBytes, TooManyForJson
     └── InvalidArgument ── InvalidParameter ── RequestRefused
                                                ├── NoSuchPath
                                                ├── MethodNotAllowed
+                                               ├── NoSuchSaved
+                                               ├── TooManySaved
                                                ├── BodyTooLarge
                                                ├── UnsupportedMediaType
                                                └── RequestBroken
@@ -16,7 +19,7 @@ not learn a second list.
 
 from __future__ import annotations
 
-from sluice_rpc.errors import InvalidParameter, NotFound, OutOfRange
+from sluice_rpc.errors import InvalidParameter, NotFound, OutOfRange, PermissionDenied
 
 _SHOWN_CHARS = 80
 
@@ -114,6 +117,34 @@ class NoSuchPath(RequestRefused):
 
     def __init__(self) -> None:
         super().__init__("path", "nothing is served here; /openapi.json lists what is")
+
+
+class NoSuchSaved(RequestRefused):
+    """No saved view or short link has this id, or it is somebody else's own."""
+
+    http_status = 404
+
+    def __init__(self, given: str) -> None:
+        super().__init__("id", f"{shortened(given)!r} names nothing that is kept; what nobody opens is forgotten")
+
+
+class NotYours(PermissionDenied):
+    """Others may look at this view, its owner alone may forget it."""
+
+    reason = "FORBIDDEN"
+
+    def __init__(self) -> None:
+        super().__init__("this view belongs to somebody else")
+
+
+class TooManySaved(RequestRefused):
+    """One owner keeps so many views and no more."""
+
+    http_status = 409
+
+    def __init__(self, limit: int) -> None:
+        super().__init__("name", f"would be one view more than the {limit:,} that one may keep; forget some first")
+        self.metadata["limit"] = str(limit)
 
 
 class MethodNotAllowed(RequestRefused):

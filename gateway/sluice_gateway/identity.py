@@ -26,9 +26,14 @@ class Caller:
     address: str = ""
 
     @property
+    def client(self) -> str:
+        """Whose requests are counted together: the user's, or those of the address of who has no name."""
+        return self.address if self.user == ANONYMOUS else self.user
+
+    @property
     def metadata(self) -> Sequence[tuple[str, str]]:
         """What is sent along with every gRPC call made for this caller."""
-        client = self.address if self.user == ANONYMOUS else self.user
+        client = self.client
         named = ((USER_KEY, quote(self.user, safe=" @._-")),)
         return (*named, (CLIENT_KEY, quote(client, safe=" @._-:"))) if client else named
 

@@ -27,6 +27,9 @@ def document(definitions: Sequence[Definition], root_path: str) -> JSONObject:
         "/api/datasets/{name}": {
             "get": _call("Datasets", "Definition of one dataset", [_in_path("name", _TEXT)]),
         },
+        "/api/datasets/{name}/computation": {
+            "get": _call("Datasets", "What its views and filters compute, as SQL", [_in_path("name", _TEXT)]),
+        },
         "/api/queries/{query_id}": {
             "get": _call("Queries", "A query as it stands", [_in_path("query_id", _QUERY_ID)]),
             "delete": _call(
@@ -43,6 +46,7 @@ def document(definitions: Sequence[Definition], root_path: str) -> JSONObject:
         },
         **{path: {"post": _lineage_call(path, call)} for path, call in LINEAGE_CALLS.items()},
         "/api/events": {"get": _call("Events", "Domains of events and the columns of their answers")},
+        **_saved_paths(),
         "/api/me": {"get": _call("Operations", "Who am I")},
         "/api/ops/permits": {"get": _call("Operations", "Permits of each process, and who holds one")},
         "/api/ops/queries": {"get": _call("Operations", "Queries that run, for whom and how far")},
@@ -100,6 +104,26 @@ def _with_look(definition: Definition) -> JSONObject:
 def _lineage_call(path: str, call: PostCall) -> JSONObject:
     in_path = [_in_path("domain", _TEXT)] if "{domain}" in path else []
     return _call(call.tag, call.summary, in_path, body=call.body)
+
+
+def _saved_paths() -> dict[str, JSON]:
+    text: JSONObject = {"type": "string"}
+    link: dict[str, JSON] = {"type": "object", "required": ["path"], "properties": {"path": text}}
+    members: dict[str, JSON] = {"path": text, "name": text, "note": text, "shared": {"type": "boolean"}}
+    view: dict[str, JSON] = {"type": "object", "required": ["path", "name"], "properties": members}
+    by_id = [_in_path("id", _TEXT)]
+    return {
+        "/api/saved": {
+            "get": _call("Saved", "Views that the caller keeps, and those that others share"),
+            "post": _call("Saved", "Keep a view of the web page under a name", body=view),
+        },
+        "/api/saved/{id}": {
+            "get": _call("Saved", "A saved view", by_id),
+            "delete": _call("Saved", "Forget a view of one's own", by_id),
+        },
+        "/api/permalinks": {"post": _call("Saved", "A short link to a long address of the web page", body=link)},
+        "/api/permalinks/{id}": {"get": _call("Saved", "The address behind a short link", by_id)},
+    }
 
 
 def _call(tag: str, summary: str, parameters: Sequence[JSONObject] = (), *, body: JSON = None) -> JSONObject:

@@ -59,6 +59,16 @@ class Settings(ProcessSettings):
     """How long dataset definitions are taken as known."""
     export_thread_count: int = Field(default=4, ge=1, le=64)
     """Exports that are encoded at the same time; further ones wait."""
+    saved_file: Path = Path("var/gateway/saved.sqlite")
+    """SQLite file of saved views and short links, made when the first is kept; gateways of one machine may share it."""
+    keep_links_days: int = Field(default=400, ge=1)
+    """How long a short link is kept that nobody opens."""
+    most_saved_views: int = Field(default=500, ge=1)
+    """Views that one person may keep."""
+    most_links: int = Field(default=100_000, ge=1)
+    """Short links in all; past it those go that nobody opened for longest."""
+    saved_per_minute: int = Field(default=60, ge=1)
+    """Views and links that one client may keep or forget in a minute."""
     spreadsheet_count: int = Field(default=2, ge=1, le=64)
     """Spreadsheets that are written at the same time, each on a thread of its own; further ones wait."""
     spreadsheet_dir: Path | None = None

@@ -112,6 +112,7 @@ def _settings(ports: SuitePorts, files: SuiteFiles, redis_url: str) -> dict[str,
             "QUERY_ENGINE_TARGET": query_engine,
             "LINEAGE_TARGET": lineage,
             "CACHE_TARGET": cache,
+            "SAVED_FILE": str(files.redis_dir.parent / "gateway" / "saved.sqlite"),
         },
     }
     return {

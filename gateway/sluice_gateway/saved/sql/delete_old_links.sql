@@ -1,0 +1,1 @@
+delete from permalink where used_time < :oldest

@@ -1,0 +1,1 @@
+delete from saved_view where id = :id

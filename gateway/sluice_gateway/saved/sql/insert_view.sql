@@ -1,0 +1,2 @@
+insert into saved_view (id, owner, shared, name, note, path, created_time)
+values (:id, :owner, :shared, :name, :note, :path, :created_time)

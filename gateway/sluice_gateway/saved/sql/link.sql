@@ -1,0 +1,1 @@
+select path, used_time from permalink where id = :id and used_time >= :oldest

@@ -1,0 +1,1 @@
+update permalink set used_time = :used_time where id = :id
