@@ -166,6 +166,39 @@ describe("expired rows", () => {
   });
 });
 
+describe("expired rows that the page holds", () => {
+  const gone = async (): Promise<Look> => { throw problem(410); };
+  const here: Look = { query_id: "q", receipt: receipt(10), views: {} };
+
+  it("are looked at there, and nothing is read again", async () => {
+    const world = new World();
+    const one = new QuerySession("holds", { ...world.ports(), held: async () => here }, () => {});
+    await one.run(SCOPE);
+    world.looks = [gone];
+    expect([await one.look("a", {}), one.state.held, world.count("start")]).toEqual([here, true, 1]);
+    expect([await one.look("a", {}), world.count("look")]).toEqual([here, 1]);
+  });
+
+  it("are read again where the page cannot compute what is asked", async () => {
+    const world = new World();
+    const one = new QuerySession("holds", { ...world.ports(), held: async () => null }, () => {});
+    await one.run(SCOPE);
+    world.looks = [gone];
+    expect([await one.look("a", {}), one.state.held, world.count("start")]).toEqual([null, false, 2]);
+  });
+
+  it("are not looked at once the query has run again", async () => {
+    const world = new World();
+    const one = new QuerySession("holds", { ...world.ports(), held: async () => here }, () => {});
+    await one.run(SCOPE);
+    world.looks = [gone];
+    await one.look("a", {});
+    await one.run(SCOPE);
+    await one.look("a", {});
+    expect([one.state.held, world.count("look")]).toEqual([false, 2]);
+  });
+});
+
 describe("looks", () => {
   it("of one lane: the later wins whatever the order of the answers", async () => {
     const world = new World();

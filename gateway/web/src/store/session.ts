@@ -37,6 +37,8 @@ export interface SessionState {
   partialVersion: number;
   /** Row counts before and after expired rows were read again, when they differ. */
   changed: { before: number; after: number } | null;
+  /** The rows have expired and are looked at in this page, which still holds them. */
+  held: boolean;
 }
 
 export interface Ports {
@@ -47,6 +49,8 @@ export interface Ports {
   random: () => number;
   hidden: () => boolean;
   onVisibility: (callback: () => void) => () => void;
+  /** Looks at rows that the page holds; null where it holds none, or cannot compute what is asked. */
+  held?: (body: JsonObject) => Promise<Look | null>;
 }
 
 /** Reading again takes longer than this: people are asked first. */
@@ -62,7 +66,7 @@ const TRANSIENT = new Set([
 export class QuerySession {
   readonly state: SessionState = {
     phase: "idle", plan: null, planning: false, planProblem: null, queryId: "", ran: null, progress: null, startedMs: 0,
-    receipt: null, problem: null, waiting: null, version: 0, partialVersion: 0, changed: null,
+    receipt: null, problem: null, waiting: null, version: 0, partialVersion: 0, changed: null, held: false,
   };
 
   private runNumber = 0;
@@ -160,6 +164,8 @@ export class QuerySession {
     // A snapshot is looked at without a query.
     const request = this.state.queryId ? { ...body, query_id: this.state.queryId } : body;
     try {
+      const here = this.state.held ? await this.ports.held?.(request) : null;
+      if (here) return current() ? here : null;
       const answer = await this.patiently(run, () => this.ports.api.look(this.route, request, { signal: controller.signal }));
       if (!current()) return null;
       if (!body["allow_partial"]) this.expiries = 0;
@@ -168,12 +174,20 @@ export class QuerySession {
       if (isAbort(error) || !current()) return null;
       const problem = asProblem(error);
       if (!problem.expired || body["allow_partial"]) throw problem;
+      const kept = run === this.runNumber ? await this.ports.held?.(request) : null;
       // An answer of an earlier run that expired meanwhile says nothing of the rows that are there now.
       if (run !== this.runNumber) return null;
+      if (kept) return this.lookedHere(kept, current());
       if (this.expiries > 0) throw problem;
       await (this.requerying ??= this.requery().finally(() => { this.requerying = null; }));
       return null;
     }
+  }
+
+  /** What the page itself answered after the rows had expired; from here on it is asked first. */
+  private lookedHere(answer: Look, current: boolean): Look | null {
+    this.set({ held: true });
+    return current ? answer : null;
   }
 
   private async requery(): Promise<void> {
@@ -203,7 +217,7 @@ export class QuerySession {
     this.stopFollowing();
     this.endWaiting();
     this.runNumber += 1;
-    this.set({ phase, problem: null, waiting: null, startedMs: this.ports.now() });
+    this.set({ phase, problem: null, waiting: null, held: false, startedMs: this.ports.now() });
     return this.runNumber;
   }
 
