@@ -204,14 +204,19 @@ class Logon:
         """
         started = time.monotonic()
         threading.Thread(target=self._connect, args=(params,), name="oracle-connect", daemon=True).start()
+        in_time = True
         try:
             answer = self._answers.get(timeout=max(0.0, until - started))
         except Empty:
-            answer = None
+            answer, in_time = None, False
         if answer is None:
             # The thread wakes up with an error of its own and ends; what it makes in spite of that is cut as well.
             self._line.cut()
-            log.warning("warehouse does not answer a logon", waited_s=round(time.monotonic() - started, 3))
+            waited_s = round(time.monotonic() - started, 3)
+            if in_time:
+                log.info("logon was given up", waited_s=waited_s)
+            else:
+                log.warning("warehouse does not answer a logon", waited_s=waited_s)
             raise WarehouseUnavailable
         if isinstance(answer, BaseException):
             raise no_session(answer, until - started) from answer
