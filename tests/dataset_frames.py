@@ -185,14 +185,19 @@ def read(warehouse: Warehouse, statement: Statement, schema: pa.Schema, binds: M
 
 
 def from_warehouse(
-    dataset: Dataset, warehouse: Warehouse, given: Mapping[str, object], cuts: Iterable[datetime] = ()
+    dataset: Dataset,
+    warehouse: Warehouse,
+    given: Mapping[str, object],
+    cuts: Iterable[datetime] = (),
+    stages: Mapping[str, Sequence[Row]] | None = None,
 ) -> DatasetFrame:
     """Return the frame of a query that was really read, parts that are cut by time cut at the given instants.
 
-    Stages are empty, and so are parts that take their ids from one.
+    Stages have the rows that are given, since lineage is no part of this; those that are not named are empty.
     """
     binds = {**dict(given), **binds_of(dataset, given, warehouse.plant_time())}
-    parts: dict[str, pa.Table] = {}
+    schemas = {stage.name: stage.schema for stage in dataset.stages}
+    parts = {name: pa.Table.from_pylist(list(rows), schema=schemas[name]) for name, rows in (stages or {}).items()}
     for part in dataset.parts:
         if part.ids_from:
             ids = _ids_from(dataset, part, parts)

@@ -18,8 +18,9 @@ LISTS: Final[Mapping[str, str]] = {
     "equipment_ids": MACHINES,
     "job_ids": "select JOBID from DWH.DW_MES_JOB",
     "container_ids": "select distinct CONTAINERID from DWH.DW_MES_LOTWIPHISTORY",
-    "lots": "select c.CONTAINERNAME from DWH.DW_MES_CONTAINER c semi join DWH.DW_MES_LOTMATERIALSHISTORY m"
-    " on m.CONTAINERID = c.CONTAINERID",
+    "workorders": "select distinct PJ_WORKORDER from DWH.DW_MES_LOTMATERIALSHISTORY where PJ_WORKORDER is not null",
+    "material_lots": "select distinct MATERIALLOTNAME from DWH.DW_MES_LOTMATERIALSHISTORY"
+    " where MATERIALLOTNAME is not null",
     "container_values": "select c.CONTAINERNAME from DWH.DW_MES_CONTAINER c semi join DWH.DW_MES_LOTREJECTHISTORY r"
     " on r.CONTAINERID = c.CONTAINERID",
     "stations": "select distinct WORK_CENTER_GROUP from DWH.DW_MES_SPEC_WORKCENTER_V",
@@ -76,8 +77,6 @@ def asked(draw: st.DrawFn, dataset: Dataset, values: Values) -> dict[str, object
             value = draw(_value(item, values, required=item.name in required))
             if value is not None:
                 given[item.name] = value
-    if dataset.name == "material-trace" and not given:
-        given["lots"] = list(values.by_list["lots"][:5])
     return given
 
 

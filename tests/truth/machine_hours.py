@@ -14,7 +14,7 @@ STATUSES = ("PRD", "SBY", "UDT", "SDT", "EGT", "NST")
 
 def hours(
     fragments: Iterable[Raw], machines: Collection[str], start: date, end: date, by: Callable[[Raw], Any]
-) -> dict[Any, dict[str, float]]:
+) -> dict[Any, dict[str, float | None]]:
     """Return hours by status and the operating utilisation, by whatever `by` says of a fragment."""
     sums: dict[Any, dict[str, Fraction]] = {}
     for row in fragments:
@@ -25,11 +25,13 @@ def hours(
     return {key: _shown(told) for key, told in sums.items()}
 
 
-def _shown(told: Mapping[str, Fraction]) -> dict[str, float]:
+def _shown(told: Mapping[str, Fraction]) -> dict[str, float | None]:
     operating = sum((told[status] for status in ("PRD", "SBY", "UDT", "SDT", "EGT")), Fraction(0))
-    shown = {f"{status.lower()}_hours": places(told[status], 1) for status in (*STATUSES, "OTHER")}
+    shown: dict[str, float | None] = {
+        f"{status.lower()}_hours": places(told[status], 1) for status in (*STATUSES, "OTHER")
+    }
     shown["total_hours"] = places(sum(told.values(), Fraction(0)), 1)
-    shown["ou_pct"] = places(100 * told["PRD"] / operating, 1) if operating else 0.0
+    shown["ou_pct"] = places(100 * told["PRD"] / operating, 1) if operating else None
     return shown
 
 

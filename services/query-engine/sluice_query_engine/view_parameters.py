@@ -9,7 +9,7 @@ from typing import Literal, cast, get_args
 from sluice_query_engine.toml_section import Section, read_labels
 from sluice_query_engine.violations import Violations, one_of, shown
 
-ViewParameterType = Literal["choice", "integer", "boolean"]
+ViewParameterType = Literal["choice", "integer", "boolean", "text"]
 """What a parameter of views may be."""
 
 
@@ -21,7 +21,7 @@ class ViewParameter:
         default: what is bound where it is not given.
         choices: the values of a `choice`, else empty.
         least: smallest value of an `integer`.
-        most: largest value of an `integer`.
+        most: largest value of an `integer`, most characters of a `text`.
         labels: title by language.
     """
 
@@ -57,6 +57,9 @@ def read_view_parameter(name: str, section: Section) -> ViewParameter:
                 raise section.error("default", f"is above {most}")
         case "boolean":
             found = ViewParameter(name, kind, title, description, section.boolean("default"))
+        case "text":
+            # What is looked for is nothing until somebody types it.
+            found = ViewParameter(name, kind, title, description, "", most=section.integer("most"))
     section.close()
     return replace(found, labels=labels)
 
@@ -81,6 +84,8 @@ def value_schema(item: ViewParameter) -> dict[str, object]:
             return {**about, "type": "integer", "minimum": item.least, "maximum": item.most}
         case "boolean":
             return {**about, "type": "boolean"}
+        case "text":
+            return {**about, "type": "string", "maxLength": item.most}
 
 
 def _value(item: ViewParameter, value: object, violations: Violations) -> str | int | bool:
@@ -101,4 +106,8 @@ def _value(item: ViewParameter, value: object, violations: Violations) -> str | 
             if isinstance(value, bool):
                 return value
             violations.add(item.name, f"{shown(value)} is neither true nor false")
+        case "text":
+            if isinstance(value, str) and len(value) <= item.most:
+                return value.strip()
+            violations.add(item.name, f"{shown(value)} is not a text of at most {item.most} characters")
     return item.default

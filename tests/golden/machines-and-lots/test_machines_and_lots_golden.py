@@ -81,7 +81,7 @@ def plant(twin_path: Path, request: pytest.FixtureRequest) -> Iterator[Plant]:
         **dict.fromkeys(sorted({name for name, _ in VIEWS if name.startswith("equipment-")}), days),
         "lot-history": {"container_ids": containers},
         "lot-associations": {"container_ids": containers},
-        "material-trace": {"material_lots": sorted(set(material))},
+        "material-trace": {"mode": "material_lot", "material_lots": sorted(set(material))},
     }
     with url_of(twin_path, request.param) as url, closing(open_warehouse(url)) as warehouse:
         frames = {name: from_warehouse(catalog.get(name), warehouse, given) for name, given in asked.items()}

@@ -135,6 +135,33 @@ def test_a_status_filter_leaves_the_summary_alone_and_narrows_the_list(floor: Da
     assert summary(floor, {"package": "No such"}) == dict.fromkeys(summary(floor), (0, 0))
 
 
+def found(frame: DatasetFrame, field: str, text: str) -> list[tuple[str, int]]:
+    """Return the names that a search finds, and their lots."""
+    rows = frame.rows("search", {"search_field": field, "search_text": text})
+    return [(row["name"], row["lot_count"]) for row in rows]
+
+
+def test_a_search_finds_names_that_hold_a_text_of_two_characters_or_more(wip: Dataset) -> None:
+    rows = [
+        lot("GA25-1", 1, package="SMA"),
+        lot("GA25-2", 1, package="SMA-F"),
+        lot("XGA25", 1, package="SMA-F"),
+        lot("dummy GA25", 1, package="SMA"),
+        lot("L5", 1, package=None),
+    ]
+    frame = hand_made(wip, {"lots": rows}, {})
+    assert found(frame, "lot", "ga25") == [("GA25-1", 1), ("GA25-2", 1), ("XGA25", 1)]
+    assert found(frame, "lot", "ga25-") == [("GA25-1", 1), ("GA25-2", 1)]
+    assert found(frame, "package", "ma") == [("SMA", 1), ("SMA-F", 2)]
+    assert found(frame, "lot", "g") == found(frame, "lot", "") == found(frame, "wafer_lot", "ga") == []
+    assert found(frame, "lot", "%_") == []
+
+
+def test_a_search_stops_at_fifty_names(wip: Dataset) -> None:
+    frame = hand_made(wip, {"lots": [lot(f"GA{number:03}", 1) for number in range(60)]}, {})
+    assert [name for name, _ in found(frame, "lot", "ga")] == [f"GA{number:03}" for number in range(50)]
+
+
 def test_a_lot_without_a_work_order_is_no_production_lot(wip: Dataset, tmp_path: Path) -> None:
     rows: list[Row] = [
         {"CONTAINERID": "A" * 16, "LOTID": "L1", "WORKORDER": "GA1", "WORKCENTERSEQUENCE_GROUP": "10"},

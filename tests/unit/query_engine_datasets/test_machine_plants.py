@@ -30,13 +30,22 @@ class Bench:
         self._catalog, self._file = catalog, folder / "plant.duckdb"
 
     def read(
-        self, dataset: str, given: Mapping[str, object], tables: Mapping[str, Sequence[Mapping[str, object]]]
+        self,
+        dataset: str,
+        given: Mapping[str, object],
+        tables: Mapping[str, Sequence[Mapping[str, object]]],
+        meant: Sequence[str] = (),
     ) -> DatasetFrame:
-        """Return the frame of a query on a plant of just these rows, its clock at 2025-03-20 12:00."""
+        """Return the frame of a query on a plant of just these rows, its clock at 2025-03-20 12:00.
+
+        Args:
+            meant: containers that the typed values mean, for datasets that ask lineage.
+        """
+        stages = {"containers": [{"container_id": container} for container in meant]} if meant else None
         steps = {"DW_MES_SPEC_WORKCENTER_V": [{"SPEC": "S", "WORK_CENTER": "W", "WORK_CENTER_GROUP": "G"}]}
         plant_of({**steps, **tables}, self._file, datetime(2025, 3, 20, 12))
         with closing(open_warehouse(f"duckdb://{self._file}")) as warehouse:
-            return from_warehouse(self._catalog.get(dataset), warehouse, given)
+            return from_warehouse(self._catalog.get(dataset), warehouse, given, stages=stages)
 
 
 @pytest.fixture
@@ -73,6 +82,8 @@ SESSIONS = pytest.mark.parametrize(
     ("dataset", "given"),
     [("lot-history", {"container_ids": [LOT]}), ("equipment-lots", {**DAYS, "equipment_ids": [MACHINE]})],
 )
+TYPED = {"mode": "names", "container_values": ["whatever was typed"]}
+"""Asks for lots by name; what a name means is given to the bench, since lineage resolves it."""
 
 
 @SESSIONS
@@ -167,7 +178,8 @@ def test_a_machine_that_was_not_scheduled_has_no_utilisation(bench: Bench) -> No
         {**DAYS, "equipment_ids": [MACHINE]},
         {"DW_MES_RESOURCESTATUS_SHIFT": [fragment("NST", "24", "11 12:00")]},
     )
-    assert [row["ou_pct"] for row in frame.rows("list")] == [0.0]
+    views = ("list", "totals", "daily")
+    assert [row["ou_pct"] for view in views for row in frame.rows(view)] == [None, None, None]
 
 
 def job(number: str, created: str, **values: object) -> Row:
@@ -326,17 +338,42 @@ def test_materials_of_a_machine_are_those_booked_on_its_name(bench: Bench) -> No
     ]
 
 
+def test_lots_that_are_typed_are_those_that_the_names_mean(bench: Bench) -> None:
+    rows = [part(1000, 1000, "10 10:00"), part(10, 10, "10 11:00", CONTAINERID=OTHER)]
+    frame = bench.read("lot-history", TYPED, {"DW_MES_LOTWIPHISTORY": rows}, meant=[LOT])
+    assert [row["track_in_qty"] for row in frame.rows("list")] == [1000]
+
+
+def test_what_happened_to_typed_lots_is_what_happened_to_those_lots(bench: Bench) -> None:
+    tables: Mapping[str, Sequence[Row]] = {
+        "DW_MES_LOTMATERIALSHISTORY": [consumed("P1", "1"), consumed("P2", "1", CONTAINERID=OTHER)],
+        "DW_MES_LOTREJECTHISTORY": [
+            {"CONTAINERID": LOT, "TXNDATE": at("10 12:00"), "LOSSREASONNAME": "701_Open", "REJECTQTY": 7}
+        ],
+        "DW_MES_HOLDRELEASEHISTORY": [
+            {"HISTORYMAINLINEID": "H" * 16, "CONTAINERID": LOT, "HOLDTXNDATE": at("10 13:00"), "QTY": 5}
+        ],
+        "DW_MES_LOTWIPHISTORY": [part(10, 10, "10 11:00")],
+        "DW_MES_JOB": [job("J1", "10 10:30")],
+    }
+    typed = bench.read("lot-associations", TYPED, tables, meant=[LOT])
+    by_key = bench.read("lot-associations", {"container_ids": [LOT]}, tables)
+    kinds = sorted((row["kind"], row["qty"]) for row in typed.rows("list"))
+    assert kinds == [("hold", 5.0), ("job", None), ("material", 1.0), ("reject", 7.0)]
+    assert typed.exported() == by_key.exported()
+
+
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("given", "meant", "expected"),
     [
-        ({"lots": ["GA1-001"]}, ["P1", "P1", "P2"]),
-        ({"workorders": ["GA1"]}, ["P1", "P1", "P2"]),
-        ({"material_lots": ["ML2"]}, ["P3", "P4"]),
-        ({"lots": ["GA1-0"]}, []),
+        ({"mode": "lot", "container_values": ["GA1-001"]}, [LOT], ["P1", "P1", "P2"]),
+        ({"mode": "workorder", "workorders": ["GA1"]}, [], ["P1", "P1", "P2"]),
+        ({"mode": "material_lot", "material_lots": ["ML2"]}, [], ["P3", "P4"]),
+        ({"container_values": ["GA1-0"]}, [], []),
     ],
 )
 def test_a_trace_goes_both_ways_and_keeps_equal_rows(
-    bench: Bench, given: dict[str, object], expected: list[str]
+    bench: Bench, given: dict[str, object], meant: list[str], expected: list[str]
 ) -> None:
     rows = [
         consumed("P1", "1"),
@@ -346,5 +383,6 @@ def test_a_trace_goes_both_ways_and_keeps_equal_rows(
         consumed("P4", "1", CONTAINERID="X" * 16, PJ_WORKORDER="GA2", MATERIALLOTNAME="ML2"),
     ]
     lots = [{"CONTAINERID": LOT, "CONTAINERNAME": "GA1-001"}, {"CONTAINERID": OTHER, "CONTAINERNAME": "GA2-001"}]
-    frame = bench.read("material-trace", given, {"DW_MES_LOTMATERIALSHISTORY": rows, "DW_MES_CONTAINER": lots})
+    tables: Mapping[str, Sequence[Row]] = {"DW_MES_LOTMATERIALSHISTORY": rows, "DW_MES_CONTAINER": lots}
+    frame = bench.read("material-trace", given, tables, meant)
     assert [row["material_part"] for row in frame.rows("list", sort="material_part")] == expected

@@ -1,5 +1,6 @@
 -- One row per calendar day with hours; key: day.
--- Hours are summed in millionths and rounded once, half up; the ratio is of the sums.
+-- Hours are summed in millionths and rounded once, half up; the ratio is of the sums, and missing
+-- where there is nothing to divide by.
 with total as (
     select
         day,
@@ -24,8 +25,6 @@ select
     cast((nst + 50000) // 100000 as double) / 10 as nst_hours,
     cast((whole - prd - sby - udt - sdt - egt - nst + 50000) // 100000 as double) / 10 as other_hours,
     cast((whole + 50000) // 100000 as double) / 10 as total_hours,
-    coalesce(
-        cast((prd * 2000 + prd + sby + udt + sdt + egt) // nullif(2 * (prd + sby + udt + sdt + egt), 0) as double) / 10, 0
-    ) as ou_pct
+    cast((prd * 2000 + prd + sby + udt + sdt + egt) // nullif(2 * (prd + sby + udt + sdt + egt), 0) as double) / 10 as ou_pct
 from total
 order by day

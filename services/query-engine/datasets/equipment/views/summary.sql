@@ -1,4 +1,5 @@
--- One row: the selected machines by status and category. Ratios are of machines now, not of hours; rounded half up.
+-- One row: the selected machines by status and category. Ratios are of machines now, not of hours; rounded half up, and
+-- missing where there is nothing to divide by.
 with total as (
     select
         count(*) as total_count,
@@ -47,11 +48,8 @@ select
     unknown_count,
     with_active_job_count,
     with_wip_count,
-    coalesce(
-        cast((prd_count * 2000 + operating_count) // nullif(2 * operating_count, 0) as double) / 10, 0
-    ) as ou_pct,
-    coalesce(
-        cast(((prd_count + sby_count + egt_count) * 2000 + total_count) // nullif(2 * total_count, 0) as double) / 10, 0
-    ) as availability_pct
+    cast((prd_count * 2000 + operating_count) // nullif(2 * operating_count, 0) as double) / 10 as ou_pct,
+    cast(((prd_count + sby_count + egt_count) * 2000 + total_count) // nullif(2 * total_count, 0) as double) / 10
+        as availability_pct
 from summed
 order by total_count
