@@ -50,6 +50,8 @@ SIZES: Final = (1, 1_000, 50_000)
 ROUNDS: Final = 5
 STEPS, HOPS = 60, 20
 """More than any way has, since neither anchor knows limits."""
+_BUFFER_BYTES: Final = 1 << 30
+"""Buffers of the twin, whoever runs statements in it: the plant's own warehouse is no part of lineage's memory."""
 _SQL: Final = Path(__file__).parent / "every_ancestor.sql"
 _Ran = list[tuple[Statement, Mapping[str, Bind]]]
 
@@ -180,6 +182,7 @@ def _end_to_end(plant: Path, wanted: list[str]) -> tuple[Comparison, str]:
             # As cold as ours: what an open connection has read it still holds.
             with duckdb.connect(str(plant), read_only=True) as connection:
                 connection.execute("set threads = 2")
+                connection.execute(f"set memory_limit = '{_BUFFER_BYTES}B'")
                 for text, binds in statements:
                     connection.sql(text, params=binds).to_arrow_table()
 
@@ -229,7 +232,12 @@ def _process(plant: Path, wanted: list[str]) -> Iterator[Callable[[], int]]:
     """A lineage process that has read nothing yet, and a call of it that ends when all tables are there."""
     address = f"127.0.0.1:{take_free(1)[0]}"
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
-    own = {"LISTEN": address, "WAREHOUSE_URL": f"duckdb://{plant.absolute()}", "LOG_LEVEL": "warning"}
+    own = {
+        "LISTEN": address,
+        "LOG_LEVEL": "warning",
+        "WAREHOUSE_MEMORY_LIMIT_BYTES": str(_BUFFER_BYTES),
+        "WAREHOUSE_URL": f"duckdb://{plant.absolute()}",
+    }
     process = subprocess.Popen(
         [sys.executable, "-m", "sluice_lineage"],
         env={**inherited, **{f"SLUICE_LINEAGE_{key}": value for key, value in own.items()}},

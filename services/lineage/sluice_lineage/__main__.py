@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import pyarrow as pa
 from sluice_rpc.log import configure_log
 from sluice_rpc.settings import SettingsError
 
@@ -17,6 +18,8 @@ def main() -> int:
         settings = Settings.load()
         configure_log("lineage", level=settings.log_level, style=settings.log_style)
         process = build(settings)
+        # With the first array made from Python Arrow loads pandas, where that is installed; not while a caller waits.
+        pa.array([], pa.string())
         process.server.serve_until_signal(process.closing)
     except SettingsError as error:
         sys.stderr.write(f"lineage: {error}\n")
