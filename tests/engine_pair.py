@@ -164,6 +164,7 @@ class EngineHome:
             "SLUICE_QUERY_ENGINE_FAULT_FILE": str(fault_file),
             "SLUICE_QUERY_ENGINE_REDIS_URL": redis_url or self.redis_url,
             "SLUICE_QUERY_ENGINE_REFRESHES_SNAPSHOTS": "false",
+            "SLUICE_QUERY_ENGINE_WARMS_UP": "false",
             **(settings or {}),
         }
         child = self._child("query-engine", ports, own)

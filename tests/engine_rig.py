@@ -157,6 +157,7 @@ def serving_engine(
         "datasets_dir": REPOSITORY / "tests" / "only_holds",
         # What an engine does by itself is in the way of those who count what a caller causes.
         "refreshes_snapshots": False,
+        "warms_up": False,
         **settings,
     }
     given = world or World()

@@ -106,7 +106,7 @@ def running_suite(
         data_dir: folder for its cache and logs.
         plant: the twin's DuckDB file, which is only read.
         redis_program: Redis server program; None runs without Redis.
-        extra: more variables for single processes, by folder name. Snapshots are not read unless these say otherwise,
+        extra: more variables for single processes, by folder name. Nothing is read unasked unless these say otherwise,
             since tests count statements.
         policy: when what died is started again; None as in the demo.
     """
@@ -114,7 +114,8 @@ def running_suite(
     statements, fault_file = data_dir / "statements.jsonl", data_dir / "faults.json"
     files = SuiteFiles(plant, data_dir / "cache", data_dir / "redis", statements, fault_file)
     ports = SuitePorts.free()
-    engine = {"SLUICE_QUERY_ENGINE_REFRESHES_SNAPSHOTS": "false", **(extra or {}).get("query-engine", {})}
+    idle = {"SLUICE_QUERY_ENGINE_REFRESHES_SNAPSHOTS": "false", "SLUICE_QUERY_ENGINE_WARMS_UP": "false"}
+    engine = {**idle, **(extra or {}).get("query-engine", {})}
     programs = suite_programs(ports, files, redis_program, {**(extra or {}), "query-engine": engine})
     with Supervisor(programs, data_dir / "logs", print, policy=policy) as supervisor:
         supervisor.await_serving(START_TIMEOUT_S)

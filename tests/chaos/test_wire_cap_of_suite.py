@@ -69,7 +69,9 @@ def second_engine(suite: RunningSuite, settings: dict[str, str]) -> Iterator[tup
     """Give one more engine on the suite's cache, started again whenever it dies, and where it listens."""
     ports = replace(suite.ports, query_engine=take_free(1)[0])
     files = SuiteFiles(suite.plant, suite.data_dir / "cache", suite.data_dir / "redis")
-    programs = suite_programs(ports, files, None, {"query-engine": settings})
+    programs = suite_programs(
+        ports, files, None, {"query-engine": {"SLUICE_QUERY_ENGINE_WARMS_UP": "false", **settings}}
+    )
     program = next(item for item in programs if item.name == "query-engine")
     with Supervisor([program], suite.data_dir / "second", print) as supervisor:
         supervisor.await_serving(START_TIMEOUT_S)

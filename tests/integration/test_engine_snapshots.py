@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 from sluice.query.v1 import query_service_pb2 as pb
+from sluice_query_engine.bootstrap import World
 from sluice_rpc.errors import FailedPrecondition, InvalidArgument
-from sluice_warehouse import Bind, Statement
+from sluice_twin import plant_of
+from sluice_twin.plant import PLANT_TIME
+from sluice_warehouse import Bind, Reading, Statement, Tag
+from sluice_warehouse.duckdb import DuckDBWarehouse
 from sluice_warehouse.errors import WarehouseError
 from sluice_warehouse.faults import Fault
 
@@ -30,6 +36,39 @@ class Faults:
     def __call__(self, statement: Statement, binds: Mapping[str, Bind]) -> Fault | None:
         self.read_count += "row_limit" in binds
         return Fault(error=WarehouseError(1555)) if self.failing else None
+
+
+class Emptied:
+    """A plant whose tables lose every row when they are told to.
+
+    Args:
+        plant: with rows.
+        bare: without.
+    """
+
+    def __init__(self, plant: Path, bare: Path) -> None:
+        self._plants = {False: DuckDBWarehouse(plant), True: DuckDBWarehouse(bare)}
+        self.empty = False
+
+    def open(
+        self, statement: Statement, binds: Mapping[str, Bind], *, schema: pa.Schema, deadline_s: float, tag: Tag
+    ) -> Reading:
+        return self._plants[self.empty].open(statement, binds, schema=schema, deadline_s=deadline_s, tag=tag)
+
+    def open_pooled(
+        self, statement: Statement, binds: Mapping[str, Bind], *, schema: pa.Schema, deadline_s: float, tag: Tag
+    ) -> Reading:
+        return self._plants[self.empty].open_pooled(statement, binds, schema=schema, deadline_s=deadline_s, tag=tag)
+
+    def plant_time(self) -> datetime:
+        return self._plants[False].plant_time()
+
+    def ping(self) -> None:
+        self._plants[False].ping()
+
+    def close(self) -> None:
+        for plant in self._plants.values():
+            plant.close()
 
 
 @pytest.fixture
@@ -114,6 +153,31 @@ def test_while_the_warehouse_fails_the_snapshot_of_before_answers_and_says_so(ri
     faults.failing = False
     good = look_until(rig, lambda answer: not answer.receipt.degraded)
     assert good.table == before.table
+
+
+def test_a_refresh_that_comes_back_empty_leaves_the_snapshot_of_before_and_says_so(
+    twin_path: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(REPOSITORY / "tests" / "datasets" / DATASET, tmp_path / "datasets" / DATASET)
+    plant = Emptied(twin_path, plant_of({}, tmp_path / "bare.duckdb", PLANT_TIME))
+    with (
+        serving_cache(tmp_path / "cache") as cache,
+        serving_engine(
+            twin_path,
+            world=World(warehouse=plant),
+            cache_target=cache,
+            datasets_dir=tmp_path / "datasets",
+            refreshes_snapshots=True,
+        ) as rig,
+    ):
+        before = first_look(rig)
+        plant.empty = True
+        kept = look_until(rig, lambda answer: answer.receipt.degraded and answer.receipt.stale)
+        assert (kept.table, kept.receipt.query_id) == (before.table, before.receipt.query_id)
+        assert kept.table.num_rows > 0
+        plant.empty = False
+        good = look_until(rig, lambda answer: not answer.receipt.degraded)
+        assert good.table == before.table
 
 
 def test_a_snapshot_is_not_queried_and_a_query_is_no_snapshot(rig: EngineRig) -> None:

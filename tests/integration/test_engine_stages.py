@@ -220,7 +220,7 @@ def test_a_warmed_range_is_the_query_that_a_caller_gets(twin_path: Path, tmp_pat
     datasets = datasets_with(tmp_path / "datasets", edits, REPOSITORY / "tests" / "datasets", DATASET)
     with (
         serving_cache(tmp_path / "cache") as cache,
-        serving_engine(twin_path, cache_target=cache, lineage_target="", datasets_dir=datasets) as rig,
+        serving_engine(twin_path, cache_target=cache, lineage_target="", datasets_dir=datasets, warms_up=True) as rig,
     ):
         today = rig.stub.ListDatasets(pb.ListDatasetsRequest()).plant_time
         last = DayRule(time(7, 30), "end").day_of(datetime.fromisoformat(today))

@@ -57,6 +57,7 @@ def pair(twin_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
                     twin_path,
                     datasets_dir=ENGINE / "datasets",
                     refreshes_snapshots=False,
+                    warms_up=False,
                     cache_target=cache,
                     lineage_target=lineage,
                     dataset_limits=every,

@@ -29,6 +29,7 @@ def rig(twin_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[E
                 lineage_target=lineage,
                 datasets_dir=ENGINE / "datasets",
                 refreshes_snapshots=False,
+                warms_up=False,
                 dataset_limits={"reject-history": {"direct_max_ids": 200, "id_batch_size": 200}},
             )
         )

@@ -29,6 +29,7 @@ from sluice_query_engine.execution.coordinator import Coordinator
 from sluice_query_engine.execution.flights import Flights
 from sluice_query_engine.execution.forecast import Forecast
 from sluice_query_engine.execution.interest import Patience
+from sluice_query_engine.execution.known_names import KnownNames
 from sluice_query_engine.execution.lease_keeper import LeaseKeeper
 from sluice_query_engine.execution.leased_reader import LeasedReader, LeaseLimits
 from sluice_query_engine.execution.ledger import Ledger
@@ -38,6 +39,7 @@ from sluice_query_engine.execution.snapshots import Snapshots
 from sluice_query_engine.execution.stages import Stages
 from sluice_query_engine.execution.steps import Steps
 from sluice_query_engine.execution.survey import Survey
+from sluice_query_engine.execution.turns import Turns
 from sluice_query_engine.execution.warm_up import WarmUps
 from sluice_query_engine.leases import Leases
 from sluice_query_engine.leases_redis import RedisLeases
@@ -122,7 +124,10 @@ def build(settings: Settings, world: World | None = None) -> Process:
         coordinator = Coordinator(tools, _coordinator_limits(settings))
         closing.callback(coordinator.close)
         details = details_service(warehouse, permits, clock, closing, {"state": link.answers} if link else {})
-        snapshots = _snapshots(settings, coordinator, tools, state, lane=pool, own=own)
+        turns = _turns(coordinator, own)
+        snapshots = _snapshots(settings, turns, tools, state, lane=pool)
+        if settings.warms_up:
+            WarmUps(turns, plant_clock).start([*catalog])
         services = [_service(settings, tools, coordinator, snapshots, plant_clock), details]
         return Process(RpcServer(PROCESS, settings, services, registry), coordinator, permits, closing.pop_all())
 
@@ -164,26 +169,17 @@ def _metrics(registry: CollectorRegistry, link: RedisLink | None) -> EngineMetri
     return metrics
 
 
-def _snapshots(
-    settings: Settings, coordinator: Coordinator, tools: Tools, state: StateStore, *, lane: PoolLane, own: _Own
-) -> Snapshots:
-    snapshots = Snapshots(
-        [item for item in tools.catalog if item.snapshot is not None and settings.refreshes_snapshots],
-        coordinator,
-        cache=own.cache,
-        state=state,
-        lane=lane,
-        leases=own.leases,
-        clock=own.clock,
-        ids=own.ids,
-    )
-    snapshots.start()
-    own.closing.callback(snapshots.close)
-    usual = [dataset for dataset in tools.catalog if dataset.warm_up is not None]
-    warm_ups = WarmUps(usual, coordinator, tools.forecast.plant_clock, own.leases, own.ids)
-    warm_ups.start()
-    own.closing.callback(warm_ups.close)
+def _snapshots(settings: Settings, turns: Turns, tools: Tools, state: StateStore, *, lane: PoolLane) -> Snapshots:
+    snapshots = Snapshots(turns, cache=tools.cache, state=state, lane=lane, clock=tools.clock)
+    if settings.refreshes_snapshots:
+        snapshots.start([*tools.catalog])
     return snapshots
+
+
+def _turns(coordinator: Coordinator, own: _Own) -> Turns:
+    turns = Turns(coordinator, own.leases, own.ids)
+    own.closing.callback(turns.close)
+    return turns
 
 
 def _service(
@@ -194,6 +190,7 @@ def _service(
         coordinator,
         tools.survey,
         Reader(tools.catalog, coordinator, tools.cache, tools.clock),
+        known_names=KnownNames(tools.references, tools.cache),
         snapshots=snapshots,
         forecast=tools.forecast,
         plant_clock=plant_clock,

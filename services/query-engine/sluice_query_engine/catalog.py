@@ -16,7 +16,7 @@ from sluice_query_engine.folder import LIMIT_DEFAULTS, read_dataset, read_refere
 from sluice_query_engine.toml_section import CatalogError
 from sluice_query_engine.violations import shortened
 
-__all__ = ["Catalog", "CatalogError", "load_catalog"]
+__all__ = ["Catalog", "CatalogError", "dataset_folders", "folders", "load_catalog", "take_route"]
 
 
 @dataclass(frozen=True)
@@ -78,20 +78,16 @@ def load_catalog(
     Raises:
         CatalogError: naming the file and the key of the first fault, or an override that fits no dataset or limit.
     """
-    references = {folder.name: read_reference(folder) for folder in _folders(references_dir)}
+    references = {folder.name: read_reference(folder) for folder in folders(references_dir)}
     datasets: dict[str, Dataset] = {}
     schemas: dict[str, Mapping[str, pa.Schema]] = {}
     routes: dict[str, str] = {}
-    for folder in _folders(datasets_dir):
+    for folder in dataset_folders(datasets_dir):
         declared = read_dataset(folder, references, defaults)
         dataset = _overridden(folder, declared, (overrides or {}).get(folder.name, {}))
-        if routes.setdefault(dataset.route, dataset.name) != dataset.name:
-            taken = routes[dataset.route]
-            raise CatalogError(folder / "dataset.toml", "route", f"{dataset.route!r} is already the route of {taken}")
+        take_route(folder, dataset, routes)
         datasets[dataset.name] = dataset
         schemas[dataset.name] = compile_dataset(dataset, folder)
-    if not datasets:
-        raise CatalogError(datasets_dir, "", "holds no dataset folder")
     for name in sorted(set(overrides or {}) - set(datasets)):
         raise CatalogError(datasets_dir, "", f"holds no dataset {name!r}, whose limits are overridden")
     return Catalog(datasets, schemas)
@@ -106,8 +102,27 @@ def _overridden(folder: Path, dataset: Dataset, limits: Mapping[str, int]) -> Da
     return replace(dataset, limits=replace(dataset.limits, **limits))
 
 
-def _folders(directory: Path) -> list[Path]:
-    """Return the folders of a directory in name order; hidden ones are an editor's or a tool's."""
+def dataset_folders(directory: Path) -> list[Path]:
+    """Return the dataset folders of a directory. Raises CatalogError: as `folders`, or it holds none."""
+    found = folders(directory)
+    if not found:
+        raise CatalogError(directory, "", "holds no dataset folder")
+    return found
+
+
+def take_route(folder: Path, dataset: Dataset, routes: dict[str, str]) -> None:
+    """Note whose the dataset's route is. Raises CatalogError: it is another's already."""
+    taken = routes.setdefault(dataset.route, dataset.name)
+    if taken != dataset.name:
+        raise CatalogError(folder / "dataset.toml", "route", f"{dataset.route!r} is already the route of {taken}")
+
+
+def folders(directory: Path) -> list[Path]:
+    """Return the folders of a directory in name order; hidden ones are an editor's or a tool's.
+
+    Raises:
+        CatalogError: it is not there, or cannot be read.
+    """
     try:
         return sorted(path for path in directory.iterdir() if path.is_dir() and not path.name.startswith("."))
     except OSError as error:

@@ -7,12 +7,13 @@ is asked of a warehouse; `doctor` does that.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TextIO
 
 from sluice_warehouse.statements import Statement
 
+from sluice_query_engine.catalog import dataset_folders, folders, take_route
 from sluice_query_engine.compilation import compile_dataset
 from sluice_query_engine.dataset import Dataset, Reference
 from sluice_query_engine.folder import read_dataset, read_reference
@@ -24,9 +25,10 @@ _HOME: Final = Path(__file__).resolve().parent.parent
 
 def check(datasets_dir: Path, references_dir: Path, out: TextIO) -> int:
     """Write a line for each folder and each fault, and return the exit code: 0 where nothing is wrong, else 1."""
+    unlisted: list[str] = []
     fault_count = 0
     references: dict[str, Reference] = {}
-    for folder in _folders(references_dir):
+    for folder in _listed(folders, references_dir, unlisted):
         try:
             references[folder.name] = read_reference(folder)
             found = [*_of_reference(references[folder.name])]
@@ -34,8 +36,10 @@ def check(datasets_dir: Path, references_dir: Path, out: TextIO) -> int:
             found = [str(error)]
         fault_count += _told(out, f"reference {folder.name}", found)
     routes: dict[str, str] = {}
-    for folder in _folders(datasets_dir):
+    for folder in _listed(dataset_folders, datasets_dir, unlisted):
         fault_count += _told(out, f"dataset {folder.name}", [*_of_folder(folder, references, routes)])
+    for fault in unlisted:
+        fault_count += _told(out, "folders", [fault])
     out.write("nothing is wrong\n" if not fault_count else f"{fault_count} faults\n")
     return min(fault_count, 1)
 
@@ -54,12 +58,10 @@ def _of_folder(folder: Path, references: Mapping[str, Reference], routes: dict[s
     try:
         dataset = read_dataset(folder, references)
         compile_dataset(dataset, folder)
+        take_route(folder, dataset, routes)
     except CatalogError as error:
         yield str(error)
         return
-    taken = routes.setdefault(dataset.route, dataset.name)
-    if taken != dataset.name:
-        yield f"{folder / 'dataset.toml'}: route: {dataset.route!r} is already the route of {taken}"
     for statement in statements_of(dataset):
         yield from (f"{folder / statement.name}.sql: {fault}" for fault in faults(statement))
 
@@ -76,8 +78,13 @@ def _told(out: TextIO, name: str, found: Sequence[str]) -> int:
     return len(found)
 
 
-def _folders(directory: Path) -> list[Path]:
-    return sorted(path for path in directory.iterdir() if path.is_dir() and not path.name.startswith("."))
+def _listed(listing: Callable[[Path], list[Path]], directory: Path, unlisted: list[str]) -> list[Path]:
+    """Return the folders of a directory; where there are none to return, note why."""
+    try:
+        return listing(directory)
+    except CatalogError as error:
+        unlisted.append(str(error))
+        return []
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -42,7 +42,10 @@ class Parameter:
         role: which end of the time range a date parameter is, or None.
         choices: the values of a `choice`, else empty.
         max_length: most characters of a text, or of each text of a list.
+        min_items: fewest distinct items of a list.
         max_items: most distinct items of a list.
+        width: characters to which a text is blank-padded where it is compared with a CHAR column; 0 pads nothing.
+        known_in: what lists every value there is; None where nothing does.
         fold: letter case to which texts are brought before they enter the key.
         default: what stands where it is not given; None where nothing does.
         labels: title by language.
@@ -56,7 +59,10 @@ class Parameter:
     role: Literal["start_date", "end_date"] | None = None
     choices: tuple[str, ...] = ()
     max_length: int = 200
+    min_items: int = 0
     max_items: int = 1000
+    width: int = 0
+    known_in: KnownValues | None = None
     fold: Literal["upper", "lower"] | None = None
     default: str | int | bool | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -125,6 +131,14 @@ class Reference:
     def inline_table(self) -> pa.Table:
         """Return the inline rows in the declared schema; no rows when the reference has a statement."""
         return pa.Table.from_pylist([dict(row) for row in self.rows or ()], schema=self.schema)
+
+
+@dataclass(frozen=True)
+class KnownValues:
+    """A text column of a reference that holds every value that a parameter may have."""
+
+    reference: Reference
+    column: str
 
 
 @dataclass(frozen=True)

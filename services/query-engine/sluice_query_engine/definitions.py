@@ -150,7 +150,12 @@ def _parameter_schema(parameter: Parameter) -> _JsonObject:
         "integer": {"type": "integer"},
         "number": {"type": "number"},
         "boolean": {"type": "boolean"},
-        "text_list": {"type": "array", "items": text, "maxItems": parameter.max_items},
+        "text_list": {
+            "type": "array",
+            "items": text,
+            "maxItems": parameter.max_items,
+            **({"minItems": parameter.min_items} if parameter.min_items else {}),
+        },
     }
     default: _JsonObject = {} if parameter.default is None else {"default": parameter.default}
     role: _JsonObject = {} if parameter.role is None else {"x-role": parameter.role}

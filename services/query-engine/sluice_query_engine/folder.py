@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from datetime import time
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast, get_args
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 from sluice_rpc.errors import InvalidParameter
@@ -18,8 +18,6 @@ from sluice_query_engine.dataset import (
     Filter,
     LimitDefaults,
     Limits,
-    Parameter,
-    ParameterType,
     Reference,
     Snapshot,
     SortKey,
@@ -31,6 +29,7 @@ from sluice_query_engine.days import DayRule
 from sluice_query_engine.display_section import read_view_column
 from sluice_query_engine.filter_section import read_filter
 from sluice_query_engine.mode_section import optional_outside, read_modes
+from sluice_query_engine.parameter_section import read_parameters
 from sluice_query_engine.parameters import canonical
 from sluice_query_engine.part_section import (
     NAME,
@@ -69,7 +68,7 @@ def read_dataset(
     if not _ROUTE.fullmatch(route):
         raise file.error("route", f"{route!r} is not a path of lower-case words")
     snapshot = read_snapshot(folder, file)
-    parameters = _parameters(file, required=snapshot is None)
+    parameters = read_parameters(file, references, required=snapshot is None)
     tables = read_tables(folder, file, parameters)
     modes = read_modes(file, parameters, tables.by_name)
     looks = _looks(folder, file)
@@ -216,59 +215,6 @@ def _limits(section: Section, defaults: LimitDefaults, snapshot: Snapshot | None
     if snapshot is not None and limits.ttl_s < 2 * snapshot.interval_s:
         raise section.error("ttl_s", "is below twice the interval: one refresh that fails would end the snapshot")
     return limits
-
-
-def _parameters(file: Section, *, required: bool) -> tuple[Parameter, ...]:
-    return tuple(_parameter(name, section) for name, section in file.sections("parameters", required=required))
-
-
-def _parameter(name: str, section: Section) -> Parameter:
-    kind = cast(ParameterType, section.word("type", get_args(ParameterType)))
-    role = section.optional_text("role")
-    if role not in (None, "start_date", "end_date") or (role is not None and kind != "date"):
-        raise section.error("role", "is start_date or end_date, and of dates only")
-    choices = section.texts("choices", ())
-    if bool(choices) != (kind == "choice"):
-        raise section.error("choices", "belongs to the type choice, which needs it")
-    fold = section.optional_text("fold")
-    if fold not in (None, "upper", "lower"):
-        raise section.error("fold", "is upper or lower")
-    default = _default(section, kind, choices)
-    parameter = Parameter(
-        name=checked_name(section, name),
-        type=kind,
-        title=section.text("title"),
-        description=section.text("description"),
-        required=section.boolean("required", default is None),
-        role=cast(Any, role),
-        choices=choices,
-        max_length=section.integer("max_length", 200),
-        max_items=section.integer("max_items", 1000),
-        fold=cast(Any, fold),
-        default=default,
-        labels=read_labels(section),
-    )
-    section.close()
-    if parameter.required and default is not None:
-        raise section.error("default", "belongs to parameters that are not required")
-    return parameter
-
-
-def _default(section: Section, kind: ParameterType, choices: tuple[str, ...]) -> str | int | bool | None:
-    """Return what stands where the parameter is not given, or None where nothing does."""
-    if "default" not in section:
-        return None
-    match kind:
-        case "boolean":
-            return section.boolean("default")
-        case "integer":
-            return section.integer("default", least=-(2**53))
-        case "text":
-            return section.text("default")
-        case "choice":
-            return section.word("default", choices)
-        case _:
-            raise section.error("default", "belongs to choices, texts, whole numbers and booleans")
 
 
 def _derived(folder: Path, section: Section) -> Derived:

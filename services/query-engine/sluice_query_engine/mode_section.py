@@ -8,7 +8,6 @@ from dataclasses import replace
 from sluice_query_engine.dataset import Parameter
 from sluice_query_engine.modes import Mode, Modes
 from sluice_query_engine.parts import Part, Stage
-from sluice_query_engine.stage_section import sources_of
 from sluice_query_engine.toml_section import Section
 
 
@@ -30,7 +29,7 @@ def read_modes(file: Section, parameters: Sequence[Parameter], tables: Mapping[s
     section.close()
     for mode in modes.modes:
         for name, item in tables.items():
-            sources = sources_of(item)
+            sources = item.id_sources
             if sources and modes.reads(mode, name) and not any(modes.reads(mode, source) for source in sources):
                 raise section.error(mode.name, f"reads {name}, but nothing that gives its ids")
     return modes

@@ -186,7 +186,10 @@ def _text_list(parameter: Parameter, value: object, violations: Violations) -> l
         violations.add(parameter.name, f"has more than {parameter.max_items} items")
         return None
     texts = [_text(parameter, item, violations) for item in items]
-    return [*sorted({text for text in texts if text is not None})]
+    kept = sorted({text for text in texts if text is not None})
+    if len(kept) < parameter.min_items and None not in texts:
+        violations.add(parameter.name, f"has {len(kept)} items, fewer than {parameter.min_items}")
+    return [*kept]
 
 
 def _check_mode(dataset: Dataset, given: Mapping[str, object], values: dict[str, JSON], violations: Violations) -> None:

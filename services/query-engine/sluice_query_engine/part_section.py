@@ -97,9 +97,10 @@ def _part(folder: Path, name: str, section: Section, found: Mapping[str, Part | 
         schema, dictionary_columns = before[same_as].schema, before[same_as].dictionary_columns
     else:
         schema, dictionary_columns = read_columns(section)
+    select, sources = ids_from(section, found) if "ids_from" in section else ("", ())
     part = Part(
         name=name,
-        statement=read_statement(folder / f"{name}.sql", name),
+        statement=read_statement(folder / section.text("statement", f"{name}.sql"), name),
         schema=schema,
         cut=cut,
         time_column=section.text("time_column", "" if cut == "ids" or written == WHOLE else None),
@@ -107,7 +108,9 @@ def _part(folder: Path, name: str, section: Section, found: Mapping[str, Part | 
         dictionary_columns=dictionary_columns,
         id_column=section.text("id_column") if cut == "ids" else "",
         id_parameter=section.optional_text("id_parameter") or "",
-        ids_from=ids_from(section, found) if "ids_from" in section else "",
+        ids_from=select,
+        id_sources=sources,
+        id_width=section.integer("id_width", 0, least=0) if cut == "ids" else 0,
         renews=section.texts("renews", ()),
         pages=read_pages(folder, name, section, schema, cut),
         pad_days=section.integer("pad_days", 0, least=0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -44,6 +45,8 @@ class Part:
         id_column: the text column that :ids compares; empty for parts that are not cut by ids.
         id_parameter: the text list whose values are the ids; empty where they come from elsewhere.
         ids_from: SELECT over parts before this one whose one column is the ids; empty where they come from elsewhere.
+        id_sources: the parts and stages that it reads.
+        id_width: characters to which ids are blank-padded where :ids is compared with a CHAR column; 0 pads nothing.
         renews: parts of which it reads again the rows that were open, by the ids these had. It then has their columns
             and yields no table of its own.
         pages: how a chunk of more than `rows_per_chunk` rows is read in pages; None reads it by one statement.
@@ -61,6 +64,8 @@ class Part:
     id_column: str = ""
     id_parameter: str = ""
     ids_from: str = ""
+    id_sources: tuple[str, ...] = ()
+    id_width: int = 0
     renews: tuple[str, ...] = ()
     pages: Pages | None = None
     pad_days: int = 0
@@ -76,6 +81,10 @@ class Part:
         """Its batches of ids are of the query's range: another range has other chunks."""
         return self.cut == "ids" and "start_time" in self.statement.bind_names
 
+    def padded(self, ids: Sequence[str]) -> list[str]:
+        """Return ids as the statement compares them."""
+        return [one.ljust(self.id_width) for one in ids]
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -85,6 +94,7 @@ class Stage:
         schema: Arrow types of its columns, in order.
         source: `containers`, `lineage.ancestors`, `lineage.descendants` or `events.<domain>`.
         ids_from: SELECT over tables before this one whose one column is the ids; empty for `containers`.
+        id_sources: the parts and stages that it reads.
         table: which table of a genealogy; empty for others.
         values_parameter: of `containers`: the text list of what was typed.
         kind_parameter: of `containers`: the choice that says what it is.
@@ -95,6 +105,7 @@ class Stage:
     schema: pa.Schema
     source: str
     ids_from: str = ""
+    id_sources: tuple[str, ...] = ()
     table: str = ""
     values_parameter: str = ""
     kind_parameter: str = ""

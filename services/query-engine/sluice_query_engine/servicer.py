@@ -20,15 +20,17 @@ from sluice_rpc.errors import InvalidParameter, Unavailable
 
 from sluice_query_engine import computation, definitions, paging
 from sluice_query_engine.catalog import Catalog
+from sluice_query_engine.dataset import Dataset
 from sluice_query_engine.errors import TooManyWatchers
 from sluice_query_engine.execution.coordinator import Coordinator
 from sluice_query_engine.execution.forecast import Forecast
+from sluice_query_engine.execution.known_names import KnownNames
 from sluice_query_engine.execution.run import QueryRun
 from sluice_query_engine.execution.scope import CancelScope
 from sluice_query_engine.execution.snapshots import Snapshots
 from sluice_query_engine.execution.steps import expectations
 from sluice_query_engine.execution.survey import Survey
-from sluice_query_engine.parameters import canonical
+from sluice_query_engine.parameters import JSON, canonical
 from sluice_query_engine.planning.identity import query_id_of, well_formed
 from sluice_query_engine.planning.plan import Plan, describe_plan
 from sluice_query_engine.planning.time_range import instant_text
@@ -54,6 +56,7 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
         coordinator: runs queries.
         survey: plans queries that are not started.
         reader: answers from the cache.
+        known_names: refuses names that nothing has.
         snapshots: which of each is the newest.
         forecast: what reading will take.
         plant_clock: shown beside the datasets.
@@ -67,11 +70,13 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
         survey: Survey,
         reader: Reader,
         *,
+        known_names: KnownNames,
         snapshots: Snapshots,
         forecast: Forecast,
         plant_clock: PlantClock,
         max_watcher_count: int,
     ) -> None:
+        self._known_names = known_names
         self._snapshots = snapshots
         self._catalog = catalog
         self._coordinator = coordinator
@@ -103,7 +108,7 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
 
     def PlanQuery(self, request: pb.PlanQueryRequest, context: grpc.ServicerContext) -> pb.PlanQueryResponse:
         dataset = self._catalog.get(request.dataset)
-        parameters = canonical(dataset, _mapping(request.parameters))
+        parameters = self._canonical(dataset, request.parameters, context)
         plan = self._survey.plan(dataset, parameters, no_cache=request.no_cache)
         struct = struct_pb2.Struct()
         struct.update(parameters)
@@ -119,7 +124,7 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
 
     def StartQuery(self, request: pb.StartQueryRequest, context: grpc.ServicerContext) -> pb.StartQueryResponse:
         dataset = self._catalog.get(request.dataset)
-        parameters = canonical(dataset, _mapping(request.parameters))
+        parameters = self._canonical(dataset, request.parameters, context)
         query = self._coordinator.start(dataset, parameters, no_cache=request.no_cache, client_id=_client_id(context))
         return pb.StartQueryResponse(query=query)
 
@@ -202,6 +207,11 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
         yield pb.ReadFrameResponse(receipt=streamed.receipt)
         for chunk in _chunks(streamed):
             yield pb.ReadFrameResponse(chunk=chunk)
+
+    def _canonical(self, dataset: Dataset, given: struct_pb2.Struct, context: grpc.ServicerContext) -> dict[str, JSON]:
+        parameters = canonical(dataset, _mapping(given))
+        self._known_names.check(dataset, parameters, _client_id(context))
+        return parameters
 
     def _meant(self, query_id: str, dataset: str) -> str:
         """Return the query that is to answer: the one named, or the newest of a snapshot."""

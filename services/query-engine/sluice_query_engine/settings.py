@@ -92,6 +92,8 @@ class Settings(RpcServerSettings):
     """Queries that run at once; one more is refused with RATE_LIMITED."""
     refreshes_snapshots: bool = True
     """Whether this engine reads snapshots again when they are due; one that does not answers from what others read."""
+    warms_up: bool = True
+    """Whether this engine reads the usual ranges of datasets that declare one before anybody asks."""
     abandon_after_s: float = Field(default=60.0, gt=0)
     """A running query that nobody watched or asked for this long is cancelled, in seconds."""
     watcher_grace_s: float = Field(default=3.0, ge=0)

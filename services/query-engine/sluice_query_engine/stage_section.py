@@ -91,9 +91,9 @@ def read_stage(
             raise section.error("table", f"is {table!r}, not one of {', '.join(tables)}")
         schema = tables[table]
         dictionary = tuple(column for column in schema.names if column in _DICTIONARY)
-        stage = Stage(name, schema, source, ids_from(section, before), table, dictionary_columns=dictionary)
+        stage = Stage(name, schema, source, *ids_from(section, before), table, dictionary_columns=dictionary)
     elif source.startswith(_EVENTS) and columns is not None:
-        stage = Stage(name, columns[0], source, ids_from(section, before), dictionary_columns=columns[1])
+        stage = Stage(name, columns[0], source, *ids_from(section, before), dictionary_columns=columns[1])
     else:
         sources = ", ".join((CONTAINERS, *LINEAGE_TABLES, "events.<domain> with [columns]"))
         raise section.error("source", f"is {source!r}, not one of {sources}")
@@ -103,24 +103,25 @@ def read_stage(
     return stage
 
 
-def ids_from(section: Section, before: Mapping[str, Part | Stage]) -> str:
-    """Return the SELECT of ids, after checking that it reads tables written above only."""
+def ids_from(section: Section, before: Mapping[str, Part | Stage]) -> tuple[str, tuple[str, ...]]:
+    """Return the SELECT of ids and the tables it reads, after checking that these are written above."""
     text = section.text("ids_from")
     try:
         tree = sqlglot.parse_one(text, dialect="duckdb")
     except sqlglot.errors.ParseError as error:
         raise section.error("ids_from", f"does not compile: {str(error).splitlines()[0]}") from error
-    for table in tables_of(tree):
+    sources = _tables_of(tree)
+    for table in sources:
         there = before.get(table)
         if there is None or (isinstance(there, Part) and there.renews):
             raise section.error("ids_from", f"{table!r} is not a table written above this one")
-    return text
+    return text, sources
 
 
-def tables_of(tree: exp.Expr) -> list[str]:
+def _tables_of(tree: exp.Expr) -> tuple[str, ...]:
     """Return the names of the tables that a SELECT reads, those it defines itself left out."""
     own = {item.alias for item in tree.find_all(exp.CTE)}
-    return list(dict.fromkeys(item.name for item in tree.find_all(exp.Table) if item.name not in own))
+    return tuple(dict.fromkeys(item.name for item in tree.find_all(exp.Table) if item.name not in own))
 
 
 def _containers(name: str, section: Section, parameters: Sequence[Parameter]) -> Stage:
@@ -142,8 +143,3 @@ def _containers(name: str, section: Section, parameters: Sequence[Parameter]) ->
         kind_parameter=kind,
         dictionary_columns=dictionary,
     )
-
-
-def sources_of(item: Part | Stage) -> list[str]:
-    """Return the tables that the ids of a checked part or stage come from."""
-    return tables_of(sqlglot.parse_one(item.ids_from, dialect="duckdb")) if item.ids_from else []

@@ -72,3 +72,13 @@ def test_what_does_not_fit_together_is_told_by_file_and_key(folders: Path, old: 
     code, lines = checked(folders)
     assert code == 1
     assert told in " ".join(lines)
+
+
+def test_a_folder_that_is_not_there_or_holds_none_is_a_fault(tmp_path: Path) -> None:
+    code, lines = checked(tmp_path)
+    assert (code, lines[-1]) == (1, "1 faults")
+    assert f"{tmp_path}: holds no dataset folder" in " ".join(lines)
+    missing = tmp_path / "missing"
+    code, lines = checked(missing)
+    assert (code, lines[-1]) == (1, "1 faults")
+    assert f"{missing}: cannot be read" in " ".join(lines)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from datetime import date, datetime
 from pathlib import Path
@@ -12,10 +11,8 @@ from sluice_query_engine.catalog import Catalog, load_catalog
 from sluice_twin import plant_of
 from sluice_warehouse import open_warehouse
 
+from tests.page_dataset import NAME, page_files, write_page_dataset
 from tests.unit.query_engine_datasets.hold_frames import ENGINE, HoldFrame, read
-
-PAGE = (ENGINE.parents[1] / "docs" / "datasets.md").read_text(encoding="utf-8")
-FILES = re.findall(r"^`([\w/.]+)`\n\n```\w+\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -24,15 +21,12 @@ def with_example(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     root = tmp_path_factory.mktemp("engine")
     for name in ("datasets", "references"):
         shutil.copytree(ENGINE / name, root / name)
-    for name, text in FILES:
-        path = root / "datasets" / "repair-jobs" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    write_page_dataset(root / "datasets")
     return load_catalog(root / "datasets", root / "references")
 
 
 def test_the_page_spells_out_five_files() -> None:
-    assert [name for name, _ in FILES] == [
+    assert list(page_files()) == [
         "dataset.toml",
         "created.sql",
         "derive.sql",
@@ -42,7 +36,7 @@ def test_the_page_spells_out_five_files() -> None:
 
 
 def test_the_dataset_of_the_page_answers(with_example: Catalog, tmp_path: Path) -> None:
-    dataset = with_example.get("repair-jobs")
+    dataset = with_example.get(NAME)
     jobs = [
         {"JOBID": f"{number:0>16}", "RESOURCENAME": name, "CREATEDATE": created, "COMPLETEDATE": completed}
         for number, (name, created, completed) in enumerate(

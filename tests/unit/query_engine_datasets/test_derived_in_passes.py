@@ -18,7 +18,11 @@ from tests.dataset_frames import DatasetFrame, from_warehouse, load
 from tests.unit.cache.driver import Cache, manifest_source, running, sliced
 
 DIVIDED = {name: dataset for name, dataset in load().datasets.items() if dataset.derived.divide_by}
-GIVEN: dict[str, dict[str, object]] = {"hold-history": {"start_date": "2024-03-01", "end_date": "2025-10-31"}}
+GIVEN: dict[str, dict[str, object]] = {
+    "hold-history": {"start_date": "2024-03-01", "end_date": "2025-10-31"},
+    "resource-history": {"start_date": "2025-03-01", "end_date": "2025-06-30"},
+    "reject-history": {"start_date": "2025-01-01", "end_date": "2025-10-31"},
+}
 """What is asked of each, so that its parts have rows."""
 
 

@@ -68,4 +68,6 @@ select
     booked.defect_qty
 from booked
 left join spec_workcenters on spec_workcenters.spec = booked.spec
-order by booked.txn_time, event_id, loss_reason, equipment
+order by booked.txn_time, event_id, loss_reason, equipment, lot_id, spec, workcenter, reject_total_qty, booked.defect_qty,
+    booked.movein_qty, booked.reject_qty, booked.standby_qty, booked.to_process_qty, booked.in_process_qty,
+    booked.workorder, booked.reject_comment

@@ -104,7 +104,7 @@ class ChunkJob:
         statement, places = self.statement(), {"row_limit": self.max_row_count + 1}
         if self.ids is None:
             return self.binds_of(statement, places)
-        return self.binds_of(statement, {**places, **filled("ids", self.ids.ids)})
+        return self.binds_of(statement, {**places, **filled("ids", self.part.padded(self.ids.ids))})
 
     def binds_of(self, statement: Statement, values: Mapping[str, Bind]) -> dict[str, Bind]:
         """Return a value for each bind of a statement: of these, of the range, and of the parameters."""

@@ -1,18 +1,17 @@
 """Keeps the datasets of kind snapshot fresh: the whole table is read again and again, and the last good one stays.
 
 A refresh is a query like any other, so that rows, receipt and views are those of queries; its stamp is what makes it
-another query than the refresh before. Of several engines one refreshes at a time: it holds a lease for most of the
-interval, and does not give it back.
+another query than the refresh before.
 """
 
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import pyarrow as pa
@@ -20,25 +19,21 @@ import structlog
 from sluice.cache.v1 import frame_service_pb2 as frames
 from sluice.query.v1 import query_service_pb2 as pb
 from sluice_rpc.errors import ServiceError
-from sluice_rpc.ports import Clock, Ids
+from sluice_rpc.ports import Clock
 from sluice_warehouse import Statement, Tag
 from sluice_warehouse.lanes import PoolLane
 
 from sluice_query_engine.cache import FrameCache
 from sluice_query_engine.dataset import Dataset
 from sluice_query_engine.errors import QueryNotReady
-from sluice_query_engine.execution.coordinator import Coordinator
-from sluice_query_engine.execution.run import QueryRun
 from sluice_query_engine.execution.small_frames import timestamp
-from sluice_query_engine.leases import Leases, LeasesAway
+from sluice_query_engine.execution.turns import Turn, Turns
 from sluice_query_engine.parameters import STAMP
 from sluice_query_engine.planning.time_range import instant_text
 from sluice_query_engine.state import StateStore
 
 log = structlog.get_logger()
 
-_LEASED_SHARE: Final = 0.8
-"""Of the interval; a lease that lasted longer would stop its own owner's next refresh."""
 _RETRY_S: Final = 5.0
 """Until the next try where there is no snapshot at all."""
 VERSION_SCHEMA: Final = pa.schema({"version": pa.timestamp("s"), "row_count": pa.int64()})
@@ -59,49 +54,28 @@ class Newest:
 
 
 class Snapshots:
-    """Refreshes each snapshot in a thread of its own, and knows the newest.
+    """Refreshes each snapshot in its turns, and knows the newest.
 
     Args:
-        datasets: of kind snapshot.
-        coordinator: runs a refresh.
+        turns: when, and which engine.
         cache: where manifests are.
         state: where the newest is written, for other engines too.
         lane: short look-ups, of versions.
-        leases: one engine refreshes at a time; None where this is alone.
-        clock: when is the next refresh.
-        ids: tell refreshes apart.
+        clock: when a refresh is asked.
     """
 
-    def __init__(
-        self,
-        datasets: Sequence[Dataset],
-        coordinator: Coordinator,
-        *,
-        cache: FrameCache,
-        state: StateStore,
-        lane: PoolLane,
-        leases: Leases | None,
-        clock: Clock,
-        ids: Ids,
-    ) -> None:
-        self._coordinator = coordinator
+    def __init__(self, turns: Turns, *, cache: FrameCache, state: StateStore, lane: PoolLane, clock: Clock) -> None:
+        self._turns = turns
         self._cache = cache
         self._state = state
         self._lane = lane
-        self._leases = leases
         self._clock = clock
-        self._ids = ids
-        self._stopping = threading.Event()
-        self._refreshing: dict[str, QueryRun] = {}
-        self._threads = [
-            threading.Thread(target=self._keep, args=(dataset,), name=f"snapshot-{dataset.name}", daemon=True)
-            for dataset in datasets
-        ]
 
-    def start(self) -> None:
-        """Begin to refresh."""
-        for thread in self._threads:
-            thread.start()
+    def start(self, datasets: Sequence[Dataset]) -> None:
+        """Begin to refresh those datasets that are snapshots."""
+        for dataset in datasets:
+            if dataset.snapshot is not None:
+                self._turns.start(Turn(_key(dataset), partial(self.refresh, dataset), partial(self._wait_s, dataset)))
 
     def newest(self, dataset: Dataset) -> str:
         """Return the query that answers views of a snapshot now.
@@ -135,45 +109,17 @@ class Snapshots:
         self._degrade(dataset, before)
         return False
 
-    def close(self) -> None:
-        """Stop refreshing, and wait for the refresh that runs."""
-        self._stopping.set()
-        for run in list(self._refreshing.values()):
-            run.wake()
-        for thread in self._threads:
-            if thread.ident is not None:
-                thread.join()
+    def _wait_s(self, dataset: Dataset) -> float:
+        """Return seconds until the next look; where there is no snapshot at all, it comes soon.
 
-    def _keep(self, dataset: Dataset) -> None:
+        So whoever came first and died before it was read does not hold the others up for an interval.
+        """
         interval_s = float(dataset.snapshot.interval_s) if dataset.snapshot is not None else 0.0
-        wait_s = 0.0
-        while not self._stopping.wait(wait_s):
-            there = True
-            if self._turn(dataset, interval_s * _LEASED_SHARE):
-                there = self.refresh(dataset) or self._newest(dataset) is not None
-            wait_s = interval_s if there else min(_RETRY_S, interval_s)
-
-    def _turn(self, dataset: Dataset, life_s: float) -> bool:
-        """Return whether it is this engine's to refresh; without anybody to ask, it is."""
-        if self._leases is None:
-            return True
-        with suppress(LeasesAway):
-            # Where there is none yet, whoever came first may have died before it was read.
-            life_s = life_s if self._newest(dataset) is not None else min(_RETRY_S, life_s)
-            return self._leases.take(_key(dataset), self._ids.new(), life_s) is not None
-        return True
+        return interval_s if self._newest(dataset) is not None else min(_RETRY_S, interval_s)
 
     def _read(self, dataset: Dataset) -> pb.Query:
         stamp = instant_text(self._clock.now().replace(tzinfo=None))
-        client_id = f"snapshot {self._ids.new()}"
-        query = self._coordinator.start(dataset, {STAMP: stamp}, no_cache=False, client_id=client_id)
-        run = self._coordinator.run_of(query.query_id)
-        if run is not None:
-            self._refreshing[dataset.name] = run
-            for _ in run.watch(lambda: not self._stopping.is_set()):
-                continue
-            return run.snapshot()
-        return query
+        return self._turns.ask(dataset, {STAMP: stamp}, "snapshot")
 
     def _version(self, dataset: Dataset) -> str:
         statement = None if dataset.snapshot is None else dataset.snapshot.version

@@ -24,7 +24,6 @@ from sluice_query_engine.parameters import JSON
 from sluice_query_engine.parts import Part, Stage
 from sluice_query_engine.planning.id_extents import IdExtent
 from sluice_query_engine.planning.plan import Plan, PlannedChunk
-from sluice_query_engine.stage_section import sources_of
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,7 @@ def expectations(dataset: Dataset, parameters: Mapping[str, JSON]) -> list[str]:
     """Return a sentence for people on each part of a query that cannot be planned before others were read."""
     told = []
     for item in dataset.steps_of(parameters):
-        sources = sources_of(item)
+        sources = item.id_sources
         if sources:
             told.append(f"What is read of {item.name} is known once {' and '.join(sources)} is there.")
         else:
@@ -157,7 +156,7 @@ def _extend(run: QueryRun, chunk: PlannedChunk) -> None:
 def _blocked_by(run: QueryRun, item: Part | Stage) -> ServiceError | None:
     """Return why the ids of a step are not known: a table that they come from is missing whole."""
     outcome = Outcome(_plan(run), run.stored(), run.failures())
-    for name in sources_of(item):
+    for name in item.id_sources:
         chunks = [chunk for chunk in outcome.plan.chunks if chunk.part == name]
         if chunks and not any(outcome.frame_of(chunk) for chunk in chunks):
             code = next((outcome.failed[chunk.index] for chunk in chunks if chunk.index in outcome.failed), "INTERNAL")

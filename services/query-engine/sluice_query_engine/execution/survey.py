@@ -217,9 +217,20 @@ def freshness_rule(dataset: Dataset) -> FreshnessRule:
 
 
 def bound_parameters(dataset: Dataset, parameters: Mapping[str, JSON]) -> dict[str, JSON]:
-    """Return what statements may bind: every parameter, NULL where a single value is left out."""
-    single = [item.name for item in dataset.parameters if item.type != "text_list"]
-    return {**dict.fromkeys(single), **parameters}
+    """Return what statements may bind: every parameter as columns compare it, NULL where a single value is left out."""
+    bound: dict[str, JSON] = {}
+    for item in dataset.parameters:
+        value = parameters.get(item.name)
+        if value is not None or item.type != "text_list":
+            bound[item.name] = _padded(value, item.width)
+    return bound
+
+
+def _padded(value: JSON, width: int) -> JSON:
+    """Return a text, or the texts of a list, as a CHAR column of so many characters compares them."""
+    if isinstance(value, list):
+        return [_padded(item, width) for item in value]
+    return value.ljust(width) if isinstance(value, str) else value
 
 
 def _whole(chunk: PlannedChunk) -> PlannedChunk:
