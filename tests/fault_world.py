@@ -253,7 +253,9 @@ def _side_by_side(world: World, cell: Cell) -> tuple[str, tuple[str, ...]]:
     deadline_s = _victim_deadline_s(cell)
     with ThreadPoolExecutor(3) as threads:
         victim = threads.submit(world.outcome, cell.lane, VICTIM, deadline_s, opened)
-        poll_until(lambda: world.server.faults.fired or victim.done(), CALM_S, "the fault")
+        # Who logs on beside a refused one is let in, as the refusal comes once here: others come when it is known.
+        together = cell.others == "answer"
+        poll_until(lambda: (together and world.server.faults.fired) or victim.done(), CALM_S, "the fault")
         others = [threads.submit(_two_readings, world, cell.lane, f"other {number}") for number in range(2)]
         if cell.phase == "cancel":
             _await_in_flight(world, victim)

@@ -29,6 +29,8 @@ SECOND_CHUNK = "2024-01-31T07:30:00"
 """The first starts at 2023-12-31 07:30 and is 31 days wide."""
 HANGING = {"start_date": "2025-08-01", "end_date": "2025-08-10"}
 AUTUMN = {"start_date": "2025-09-01", "end_date": "2025-12-20"}
+KNOWN = {"start_date": "2025-06-20", "end_date": "2025-06-29"}
+PARTLY_KNOWN = {"start_date": "2025-06-20", "end_date": "2025-07-10"}
 RULES = REPOSITORY / "deploy" / "prometheus" / "sluice.rules.yml"
 CAP = 3
 RECOVERY_S = 2.0
@@ -151,6 +153,7 @@ def test_wire_the_browser_leaves_and_the_statement_is_cancelled_at_the_server(
 def test_wire_a_server_that_dies_in_mid_query_is_told_opens_the_breaker_and_is_found_again(
     wired_http: httpx.Client, wired: RunningSuite, server: OracleWireServer
 ) -> None:
+    assert post(wired_http, KNOWN).json()["receipt"]["status"] == "complete"
     server.faults.set([FaultRule(phase="fetch", do="stall", seconds=120)])
     query_id = post(wired_http, AUTUMN, wait_s=0).json()["query_id"]
     # The engine leaves one permit to others.
@@ -160,6 +163,7 @@ def test_wire_a_server_that_dies_in_mid_query_is_told_opens_the_breaker_and_is_f
     server.faults.clear()
     poll_until(lambda: ended_query(wired_http, query_id), 90, "the end of the query")
     poll_until(lambda: asked_code(wired_http) == "CIRCUIT_OPEN", 90, "a breaker that is open")
+    poll_until(lambda: "CIRCUIT_OPEN" in gap_codes(wired_http), 90, "a receipt that says so")
     ended = wired_http.get(f"/api/queries/{query_id}").json()
     server.listen()
     poll_until(lambda: asked_code(wired_http) == "", 90, "a warehouse that was found again")
@@ -178,6 +182,12 @@ def asked_code(http: httpx.Client) -> str:
     """Ask for rows and return the code of the error, empty where there is none."""
     answer = post(http, AUTUMN, wait_s=20)
     return "" if answer.status_code == 200 else str(answer.json().get("code"))
+
+
+def gap_codes(http: httpx.Client) -> set[str]:
+    """Ask for rows of which some are there, and return why the others are missing."""
+    receipt = post(http, PARTLY_KNOWN, wait_s=20).json().get("receipt") or {}
+    return {gap["code"] for gap in receipt.get("failed_ranges", [])}
 
 
 def breaker_states(suite: RunningSuite) -> list[str]:
