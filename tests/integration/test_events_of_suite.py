@@ -91,8 +91,8 @@ def test_a_caller_that_walks_away_leaves_no_permit_behind(lineage: Lineage) -> N
     with lineage.stream([container(number) for number in range(CONTAINERS)]) as stream:
         for _ in range(3):
             next(stream)
-        poll_until(lambda: lineage.held_permits() == 2, 20)
-    poll_until(lambda: lineage.held_permits() == 0, 20)
+        poll_until(lambda: lineage.held_permits() == 2, 60)
+    poll_until(lambda: lineage.held_permits() == 0, 60)
 
 
 @pytest.fixture(scope="module")

@@ -52,12 +52,12 @@ def test_what_was_read_for_one_question_answers_another(rig: EdgeRig) -> None:
     assert rig.ran == []
 
 
-def test_every_statement_takes_one_permit_and_gives_it_back(rig: EdgeRig) -> None:
+def test_scenario_10_every_statement_takes_one_permit_and_gives_it_back(rig: EdgeRig) -> None:
     rig.full(cids("l", "gd"))
     assert (rig.permits.available_count, len(rig.ran) > 1) == (1, True)
 
 
-def test_a_statement_that_fails_gives_its_permit_back(rig: EdgeRig) -> None:
+def test_scenario_10_a_statement_that_fails_gives_its_permit_back(rig: EdgeRig) -> None:
     rig.broken[""] = WarehouseError(942)
     with pytest.raises(WarehouseError):
         rig.ancestors(cids("c"))
