@@ -8,8 +8,8 @@ import type { HeldRows } from "./held";
 import type { SessionState } from "./session";
 import type { Choice, PageState } from "./state";
 
-/** Results up to this size are held as soon as people slice them, so that they outlive the gateway's copy. */
-const HELD_BY_ITSELF = 200_000;
+/** Results up to this size, some 10 MB, are held as soon as people slice them, so that they outlive the gateway's copy. */
+const HELD_BY_ITSELF = 50_000;
 const QUIET_MS = 1500;
 
 interface Parts {
