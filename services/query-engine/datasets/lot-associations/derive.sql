@@ -23,6 +23,25 @@ with association as (
     from materials
     union all
     select
+        'material' as kind,
+        container_id,
+        lot_id,
+        event_time,
+        cast(null as timestamp) as end_time,
+        workcenter,
+        spec,
+        machine,
+        name,
+        detail,
+        state,
+        qty,
+        cast(null as decimal(28, 8)) as defect_qty,
+        null as employee,
+        object_type,
+        package
+    from materials_of
+    union all
+    select
         'reject' as kind,
         container_id,
         lot_id,
@@ -40,6 +59,25 @@ with association as (
         object_type,
         package
     from rejects
+    union all
+    select
+        'reject' as kind,
+        container_id,
+        lot_id,
+        event_time,
+        cast(null as timestamp) as end_time,
+        workcenter,
+        spec,
+        machine,
+        name,
+        detail,
+        null as state,
+        qty,
+        defect_qty,
+        employee,
+        object_type,
+        package
+    from rejects_of
     union all
     select
         'hold' as kind,
@@ -61,6 +99,25 @@ with association as (
     from holds
     union all
     select
+        'hold' as kind,
+        container_id,
+        lot_id,
+        event_time,
+        end_time,
+        workcenter,
+        spec,
+        null as machine,
+        name,
+        detail,
+        state,
+        qty,
+        cast(null as decimal(28, 8)) as defect_qty,
+        employee,
+        object_type,
+        package
+    from holds_of
+    union all
+    select
         'job' as kind,
         container_id,
         lot_id,
@@ -78,6 +135,25 @@ with association as (
         object_type,
         package
     from jobs
+    union all
+    select
+        'job' as kind,
+        container_id,
+        lot_id,
+        event_time,
+        end_time,
+        null as workcenter,
+        null as spec,
+        machine,
+        name,
+        detail,
+        state,
+        cast(null as decimal(28, 8)) as qty,
+        cast(null as decimal(28, 8)) as defect_qty,
+        employee,
+        object_type,
+        package
+    from jobs_of
 )
 
 select

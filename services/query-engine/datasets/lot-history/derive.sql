@@ -2,7 +2,47 @@
 -- A session is what shares container_id, equipment_id, spec and track_in_time; missing ones are equal.
 -- What was loaded is the most of what was left when any part began, what went out is the sum. Parts that differ in
 -- anything else stay rows of their own, so that no row hides a difference.
-with session as (
+with part as (
+    select
+        container_id,
+        lot_id,
+        equipment_id,
+        machine,
+        workcenter,
+        spec,
+        track_in_time,
+        track_out_time,
+        track_in_qty,
+        track_out_qty,
+        run_card,
+        workorder,
+        pj_type,
+        bop,
+        wafer_lot,
+        package
+    from partials
+    union all
+    select
+        container_id,
+        lot_id,
+        equipment_id,
+        machine,
+        workcenter,
+        spec,
+        track_in_time,
+        track_out_time,
+        track_in_qty,
+        track_out_qty,
+        run_card,
+        workorder,
+        pj_type,
+        bop,
+        wafer_lot,
+        package
+    from partials_of
+),
+
+session as (
     select
         container_id,
         equipment_id,
@@ -22,7 +62,7 @@ with session as (
         coalesce(sum(track_out_qty), 0) as track_out_qty,
         count(*) as partial_count,
         count(*) over (partition by container_id, equipment_id, spec, track_in_time) as variant_count
-    from partials
+    from part
     group by
         container_id,
         equipment_id,
@@ -85,7 +125,7 @@ collapsed as (
         part.wafer_lot,
         part.package,
         1
-    from partials part
+    from part
     semi join mixed session
         on session.container_id is not distinct from part.container_id
         and session.equipment_id is not distinct from part.equipment_id

@@ -1,8 +1,8 @@
--- One row per consumption of material by a lot named in :ids. No key. Times: plant-local. Binds: :ids, :row_limit.
--- Read by the unique index on CONTAINERNAME and then by that on CONTAINERID. In no order.
+-- One row per consumption of material by a lot of :ids. No key. Times: plant-local. Binds: :ids, :row_limit.
+-- Read by the index on CONTAINERID. In no order.
 select
     m.CONTAINERID as container_id,
-    c.CONTAINERNAME as lot_id,
+    coalesce(nullif(trim(c.CONTAINERNAME), ''), m.CONTAINERID) as lot_id,
     m.PJ_WORKORDER as workorder,
     m.WORKCENTERNAME as workcenter,
     m.SPECNAME as spec,
@@ -18,6 +18,6 @@ select
     m.QTYCONSUMED as qty_consumed,
     m.TXNDATE as txn_time
 from DWH.DW_MES_LOTMATERIALSHISTORY m
-join DWH.DW_MES_CONTAINER c on c.CONTAINERID = m.CONTAINERID
-where c.CONTAINERNAME in (:ids)
+left join DWH.DW_MES_CONTAINER c on c.CONTAINERID = m.CONTAINERID
+where m.CONTAINERID in (:ids)
 fetch first :row_limit rows only
