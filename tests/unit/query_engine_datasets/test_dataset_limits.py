@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sluice_query_engine.catalog import CatalogError, load_catalog
+from sluice_query_engine.catalog import Catalog, CatalogError, load_catalog
 from sluice_query_engine.dataset import LimitDefaults, Limits
 
 from tests.unit.query_engine_datasets.hold_frames import ENGINE
@@ -18,6 +18,12 @@ def limits(defaults: LimitDefaults, overrides: dict[str, dict[str, int]]) -> Lim
 def test_a_limit_that_the_folder_leaves_out_is_the_settings() -> None:
     found = limits(LimitDefaults(direct_max_days=10, grain_days=5, direct_max_ids=500), {})
     assert (found.direct_max_days, found.grain_days, found.direct_max_ids) == (10, 5, 500)
+
+
+@pytest.mark.parametrize("dataset", ["hold-history", "resource-history", "reject-history", "mid-section-defect"])
+def test_histories_are_read_again_after_nine_hundred_seconds(catalog: Catalog, dataset: str) -> None:
+    # Chunks whose rows cannot change any more are kept for longer; what may change is not.
+    assert catalog.get(dataset).limits.ttl_s == 900
 
 
 def test_an_override_stands_above_setting_and_folder() -> None:
