@@ -28,6 +28,15 @@ def mutations() -> st.SearchStrategy[list[broken_ipc.Mutation]]:
     return st.lists(st.one_of(anywhere, footer), min_size=1, max_size=3)
 
 
+def without_first_page(content: bytes) -> bytes:
+    """Return a file whose first column cannot be read: its first page says nothing that makes sense."""
+    return content[:_PAGE_START] + b"\xff" * _PAGE_BYTES + content[_PAGE_START + _PAGE_BYTES :]
+
+
+_PAGE_START, _PAGE_BYTES = 8, 96
+"""Behind the four bytes that every file begins with, and the first of the page's header."""
+
+
 def _written(folder: Path, table: pa.Table) -> bytes:
     tier = SpoolTier(SpoolFolder.on_disk(folder), 1 << 30)
     writer = tier.create("table", 1, table.schema)

@@ -20,7 +20,7 @@ from sluice.cache.v1 import sql_service_pb2 as sql_pb
 from sluice_cache.frames import Frame, TierKind, to_json
 from sluice_cache.seals import Seal
 from sluice_client.redis_server import RedisServer
-from sluice_rpc.errors import ServiceError
+from sluice_rpc.errors import InvalidArgument, NotFound, ServiceError
 
 from tests import broken_ipc, broken_parquet
 from tests.cache_process import Started, started
@@ -116,12 +116,32 @@ def test_a_file_that_broke_is_the_same_table_or_gone(
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(number=st.integers(0, TABLE_COUNT - 1), steps=broken_parquet.mutations())
-def test_a_file_that_was_broken_before_it_got_its_name_is_refused_by_name_or_read(
+def test_a_file_that_was_broken_before_it_got_its_name_is_gone_or_read(
     ground: Ground, number: int, steps: Sequence[broken_ipc.Mutation]
 ) -> None:
     table, content = ground.whole[number]
     broken = broken_ipc.after(content, steps)
     # Its name vouches for it, as that of a file does which somebody else made: the readers are all there is.
     found = ends(ground, laid_in(ground, broken, broken), table)
-    assert found <= {SAME, "another table", "CACHE_EXPIRED", "INVALID_PARAMETER"}
+    # No statement is blamed for it.
+    assert found <= {SAME, "another table", "CACHE_EXPIRED"}
     assert ground.running.process.poll() is None
+
+
+@pytest.mark.parametrize("sql", ["select n from f", "select list(n) as numbers from f"], ids=["inside", "apart"])
+def test_a_page_that_was_broken_before_it_got_its_name_is_the_files_fault(ground: Ground, sql: str) -> None:
+    _, content = ground.whole[0]
+    broken = broken_parquet.without_first_page(content)
+    frame_id = laid_in(ground, broken, broken)
+    with pytest.raises(NotFound):
+        ground.running.cache.one([frame_source("f", frame_id)], sql)
+    with pytest.raises(NotFound):
+        ground.running.cache.frames.StatFrame(pb.StatFrameRequest(frame_id=frame_id))
+
+
+def test_a_statement_that_its_rows_do_not_suit_leaves_a_whole_file_alone(ground: Ground) -> None:
+    table, content = ground.whole[0]
+    frame_id = laid_in(ground, content, content)
+    with pytest.raises(InvalidArgument):
+        ground.running.cache.one([frame_source("f", frame_id)], "select cast('no number' as integer) + n as n from f")
+    assert ground.running.cache.get(frame_id).equals(table)

@@ -3,7 +3,7 @@
 ServiceError
 ├── NotFound ── CacheExpired
 ├── OutOfRange ── ResultTooLarge
-├── InvalidArgument ── InvalidParameter ── InvalidFrame, InvalidSql
+├── InvalidArgument ── InvalidParameter ── InvalidFrame, InvalidSql ── UnreadRows
 ├── DeadlineExceeded ── QueryTimeout (shared)
 └── Unavailable ── MemoryPressure, StatementLost
 """
@@ -43,6 +43,10 @@ class InvalidSql(InvalidParameter):
         super().__init__(field, description)
 
 
+class UnreadRows(InvalidSql):
+    """DuckDB gave up while it read rows: the statement asks what they do not hold, or their file is broken."""
+
+
 class MemoryPressure(Unavailable):
     """The statement needs more memory than the process may use."""
 
@@ -53,9 +57,9 @@ class MemoryPressure(Unavailable):
 
 
 class StatementLost(Unavailable):
-    """Another statement ended the DuckDB that this one ran in; the next try finds one that answers."""
+    """What this statement ran in, or a copy that it read, is gone; the next try finds another that answers."""
 
     reason = "SERVICE_UNAVAILABLE"
 
     def __init__(self) -> None:
-        super().__init__("the statement was lost with the database that ran it", service="cache")
+        super().__init__("the statement was lost with what it ran on", service="cache")

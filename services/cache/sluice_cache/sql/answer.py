@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from sluice_cache import codec
-from sluice_cache.errors import ResultTooLarge
+from sluice_cache.errors import ResultTooLarge, UnreadRows
 from sluice_cache.frames import TierKind
 from sluice_cache.sql.call import Call
 from sluice_cache.sql.place import Place, translated
@@ -27,18 +27,27 @@ NO_LIMITS = Limits()
 
 
 class Running:
-    """A statement that runs: its schema is known, its batches come as they are asked for."""
+    """A statement that runs: its schema is known, its batches come as they are asked for.
 
-    def __init__(self, reader: pa.RecordBatchReader, place: Place, call: Call) -> None:
+    Args:
+        reader: of its table.
+        place: where it runs.
+        call: its time and caller.
+        unread: called when its rows could not be read; raises where that is no fault of the statement.
+    """
+
+    def __init__(self, reader: pa.RecordBatchReader, place: Place, call: Call, unread: Callable[[], None]) -> None:
         self.schema = codec.wire_schema(reader.schema)
         self._reader = reader
         self._place = place
         self._call = call
+        self._unread = unread
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the batches in wire types.
 
         Raises:
+            CacheExpired: a file that it reads is broken.
             InvalidSql, QueryTimeout, Cancelled, MemoryPressure.
         """
         while (batch := self._next()) is not None:
@@ -49,11 +58,16 @@ class Running:
         self._reader.close()
 
     def _next(self) -> pa.RecordBatch | None:
-        with self._call.bounding(self._place.stop), translated(self._place):
-            batch = next(self._reader, None)
-            if batch is None:
-                self._place.finish()
-            return batch
+        try:
+            with self._call.bounding(self._place.stop), translated(self._place):
+                batch = next(self._reader, None)
+                if batch is None:
+                    self._place.finish()
+                return batch
+        except UnreadRows:
+            self._reader.close()
+            self._unread()
+            raise
 
 
 class Answer:

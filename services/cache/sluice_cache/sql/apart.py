@@ -21,7 +21,7 @@ from sluice_rpc.errors import QueryTimeout
 
 from sluice_cache import binds
 from sluice_cache.binds import Bind
-from sluice_cache.errors import InvalidSql, MemoryPressure
+from sluice_cache.errors import InvalidSql, MemoryPressure, UnreadRows
 from sluice_cache.sql import apart_process as protocol
 from sluice_cache.sql.call import Stopped
 from sluice_cache.sql.place import CopyGone
@@ -191,6 +191,8 @@ def _raise(failure: dict[str, str]) -> NoReturn:
             raise CopyGone
         case "broken":
             raise duckdb.InternalException(failure["message"])
+        case "unread":
+            raise UnreadRows(failure["message"])
         case _:
             raise InvalidSql(failure["message"])
 

@@ -24,7 +24,7 @@ import pyarrow as pa
 from sluice_rpc import arrow
 
 from sluice_cache import binds, codec
-from sluice_cache.errors import InvalidSql
+from sluice_cache.errors import InvalidSql, UnreadRows
 from sluice_cache.sql import place
 from sluice_cache.sql.database import Database
 
@@ -77,13 +77,13 @@ class Worker:
         except OSError:
             self._fail("gone", "")
         except InvalidSql as error:
-            self._fail("refused", error.violations[0].description)
+            self._refuse(type(error), error.violations[0].description)
         except (duckdb.OutOfMemoryException, MemoryError, pa.ArrowMemoryError):
             self._fail("memory", "")
         except place.BROKEN as error:
             self._fail("broken", place.first_line(error))
         except (duckdb.Error, pa.ArrowException) as error:
-            self._fail("refused", place.first_line(error))
+            self._refuse(place.refusal(error), place.first_line(error))
         else:
             self._send(DONE, said.encode())
 
@@ -139,6 +139,9 @@ class Worker:
     def _open(self) -> duckdb.DuckDBPyConnection:
         assert self._connection is not None
         return self._connection
+
+    def _refuse(self, error: type[InvalidSql], message: str) -> None:
+        self._fail("unread" if issubclass(error, UnreadRows) else "refused", message)
 
     def _fail(self, kind: str, message: str) -> None:
         self._send(FAILED, json.dumps({"kind": kind, "message": message}).encode())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import duckdb
 
+from sluice_cache.errors import UnreadRows
 from sluice_cache.frames import TierKind
 from sluice_cache.sql.answer import Running
 from sluice_cache.sql.apart import Apart, Room
@@ -84,9 +85,14 @@ class Lane:
 
     @contextmanager
     def run(self, bound: Bound) -> Iterator[Running]:
-        """Begin one statement; it is read inside."""
+        """Begin one statement; it is read inside.
+
+        Raises:
+            CacheExpired: a file that it reads is broken; also from the reading.
+            InvalidSql, MemoryPressure, QueryTimeout, Cancelled.
+        """
         place, relations = self._opened()
-        with self._call.bounding(place.stop), translated(place):
+        with self._unread(place, relations), self._call.bounding(place.stop), translated(place):
             try:
                 reader = place.read(bound.select.sql, bound.values)
             except duckdb.ConversionException:
@@ -94,7 +100,7 @@ class Lane:
                 if not relations.as_texts():
                     raise
                 reader = place.read(bound.select.sql, bound.values)
-        running = Running(reader, place, self._call)
+        running = Running(reader, place, self._call, lambda: self._examine(place, relations))
         try:
             yield running
         finally:
@@ -102,8 +108,8 @@ class Lane:
 
     def plan(self, bound: Bound) -> str:
         """Return DuckDB's plan of a statement as JSON."""
-        place, _ = self._opened()
-        with self._call.bounding(place.stop), translated(place):
+        place, relations = self._opened()
+        with self._unread(place, relations), self._call.bounding(place.stop), translated(place):
             return place.plan(bound.select.sql, bound.values)
 
     def close(self) -> None:
@@ -115,8 +121,21 @@ class Lane:
             wide = self._derives or self._places.shelf.has_native(self._sources)
             place = self._held.enter_context(self._places.lease(self._room, self._call, wide=wide))
             relations = self._held.enter_context(Relations(place, self._places.shelf).held())
-            with self._call.bounding(place.stop), guarded(place):
+            with self._unread(place, relations), self._call.bounding(place.stop), guarded(place):
                 for source in self._sources:
                     relations.add(source)
             self._open = (place, relations)
         return self._open
+
+    @contextmanager
+    def _unread(self, place: Place, relations: Relations) -> Iterator[None]:
+        """Have rows that could not be read blamed on their file, where that is broken, and else on the statement."""
+        try:
+            yield
+        except UnreadRows:
+            self._examine(place, relations)
+            raise
+
+    def _examine(self, place: Place, relations: Relations) -> None:
+        with self._call.bounding(place.stop), translated(place):
+            relations.examine()

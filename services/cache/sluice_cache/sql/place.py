@@ -12,12 +12,21 @@ import pyarrow as pa
 from sluice_rpc import arrow
 
 from sluice_cache.binds import Bind, identifier
-from sluice_cache.errors import InvalidSql, MemoryPressure, StatementLost
+from sluice_cache.errors import InvalidSql, MemoryPressure, StatementLost, UnreadRows
 from sluice_cache.sql.call import Stopped
 from sluice_cache.tiers.memory import MappedCopy
 
 BROKEN: Final = (duckdb.InternalException, duckdb.FatalException)
 """What DuckDB raises where it failed itself, and from then on for everything else."""
+
+_OF_WORDS: Final = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.NotImplementedException,
+    duckdb.ParserException,
+    duckdb.PermissionException,
+)
+"""What DuckDB finds wrong with a statement before it has read a row."""
 
 
 class CopyGone(Exception):
@@ -133,7 +142,7 @@ def view(connection: duckdb.DuckDBPyConnection, name: str, sql: str) -> None:
     except (duckdb.InterruptException, *BROKEN):
         raise
     except duckdb.Error as error:
-        raise InvalidSql(f"table {name!r} cannot be read: {first_line(error)}", field="slices") from error
+        raise refusal(error)(f"table {name!r} cannot be read: {first_line(error)}", field="slices") from error
 
 
 def read(connection: duckdb.DuckDBPyConnection, sql: str, bound: Mapping[str, Bind]) -> pa.RecordBatchReader:
@@ -176,7 +185,12 @@ def translated(place: Place) -> Iterator[None]:
     except (duckdb.OutOfMemoryException, MemoryError, pa.ArrowMemoryError) as error:
         raise MemoryPressure from error
     except (duckdb.Error, pa.ArrowException) as error:
-        raise InvalidSql(first_line(error)) from error
+        raise refusal(error)(first_line(error)) from error
+
+
+def refusal(error: Exception) -> type[InvalidSql]:
+    """Return what a refusal of DuckDB's is for the caller: UnreadRows where a broken file can be behind it."""
+    return InvalidSql if isinstance(error, _OF_WORDS) else UnreadRows
 
 
 def first_line(error: Exception) -> str:

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 from sluice.cache.v1 import frame_service_pb2 as pb
 
@@ -18,7 +19,7 @@ from sluice_cache.sql import check
 from sluice_cache.sql.database import Database
 from sluice_cache.sql.division import Share
 from sluice_cache.sql.native import NativeTables
-from sluice_cache.sql.place import CopyGone, Place
+from sluice_cache.sql.place import BROKEN, CopyGone, Place
 from sluice_cache.sql.unpacked import Unpacked
 from sluice_cache.tiers.memory import MappedCopy
 from sluice_cache.tiers.opened import Opened
@@ -74,6 +75,7 @@ class Relations:
         self._columns: dict[str, list[str]] = {}
         self._registered = 0
         self._wanted: list[Frame] = []
+        self._in_place: list[tuple[Opened, str]] = []
         self._ids: dict[str, str] = {}
         self._use_native = place.has_native
         self._native_count = 0
@@ -137,6 +139,30 @@ class Relations:
             self.add(source)
         return True
 
+    def examine(self) -> None:
+        """Give up a frame whose file DuckDB cannot read to its end, asked for nothing but its rows.
+
+        Raises:
+            CacheExpired: there was one, and it had no other copy.
+            StatementLost: there was one, and another copy answers the next try.
+        """
+        for opened, relation in self._in_place:
+            fault = self._fault_of(relation)
+            if fault is not None:
+                self._store.give_up(opened, fault)
+
+    def _fault_of(self, relation: str) -> Exception | None:
+        try:
+            with self._place.read(f"select * from {relation}", {}) as reader:  # noqa: S608  # our own text
+                for _ in reader:
+                    pass
+                self._place.finish()
+        except (duckdb.InterruptException, duckdb.OutOfMemoryException, MemoryError, *BROKEN):
+            raise
+        except (duckdb.Error, pa.ArrowException, InvalidSql) as error:
+            return error
+        return None
+
     def _drop_views(self) -> None:
         for source in self._sources:
             self._place.drop_view(source.name)
@@ -169,7 +195,9 @@ class Relations:
         if unpacked is not None:
             return opened.copy.schema, self._mapped(*unpacked)
         self._wanted.append(opened.frame)
-        return opened.copy.schema, _spooled(opened.copy)
+        relation = _spooled(opened.copy)
+        self._in_place.append((opened, relation))
+        return opened.copy.schema, relation
 
     def _mapped(self, copy: MappedCopy, path: Path) -> str:
         name = _hidden(self._registered)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, NoReturn
 
 import pyarrow as pa
 import structlog
@@ -14,7 +14,7 @@ from sluice_rpc.ports import Clock
 from sluice_cache.arrival import Arrival
 from sluice_cache.calm import Calm
 from sluice_cache.catalogue import Catalogue
-from sluice_cache.errors import CacheExpired, MemoryPressure
+from sluice_cache.errors import CacheExpired, MemoryPressure, StatementLost
 from sluice_cache.frames import Frame, TierKind
 from sluice_cache.kinds import check_schema
 from sluice_cache.tiers import CopyBroken, TierFull
@@ -161,10 +161,25 @@ class FrameStore:
         try:
             yield opened
         except CopyBroken as error:
-            self.copies.broken(self.spool if isinstance(opened.copy, SpoolCopy) else self.memory, opened.frame, error)
+            self._broken(opened, error)
             raise CacheExpired("frame", frame_id) from error
         finally:
             opened.copy.close()
+
+    def give_up(self, opened: Opened, error: Exception) -> NoReturn:
+        """Drop the file of the spool that a frame was opened from, as a reader of its own found it broken.
+
+        Raises:
+            CacheExpired: it was the last.
+            StatementLost: the next opening finds another.
+        """
+        frame_id, token = opened.frame.frame_id, opened.frame.copies.get(TierKind.SPOOL, "")
+        self._broken(opened, error)
+        left = self.catalogue.find(frame_id)
+        if left is not None and left.without_token(TierKind.SPOOL, token).copies:
+            raise StatementLost from error
+        self.copies.gone(opened.frame)
+        raise CacheExpired("frame", frame_id) from error
 
     def open_stream(self, frame_id: str) -> OpenedStream | None:
         """Return a live frame as the compressed stream that it came as; None where it does not lie like that.
@@ -245,6 +260,9 @@ class FrameStore:
                 return filled
         copy = self.copies.read(self.spool, frame)
         return Opened(frame, copy, TierKind.SPOOL) if isinstance(copy, SpoolCopy) else None
+
+    def _broken(self, opened: Opened, error: Exception) -> None:
+        self.copies.broken(self.spool if isinstance(opened.copy, SpoolCopy) else self.memory, opened.frame, error)
 
     def _was_full(self) -> None:
         for told in self._full:
