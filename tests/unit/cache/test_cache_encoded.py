@@ -53,12 +53,42 @@ def test_a_compressed_frame_leaves_byte_for_byte_as_it_came(tmp_path: Path, cloc
 def test_its_rows_are_made_when_a_statement_asks_and_then_stay(tmp_path: Path, clock: FakeClock) -> None:
     with running(tmp_path / "cache", clock) as cache:
         cache.put("frame-1", TABLE)
+        came = stream(cache)
         assert cache.one([frame_source("f", "frame-1")], SUM).to_pydict() == SUMMED
-        assert suffixes(tmp_path / "cache") == {".arrows"}
+        assert suffixes(tmp_path / "cache") == {".arrows", ".arrowz"}
         assert cache.get("frame-1").equals(TABLE)
+        assert stream(cache) == came
         assert cache.get("frame-1", compression=pb.COMPRESSION_ZSTD).equals(TABLE)
     with running(tmp_path / "cache", clock) as again:
         assert again.get("frame-1", columns=["lot"], offset=70_000, limit=3)["lot"].to_pylist() == ["lot-010000"] * 3
+
+
+def test_a_compressed_file_beside_its_rows_goes_first_when_room_is_short(tmp_path: Path, clock: FakeClock) -> None:
+    with running(tmp_path / "cache", clock, memory_max_bytes=16 << 20, native_max_bytes=0) as cache:
+        cache.put("frame-1", TABLE)
+        cache.get("frame-1")
+        assert suffixes(tmp_path / "cache") == {".arrows", ".arrowz"}
+        for number in range(2, 3 + (16 << 20) // TABLE.nbytes):
+            cache.put(f"frame-{number}", TABLE, codec=None)
+        assert cache.get("frame-1").equals(TABLE)
+        assert suffixes(tmp_path / "cache") == {".arrows"}
+
+
+def test_a_deleted_frame_takes_the_compressed_file_beside_its_rows_along(tmp_path: Path, clock: FakeClock) -> None:
+    with running(tmp_path / "cache", clock) as cache:
+        cache.put("frame-1", TABLE)
+        cache.get("frame-1")
+        cache.frames.DeleteFrame(pb.DeleteFrameRequest(frame_id="frame-1"))
+        assert suffixes(tmp_path / "cache") == set()
+
+
+def test_a_broken_compressed_file_beside_its_rows_is_never_sent(tmp_path: Path, clock: FakeClock) -> None:
+    with running(tmp_path / "cache", clock) as cache:
+        cache.put("frame-1", TABLE)
+        cache.get("frame-1")
+        (beside,) = (tmp_path / "cache" / "hot").glob("*.arrowz")
+        beside.write_bytes(bytes(beside.stat().st_size))
+        assert cache.get("frame-1", compression=pb.COMPRESSION_ZSTD).equals(TABLE)
 
 
 def test_a_restarted_process_finds_a_compressed_frame(tmp_path: Path, clock: FakeClock) -> None:

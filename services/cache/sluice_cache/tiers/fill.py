@@ -64,8 +64,8 @@ class Filling:
 
     def encoded(self, frame: Frame) -> OpenedStream | None:
         """Return a frame of the first tier as it came; None where it does not lie like that."""
-        token = frame.copies.get(TierKind.MEMORY)
-        copy = self._copies.read(self._memory, frame) if token is not None and is_encoded(token) else None
+        token = frame.copies.get(TierKind.MEMORY, "")
+        copy = self._copies.read(self._memory, frame) if is_encoded(token) else self._memory.beside(frame)
         return OpenedStream(frame, copy.content) if isinstance(copy, EncodedCopy) else None
 
     def _rows(self, source: Tier, frame: Frame) -> Opened | None:
@@ -95,7 +95,9 @@ class Filling:
         # Opened before anybody can see it and move it on: it is read to its end, even where the frame has gone.
         filled = self._copies.read(self._memory, frame.with_copy(TierKind.MEMORY, token))
         changed = self._copies.added(frame, self._memory, token) if filled is not None else None
-        if source is self._memory:
+        if source is self._memory and changed is not None:
+            self._memory.keep_beside(token, frame.copies[TierKind.MEMORY])
+        elif source is self._memory:
             self._memory.delete(frame.copies[TierKind.MEMORY])
         self._filled()
         return Opened(changed or frame, filled, source.kind) if isinstance(filled, MappedCopy) else None

@@ -41,6 +41,12 @@ class Holdings:
         with self._lock:
             self._pop(token)
 
+    def size_of(self, token: str) -> int:
+        """Return a copy's bytes; 0 for what is not there."""
+        with self._lock:
+            held = self._held.get(token)
+            return held.bytes if held is not None else 0
+
     def used(self, token: str) -> None:
         """Move a copy to the end of those that go first."""
         with self._lock:

@@ -1,6 +1,7 @@
 """L1: hot frames as uncompressed IPC stream files, memory-mapped; bounded in bytes, kept across restarts.
 
-What came compressed lies as it came until somebody asks for its rows (`encoded`).
+What came compressed lies as it came until somebody asks for its rows (`encoded`), and then beside them while there is
+room: who asks for it compressed gets it without its being encoded again.
 
 Hot files are not synced: a process that dies leaves them whole, only a machine that dies does not. After its next start
 every file's bytes are compared with the checksum in its name before they are used. And whenever a file is mapped its
@@ -70,6 +71,8 @@ class MemoryTier:
         # Guards the map; mapping a file happens outside it.
         self._lock = threading.Lock()
         self._mapped: dict[str, MappedCopy | EncodedCopy] = {}
+        # By the file that was made of them: compressed files that are no copy of their own any more, and their sizes.
+        self._beside: dict[str, tuple[str, int]] = {}
 
     def load(self, tokens: set[str]) -> set[str]:
         """Take in the hot files of an earlier process; return those of `tokens` that are there."""
@@ -114,14 +117,38 @@ class MemoryTier:
         self._holdings.remove(token)
         with self._lock:
             self._mapped.pop(token, None)
+        self._unlink(token)
+        self._forget_beside(token)
+
+    def keep_beside(self, token: str, encoded_token: str) -> None:
+        """Have a compressed file lie on beside the one that was made of it, while that lies there and there is room."""
+        with self._lock:
+            self._beside[token] = (encoded_token, self._holdings.size_of(encoded_token))
+        self._holdings.remove(encoded_token)
+        if token not in self._holdings:
+            self._forget_beside(token)
+
+    def beside(self, frame: Frame) -> EncodedCopy | None:
+        """Return the compressed stream that a frame's file was made of; None when that is not there any more."""
+        token = frame.copies.get(self.kind, "")
+        with self._lock:
+            name, _ = self._beside.get(token, ("", 0))
         try:
-            files.inside(self._folder, token).unlink(missing_ok=True)
-        except OSError as error:
-            log.warning("hot file not removed", file=token, reason=str(error))
+            copy = self._checked(name, frame) if name else None
+        except (CopyBroken, TierAway) as error:
+            log.warning("compressed copy dropped", frame_id=frame.frame_id, reason=str(error))
+            copy = None
+        if isinstance(copy, EncodedCopy):
+            self._holdings.used(token)
+            return copy
+        self._forget_beside(token)
+        return None
 
     def holds(self, token: str) -> bool:
         """Return whether this process wrote or took in the file and has not deleted it."""
-        return token in self._holdings
+        with self._lock:
+            beside = any(token == name for name, _ in self._beside.values())
+        return beside or token in self._holdings
 
     def unmap(self) -> None:
         """Let go of every mapping; the files stay, and the next read maps again what it needs."""
@@ -130,14 +157,36 @@ class MemoryTier:
 
     def overflow(self) -> list[str]:
         """Return the copies to give up, least recently used first, so that the rest fits the budget."""
-        return self._holdings.first_beyond(self._max_bytes - self._beside_bytes())
+        room_bytes = self._max_bytes - self._beside_bytes()
+        if self._holdings.counts().bytes + self._encoded_bytes() > room_bytes:
+            # They only repeat what lies there otherwise.
+            for token in list(self._beside):
+                self._forget_beside(token)
+        return self._holdings.first_beyond(room_bytes)
 
     def evicted(self) -> None:
         """Count one copy given up for the budget."""
         self._holdings.evicted()
 
     def counts(self) -> TierCounts:
-        return replace(self._holdings.counts(), beside_bytes=self._beside_bytes())
+        return replace(self._holdings.counts(), beside_bytes=self._beside_bytes() + self._encoded_bytes())
+
+    def _encoded_bytes(self) -> int:
+        with self._lock:
+            return sum(size for _, size in self._beside.values())
+
+    def _forget_beside(self, token: str) -> None:
+        with self._lock:
+            name, _ = self._beside.pop(token, ("", 0))
+            self._mapped.pop(name, None)
+        if name:
+            self._unlink(name)
+
+    def _unlink(self, token: str) -> None:
+        try:
+            files.inside(self._folder, token).unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("hot file not removed", file=token, reason=str(error))
 
     def _checked(self, token: str, frame: Frame) -> MappedCopy | EncodedCopy | None:
         try:
@@ -160,7 +209,7 @@ class MemoryTier:
     def _map(self, path: Path, token: str, frame: Frame) -> MappedCopy | EncodedCopy:
         copy = _encoded(path, frame) if is_encoded(token) else _mapped(path, frame)
         with self._lock:
-            if token in self._holdings:
+            if token in self._holdings or any(token == name for name, _ in self._beside.values()):
                 self._mapped[token] = copy
         return copy
 
