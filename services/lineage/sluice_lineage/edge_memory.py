@@ -46,6 +46,8 @@ class MemoryEdges:
         self._lots = _Lots()
         self._runs: dict[Relation, EdgeRuns] = {relation: EdgeRuns() for relation in Relation}
         self._serials = EdgeRuns()
+        # Of merges that were read whole: what lots went into is put in order once somebody asks for it.
+        self._late: _Targets | None = None
 
     @property
     def nbytes(self) -> int:
@@ -53,7 +55,8 @@ class MemoryEdges:
         with self._lock:
             runs = (*self._runs.values(), self._serials)
             texts = self._containers.nbytes + self._names.nbytes
-            return texts + self._lots.nbytes + sum(run.nbytes for run in runs)
+            late = 0 if self._late is None else self._late.nbytes
+            return texts + self._lots.nbytes + late + sum(run.nbytes for run in runs)
 
     def number(self, container_ids: Any) -> Nodes:
         with self._lock:
@@ -123,24 +126,34 @@ class MemoryEdges:
 
     def neighbours(self, relation: Relation, keys: Nodes) -> Pairs:
         with self._lock:
+            if relation is Relation.TARGETS:
+                self._take_late()
             return self._runs[relation].neighbours(keys)
 
     def serials_of(self, nodes: Nodes) -> Pairs:
         with self._lock:
+            self._take_late()
             return self._serials.neighbours(nodes)
 
     def _read_s(self, relation: Relation, keys: Nodes) -> Any:
+        if relation is Relation.TARGETS:
+            self._take_late()
         return self._lots.read_s[keys] if relation is Relation.LOTS else self._runs[relation].read_s(keys)
 
     def _add_merges(self, batch: EdgeBatch) -> None:
         targets, sources = (self.number(_flat(batch.rows.column(name))) for name in ("target_id", "source_id"))
-        serials = self._names.number(_flat(batch.rows.column("serial_number")))
         keys = None if batch.keys is None else self.number(_flat(batch.keys))
         if batch.keys is None or batch.relation is Relation.SOURCES:
             self._runs[Relation.SOURCES].add(keys, targets, sources, batch.read_s)
         if batch.keys is None or batch.relation is Relation.TARGETS:
-            self._runs[Relation.TARGETS].add(keys, sources, targets, batch.read_s)
-            self._serials.add(keys, sources, serials, batch.read_s)
+            self._take_late()
+            self._late = _Targets(keys, sources, targets, _flat(batch.rows.column("serial_number")), batch.read_s)
+
+    def _take_late(self) -> None:
+        late, self._late = self._late, None
+        if late is not None:
+            self._runs[Relation.TARGETS].add(late.keys, late.sources, late.targets, late.read_s)
+            self._serials.add(late.keys, late.sources, self._names.number(late.serials), late.read_s)
 
     def _add_containers(self, batch: EdgeBatch) -> None:
         rows = batch.rows
@@ -158,6 +171,21 @@ class MemoryEdges:
         if batch.relation is Relation.CHILDREN:
             inside = np.isin(parents, keys)
             self._runs[Relation.CHILDREN].add(keys, parents[inside], nodes[inside], batch.read_s)
+
+
+@dataclass(frozen=True)
+class _Targets:
+    """What lots went into, as it was read."""
+
+    keys: Nodes | None
+    sources: Nodes
+    targets: Nodes
+    serials: Any
+    read_s: float
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.sources.nbytes + self.targets.nbytes + self.serials.nbytes)
 
 
 class _Lots:

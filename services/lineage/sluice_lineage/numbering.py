@@ -39,23 +39,18 @@ class Numbering:
 
     def number(self, texts: Any) -> Nodes:
         """Return the number of each text of an Arrow string array, new ones given out; -1 for NULL."""
-        found: Nodes = np.full(len(texts), NO_NODE, np.int32)
-        there = texts.drop_null()
-        words = _words_of(there)
+        # Each text once: edges name the same lots again and again.
+        coded = texts.dictionary_encode()
+        words = _words_of(coded.dictionary)
         hashes = _hashes(words)
         self._widen(words.shape[1])
-        # Each text once, since edges name the same lots again and again, and by hash, since they are found by it.
-        order, bounds = _alike(words, hashes)
-        firsts = np.minimum.reduceat(order, bounds) if len(order) else order
-        numbers = self._find(words.take(firsts, axis=0), hashes.take(firsts))
+        numbers = self._find(words, hashes)
         new = np.flatnonzero(numbers == NO_NODE)
         if len(new):
-            as_given = np.argsort(firsts[new])
-            numbers[new[as_given]] = np.arange(self._count, self._count + len(new), dtype=np.int32)
-            self._append(words.take(firsts[new[as_given]], axis=0), _Run(hashes.take(firsts[new]), numbers[new]))
-        of_each = np.empty(len(order), np.int32)
-        of_each[order] = np.repeat(numbers, np.diff(bounds, append=len(order)))
-        found[texts.is_valid().to_numpy(zero_copy_only=False)] = of_each
+            numbers[new] = np.arange(self._count, self._count + len(new), dtype=np.int32)
+            self._append(words.take(new, axis=0), hashes.take(new))
+        places = coded.indices.fill_null(len(numbers)).to_numpy(zero_copy_only=False)
+        found: Nodes = np.append(numbers, np.int32(NO_NODE)).take(places)
         return found
 
     def texts(self, numbers: Nodes) -> Any:
@@ -99,7 +94,7 @@ class Numbering:
                 at[open_] += 1
         return found
 
-    def _append(self, words: _Words, run: _Run) -> None:
+    def _append(self, words: _Words, hashes: npt.NDArray[np.uint64]) -> None:
         start, end = self._count, self._count + len(words)
         if end > len(self._words):
             grown = np.zeros((max(end, 2 * len(self._words), 1024), self._words.shape[1]), np.uint64)
@@ -108,7 +103,7 @@ class Numbering:
         self._words[start:end, : words.shape[1]] = words
         self._count = end
         long, short = self._runs
-        short = short.merged(run)
+        short = short.merged(_Run(hashes, np.arange(start, end, dtype=np.int32)))
         if len(short.hashes) * 4 > len(long.hashes):
             long, short = long.merged(short), _Run.empty()
         self._runs = [long, short]
@@ -158,20 +153,6 @@ def _words_of(texts: Any) -> _Words:
     made = np.zeros((count, width), np.uint8)
     made[np.arange(width) < lengths[:, None]] = data[offsets[0] : offsets[-1]]
     return made.view(np.uint64)
-
-
-def _alike(words: _Words, hashes: npt.NDArray[np.uint64]) -> tuple[Ints, Ints]:
-    """The positions that put texts in the order of their hashes, equal ones together, and where each text begins."""
-    order = np.argsort(hashes)
-    ordered, hashes = words.take(order, axis=0), hashes.take(order)
-    differs = np.ones(len(order), np.bool_)
-    differs[1:] = ~_same(ordered[1:], ordered[:-1])
-    if (differs[1:] & (hashes[1:] == hashes[:-1])).any():
-        # Texts of one hash may stand mixed.
-        order = np.lexsort((*words.T, hashes[np.argsort(order)]))
-        ordered = words.take(order, axis=0)
-        differs[1:] = ~_same(ordered[1:], ordered[:-1])
-    return order, np.flatnonzero(differs)
 
 
 def _same(some: _Words, others: _Words) -> Flags:

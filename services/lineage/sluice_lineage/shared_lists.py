@@ -18,8 +18,8 @@ import numpy as np
 from sluice_lineage.graph import NO_NODE, Ints, Nodes, Pairs, distinct
 from sluice_lineage.upward import Upward
 
-_WIDTH_STEP: Final = 8
-"""Rows have a multiple of it for their width, so that few widths serve all."""
+_WIDTH_STEP: Final = 16
+"""Rows have a multiple of it for their width, so that few widths serve all; it is a multiple of eight."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,21 @@ def shared_lists(upward: Upward, seeds: Nodes) -> Lists:
         upward: the ways up.
         seeds: where walks begin; none may lead into a cycle.
     """
-    lots = _CombinedLots(upward, seeds)
-    over, step_counts = lots.over(seeds), upward.steps.take(seeds)
-    widths, lot_counts = lots.widths.take(over), lots.counts.take(over)
+    step_counts = upward.steps.take(seeds)
     heirs = _heirs(upward, seeds, step_counts)
-    written = np.flatnonzero(heirs < 0)
-    order = written.take(_by_kind((widths * (int(step_counts.max(initial=0)) + 1) + step_counts).take(written)))
+    last = np.flatnonzero(heirs < 0)
+    starts, counts = np.empty(len(seeds), np.int64), np.empty(len(seeds), np.int64)
+    nodes, starts[last], counts[last] = _written(upward, seeds.take(last), step_counts.take(last))
+    _share(starts, counts, heirs, step_counts)
+    return Lists(nodes, starts, counts)
+
+
+def _written(upward: Upward, seeds: Nodes, step_counts: Nodes) -> tuple[Nodes, Ints, Ints]:
+    """Lists that have nothing in common: their nodes, where each begins, and how many it has."""
+    lots = _CombinedLots(upward, seeds)
+    over = lots.over(seeds)
+    widths, lot_counts = lots.widths.take(over), lots.counts.take(over)
+    order = _by_kind(widths * (int(step_counts.max(initial=0)) + 1) + step_counts)
     strides = (widths + step_counts).take(order)
     ends = np.cumsum(strides)
     starts = np.empty(len(seeds), np.int64)
@@ -71,40 +80,37 @@ def shared_lists(upward: Upward, seeds: Nodes) -> Lists:
     for width, first, last in _runs(widths.take(order)):
         members = order[first:last]
         counts = step_counts.take(members)
-        ways = list(_ways(upward, seeds.take(members), counts))
+        ways, _ = _ways(upward, seeds.take(members), counts)
         for count, begin, end in _runs(counts):
-            # Seeds with as wide a row above them and as many steps to it stand like rows of a table.
+            # Those with as wide a row above them and as many steps to it stand like rows of a table.
             start = int(starts[members[begin]])
             table = nodes[start : start + (end - begin) * (width + count)].reshape(end - begin, -1)
             if width:
                 table[:, :width] = lots.rows(over.take(members[begin:end]), width)
-            for step, (gone, way) in enumerate(ways[:count], start=1):
-                table[:, -step] = way[begin - gone : end - gone]
-    _share(starts, heirs, step_counts)
-    return Lists(nodes, starts + widths - lot_counts, lot_counts + step_counts)
+            table[:, width:] = ways[:count, begin:end][::-1].T
+    return nodes, starts + widths - lot_counts, lot_counts + step_counts
 
 
 def _heirs(upward: Upward, seeds: Nodes, step_counts: Nodes) -> Nodes:
     """Of each seed the position of one that was split from it, -1 for none: its list goes on from the seed's."""
-    parents = upward.parents.take(seeds)
+    # Those with steps above them come from a node that is no combined lot or has the same lot above it.
+    split = np.flatnonzero(step_counts)
+    parents = upward.parents.take(seeds.take(split))
     heir = np.empty(len(upward.parents), np.int32)
-    places = np.arange(len(seeds), dtype=np.int32)
-    split = step_counts > 0
-    heir[parents.compress(split)] = places.compress(split)
-    # What nobody wrote holds anything, so whoever is named has to agree.
-    found = heir.take(seeds)
-    named = found.clip(0, len(seeds) - 1)
-    agrees = (found == named) & (parents.take(named) == seeds) & split.take(named)
-    return np.where(agrees, named, NO_NODE).astype(np.int32)
+    heir[seeds] = NO_NODE
+    heir[parents] = split
+    return heir.take(seeds)
 
 
-def _share(starts: Ints, heirs: Nodes, step_counts: Nodes) -> None:
-    """Let the lists of those that have heirs start where these' lists do."""
+def _share(starts: Ints, counts: Ints, heirs: Nodes, step_counts: Nodes) -> None:
+    """Let the lists of those that have heirs be the beginnings of these' lists, all but the last node."""
     order = np.flatnonzero(heirs >= 0)
     order = order.take(_by_kind(step_counts.take(order)))
     heirs = heirs.take(order)
     for _, first, last in reversed(list(_runs(step_counts.take(order)))):
-        starts[order[first:last]] = starts.take(heirs[first:last])
+        here, there = order[first:last], heirs[first:last]
+        starts[here] = starts.take(there)
+        counts[here] = counts.take(there) - 1
 
 
 class _CombinedLots:
@@ -117,15 +123,14 @@ class _CombinedLots:
 
     def __init__(self, upward: Upward, starts: Nodes) -> None:
         self._upward = upward
-        lots = _met(upward, starts)
+        lots, owners, above = _met(upward, starts)
         # Nodes without a combined lot above them have the last position, whose row is empty.
         self._at = np.empty(len(upward.lots) + 1, np.int32)
         self._at[lots] = np.arange(len(lots), dtype=np.int32)
         self._at[-1] = len(lots)
         self.counts, self.widths, self._starts = (np.zeros(len(lots) + 1, np.int64) for _ in range(3))
-        self._buffer = np.empty(1 << 12, np.int32)
+        self._buffer = np.empty(len(lots) << 6, np.int32)
         self._used = 0
-        owners, above = _above(upward, lots)
         turns = upward.turns.take(lots)
         bounds = [0, *(np.flatnonzero(turns[1:] != turns[:-1]) + 1).tolist(), len(lots)]
         for first, last in pairwise(bounds):
@@ -157,8 +162,9 @@ class _CombinedLots:
         self._buffer[places] = above
         order = _by_kind(step_counts)
         heads = places.take(order)
-        for column, (gone, way) in enumerate(_ways(self._upward, above.take(order), step_counts.take(order)), start=1):
-            self._buffer[heads[gone:] + column] = way
+        ways, without = _ways(self._upward, above.take(order), step_counts.take(order))
+        for step, first_with in enumerate(without):
+            self._buffer[heads[first_with:] + step + 1] = ways[step, first_with:]
         nested = np.flatnonzero(lot_counts)
         ends, lot_counts = (self._starts + self.widths).take(over.take(nested)), lot_counts.take(nested)
         found = self._buffer.take(_ranges(ends - lot_counts, lot_counts))
@@ -187,19 +193,27 @@ class _CombinedLots:
         return tables
 
 
-def _met(upward: Upward, starts: Nodes) -> Nodes:
-    """All combined lots above the starts, and among them, so that each stands behind those above it."""
+def _met(upward: Upward, starts: Nodes) -> tuple[Nodes, Ints, Nodes]:
+    """All combined lots above the starts, and among them, each behind those above it; and as `_above` of these."""
     met = np.zeros(len(upward.lots) + 1, np.bool_)
     met[-1] = True
-    layers = [np.empty(0, np.int32)]
+    layers, owned = [np.empty(0, np.int32)], [(np.empty(0, np.int64), np.empty(0, np.int32))]
+    count = 0
     layer = upward.near.take(starts)
     while len(layer := distinct(layer.compress(~met.take(layer, mode="wrap")))):
         met[layer] = True
         layers.append(layer)
-        _, above = _above(upward, layer)
+        owners, above = _above(upward, layer)
+        owned.append((owners + count, above))
+        count += len(layer)
         layer = upward.near.take(above)
-    lots = np.concatenate(layers)
-    return lots.take(_by_kind(upward.turns.take(lots)))
+    lots, owners, above = (np.concatenate(each) for each in (layers, *zip(*owned, strict=True)))
+    order = _by_kind(upward.turns.take(lots))
+    place = np.empty(len(lots), np.int64)
+    place[order] = np.arange(len(lots))
+    owners = place.take(owners)
+    by_owner = _by_kind(owners)
+    return lots.take(order), owners.take(by_owner), above.take(by_owner)
 
 
 def _above(upward: Upward, lots: Nodes) -> tuple[Ints, Nodes]:
@@ -218,14 +232,21 @@ def _above(upward: Upward, lots: Nodes) -> tuple[Ints, Nodes]:
     return owners.take(order), above.take(order)
 
 
-def _ways(upward: Upward, nodes: Nodes, step_counts: Nodes) -> Iterator[tuple[int, Nodes]]:
-    """Each step up from nodes in the order of their steps: how many have no such step, and where the others come."""
+def _ways(upward: Upward, nodes: Nodes, step_counts: Nodes) -> tuple[Nodes, list[int]]:
+    """What lies above nodes that are in the order of their steps: a row for each step, the nearest first.
+
+    Beside it how many nodes have no such step: what stands under these in the row is nothing.
+    """
     longest = int(step_counts[-1]) if len(step_counts) else 0
-    gone = 0
-    for bound in np.searchsorted(step_counts, np.arange(1, longest + 1)).tolist():
-        nodes = upward.parents.take(nodes[bound - gone :])
-        gone = bound
-        yield gone, nodes
+    without = np.searchsorted(step_counts, np.arange(1, longest + 1)).tolist()
+    ways = np.empty((longest, len(nodes)), np.int32)
+    below = nodes
+    for step, gone in enumerate(without):
+        here = ways[step, gone:]
+        # Any mode but the default writes where it is told without a copy.
+        upward.parents.take(below[gone:], out=here, mode="wrap")
+        below = ways[step]
+    return ways, without
 
 
 def _put_in_order(rows: Nodes) -> Ints:
