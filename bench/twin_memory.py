@@ -21,7 +21,7 @@ from sluice_warehouse.duckdb import DuckDBWarehouse
 from bench.measure import PeakSampler
 from tests.dataset_frames import load
 
-BUFFER_BYTES = 64 << 20
+BUFFER_BYTES = 48 << 20
 FIRST, END = datetime(2024, 1, 1, 7, 30), datetime(2025, 12, 31, 7, 30)
 _TAG = Tag("bench", "bench", "bench")
 

@@ -139,19 +139,20 @@ class _Engine:
 
     def __init__(self, dataset: Dataset, warehouse: DuckDBWarehouse, clock: FakeClock, holds: Holds) -> None:
         cache, permits = MemoryFrameCache(clock), LocalPermits(4)
+        plant_clock = PlantClock(warehouse, clock)
         reader = ChunkReader(
             SlowLane(warehouse, permits),
             cache,
             clock,
             SequentialIds(),
-            plant_clock=PlantClock(warehouse, clock),
+            plant_clock=plant_clock,
             limits=ChunkLimits(256 << 20, 300.0),
         )
         self._dataset = dataset
         self._clock = clock
         self._holds = holds
         self._flights = Flights(reader, clock)
-        self._survey = Survey(cache, self._flights, clock)
+        self._survey = Survey(cache, self._flights, clock, plant_clock)
 
     def answer(self, look: Look) -> TimeRange:
         """Read what is missing for a request, and return its range."""

@@ -31,6 +31,7 @@ from sluice_query_engine.execution.run import QueryRun
 from sluice_query_engine.execution.stages import Stages
 from sluice_query_engine.execution.steps import Steps
 from sluice_query_engine.execution.survey import Departures, Survey
+from sluice_query_engine.leases import MemoryLeases
 from sluice_query_engine.lineage import NoLineage
 from sluice_query_engine.metrics import EngineMetrics
 from sluice_query_engine.parameters import JSON
@@ -128,9 +129,8 @@ def _extent(extent: Extent | IdExtent) -> Started:
 
 @functools.cache
 def catalog() -> Catalog:
-    """Return the shipped datasets; holds are cut small and sequentially read."""
-    home = REPOSITORY / "services" / "query-engine"
-    shipped = load_catalog(home / "datasets", home / "references")
+    """Return the dataset of holds as it is shipped, but cut small and sequentially read."""
+    shipped = load_catalog(REPOSITORY / "tests" / "only_holds", REPOSITORY / "services" / "query-engine" / "references")
     dataset = shipped.get(DATASET)
     limits = replace(dataset.limits, direct_max_days=4, grain_days=2, max_rows_per_chunk=16, parallel=1)
     # What is derived has tests of its own; here only the keys matter, and deriving all columns takes most of the time.
@@ -232,10 +232,10 @@ class SteppedEngine:
         lane = SlowLane(warehouse, permits)
         reader = ChunkReader(lane, self.cache, self.clock, ids, plant_clock=plant_clock, limits=limits)
         flights = SteppedFlights(reader, self.clock, self.stage)
-        survey = SteppedSurvey(self.cache, flights, self.clock)
+        survey = SteppedSurvey(self.cache, flights, self.clock, plant_clock)
         survey.stage, survey.plans, survey.there = self.stage, self.plans, self._there
         references = SteppedReferences(PoolLane(warehouse, 64), self.cache, self.clock, ids)
-        ledger = SteppedLedger(MemoryState(self.clock), "this-process")
+        ledger = SteppedLedger(MemoryState(self.clock), MemoryLeases(self.clock), "this-process")
         references.stage = ledger.stage = self.stage
         composer = Composer(self.cache, self.clock, ids, plant_clock)
         stages = Stages(NoLineage(), self.cache, self.clock, ids, max_bytes=1 << 20, deadline_s=60.0)

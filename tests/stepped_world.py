@@ -168,7 +168,8 @@ class ListWarehouse:
         self, statement: Statement, binds: Mapping[str, Bind], *, schema: pa.Schema, deadline_s: float, tag: Tag
     ) -> GatedReading:
         start, end = binds.get("start_time"), binds.get("end_time")
-        ids = frozenset(str(value) for name, value in binds.items() if name.startswith("ids_"))
+        # As CHAR columns compare: blanks at the right end say nothing.
+        ids = frozenset(str(value).rstrip() for name, value in binds.items() if name.startswith("ids_"))
         if ids:
             return self._renewed(statement.name, ids, schema)
         if not isinstance(start, datetime):

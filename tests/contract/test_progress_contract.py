@@ -1,4 +1,4 @@
-"""What every state store keeps of running queries: progress, pointers, records and owners."""
+"""What every state store keeps of running queries: progress, pointers, records and signals."""
 
 from __future__ import annotations
 
@@ -62,26 +62,6 @@ def test_a_chunk_pointer_comes_back_by_position(state: StateStore) -> None:
 def test_a_record_comes_back_as_written(state: StateStore) -> None:
     state.write_query(QUERY, '{"state":"läuft"}', 60)
     assert state.read_query(QUERY) == '{"state":"läuft"}'
-
-
-def test_an_owner_holds_a_query_until_its_lease_ends(state: StateStore) -> None:
-    state.hold(QUERY, "engine-1", 0.05)
-    poll_until(lambda: state.owner(QUERY) is None, 5, "the lease to end")
-
-
-def test_an_owner_lets_go_of_its_own_lease_only(state: StateStore) -> None:
-    state.hold(QUERY, "engine-2", 60)
-    state.let_go(QUERY, "engine-1")
-    assert state.owner(QUERY) == "engine-2"
-    state.let_go(QUERY, "engine-2")
-    assert state.owner(QUERY) is None
-
-
-def test_a_query_that_somebody_holds_is_not_taken_by_another(state: StateStore) -> None:
-    assert state.hold(QUERY, "engine-1", 60)
-    assert not state.hold(QUERY, "engine-2", 60)
-    assert state.hold(QUERY, "engine-1", 60)
-    assert state.owner(QUERY) == "engine-1"
 
 
 def test_signals_are_counted_and_heard_once(redis_url: str) -> None:

@@ -51,10 +51,11 @@ class ObservedCache(MemoryFrameCache):
 
 @dataclass
 class Scene:
-    """An engine, its cache, and whether the warehouse fails the first chunk of the year."""
+    """An engine, its cache, and whether the warehouse fails the first chunk of the year, or what is carried in."""
 
     cache: ObservedCache
     failing: bool = False
+    carries_in: bool = True
     rigs: list[EngineRig] = field(default_factory=list)
 
     @property
@@ -63,6 +64,7 @@ class Scene:
 
     def fault(self, statement: Statement, binds: Mapping[str, Bind]) -> Fault | None:
         hit = self.failing and statement.name == "slice" and binds["start_time"] == FIRST_CHUNK
+        hit = hit or (statement.name == "carry_in" and not self.carries_in)
         return Fault(error=WarehouseError(600)) if hit else None
 
     def lose_a_chunk(self) -> None:
@@ -108,3 +110,12 @@ def test_an_export_whose_rows_were_replaced_meanwhile_carries_the_receipt_of_wha
     rows = decoded([item.chunk.ipc for item in rest])
     assert first.receipt.status == table_pb2.COMPLETENESS_PARTIAL
     assert first.receipt.row_count == rows.num_rows < query.receipt.row_count
+
+
+def test_an_answer_that_lacks_the_same_part_again_keeps_its_version(scene: Scene) -> None:
+    scene.carries_in = False
+    first, again = scene.rig.run(*YEAR), scene.rig.run(*YEAR)
+    assert [gap.part for gap in again.receipt.failed_ranges] == ["carry_in"]
+    versions = [given.version for given in scene.cache.given if given.manifest_id == first.query_id]
+    assert len(versions) == 2
+    assert len(set(versions)) == 1

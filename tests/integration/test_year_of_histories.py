@@ -79,6 +79,33 @@ def test_rejects_of_six_hundred_lots_are_read_in_batches_of_ids(rig: EngineRig, 
     assert query.receipt.chunks.total > 3
 
 
+def test_rejects_of_work_orders_of_hundreds_of_lots_are_read_in_batches_of_their_lots(
+    rig: EngineRig, twin_path: Path
+) -> None:
+    # B12
+    orders = [
+        str(row[0])
+        for row in rows_of(
+            twin_path,
+            "select MFGORDERNAME from DWH.DW_MES_CONTAINER where MFGORDERNAME is not null"
+            " group by all order by count(*) desc, 1 limit 40",
+        )
+    ]
+    typed = {"mode": "container", "container_input_type": "work_order", "container_values": orders}
+    query, _ = asked(rig, "reject-history", typed)
+    names = ", ".join(f"'{name}'" for name in orders)
+    of_orders = f"select CONTAINERID from DWH.DW_MES_CONTAINER where MFGORDERNAME in ({names})"
+    [(lots,)] = rows_of(twin_path, f"select count(*) from ({of_orders})")
+    [(count,)] = rows_of(
+        twin_path, f"select count(*) from DWH.DW_MES_LOTREJECTHISTORY where CONTAINERID in ({of_orders})"
+    )
+    shown = rig.views(query.query_id, "count", filters=EVERYTHING)["count"].table.to_pylist()
+    assert shown == [{"row_count": count}]
+    # The lots are resolved by one step, and read 200 at a time.
+    assert lots > 400
+    assert query.receipt.chunks.total == 1 + -(-lots // 200)
+
+
 EVERYTHING = {"include_excluded_scrap": "true", "exclude_material_scrap": "false", "exclude_pb_diode": "false"}
 
 

@@ -32,6 +32,10 @@ log = structlog.get_logger()
 BATCH_ROW_COUNT: Final = 8_192
 """Rows that are in hand at once; larger batches read no faster and cost memory with every parallel reading."""
 
+_READ_AHEAD: Final = "1MB"
+"""Rows that DuckDB makes ahead of whoever takes them, for each statement; its own default is ten times as much, outside
+its memory limit. Three statements at once then held 93 MiB of 2 M holds in place of 71."""
+
 _UNAVAILABLE: Final = (duckdb.IOException, duckdb.ConnectionException, duckdb.FatalException)
 _ORA_BY_FAULT: Final[tuple[tuple[type[duckdb.Error], int], ...]] = (
     (duckdb.CatalogException, 942),
@@ -166,7 +170,9 @@ class DuckDBWarehouse:
             if self._engine is None:
                 self._engine = _Engine(self._connect())
             try:
-                return self._engine, self._engine.connection.cursor()
+                cursor = self._engine.connection.cursor()
+                cursor.execute(f"set streaming_buffer_size = '{_READ_AHEAD}'")
+                return self._engine, cursor
             except duckdb.Error:
                 self._engine = None
                 raise WarehouseUnavailable from None

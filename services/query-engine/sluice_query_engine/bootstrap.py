@@ -41,7 +41,7 @@ from sluice_query_engine.execution.steps import Steps
 from sluice_query_engine.execution.survey import Survey
 from sluice_query_engine.execution.turns import Turns
 from sluice_query_engine.execution.warm_up import WarmUps
-from sluice_query_engine.leases import Leases
+from sluice_query_engine.leases import Leases, MemoryLeases
 from sluice_query_engine.leases_redis import RedisLeases
 from sluice_query_engine.lineage import GrpcLineage, Lineage, NoLineage
 from sluice_query_engine.metrics import EngineMetrics
@@ -106,7 +106,7 @@ def build(settings: Settings, world: World | None = None) -> Process:
             settings, SlowLane(warehouse, permits, permit_wait_s=settings.permit_wait_s), plant_clock, own
         )
         pool = _look_ups(settings, warehouse, registry)
-        survey, composer = Survey(cache, flights, clock), Composer(cache, clock, ids, plant_clock)
+        survey, composer = Survey(cache, flights, clock, plant_clock), Composer(cache, clock, ids, plant_clock)
         tools = Tools(
             catalog=catalog,
             cache=cache,
@@ -115,7 +115,7 @@ def build(settings: Settings, world: World | None = None) -> Process:
             references=References(pool, cache, clock, ids),
             composer=composer,
             steps=_steps(settings, given.lineage, survey, composer, own),
-            ledger=Ledger(state, ids.new()),
+            ledger=Ledger(state, leases or MemoryLeases(clock), ids.new()),
             permits=permits,
             clock=clock,
             metrics=_metrics(registry, link),

@@ -17,6 +17,7 @@ from sluice_query_engine.dataset import (
     BindPython,
     ChoiceFilter,
     Dataset,
+    Derived,
     Filter,
     MatchFilter,
     ParameterType,
@@ -95,17 +96,31 @@ def _check_division(dataset: Dataset, folder: Path) -> None:
     tree = _tree(derived.sql, folder / "derive.sql")
     order = tree.args.get("order")
     first = order.expressions[0] if order is not None else None
-    if first is None or first.args.get("desc") or first.this.name != derived.divide_by:
+    if first is None or not _rises_by(first, derived.divide_by):
         raise CatalogError(toml, "derived.divide_by", f"derive.sql does not order by {derived.divide_by} first")
     columns = {name for part in dataset.tables for name in part.schema.names}
     wanted = {"derived": derived.divide_by, **{f"derived.steps.{name}": by for name, by in derived.steps.items()}}
     for where, column in wanted.items():
-        if column not in columns:
+        # The table itself may be divided by what its steps make of the parts.
+        if column not in columns | (_made(tree, derived) if where == "derived" else set()):
             raise CatalogError(toml, f"{where}.divide_by", f"{column} is a column of no part")
-    names = {item.alias for item in tree.find_all(sqlglot.exp.CTE)}
+    # A step is taken out of the statement itself, so it cannot lie in another step.
+    names = {item.alias for item in tree.ctes} if isinstance(tree, sqlglot.exp.Query) else set()
     for name in derived.steps:
         if name not in names:
             raise CatalogError(toml, f"derived.steps.{name}", "is no common table expression of derive.sql")
+
+
+def _made(tree: sqlglot.exp.Expr, derived: Derived) -> set[str]:
+    """Return the columns that the steps of a derived table yield."""
+    ctes = tree.ctes if isinstance(tree, sqlglot.exp.Query) else []
+    return {item.alias_or_name for cte in ctes if cte.alias in derived.steps for item in cte.this.selects}
+
+
+def _rises_by(term: sqlglot.exp.Expression, column: str) -> bool:
+    """Tell whether a term of an order is a plain column, ascending, with what has no value last: as passes are laid."""
+    plain = isinstance(term.this, sqlglot.exp.Column) and term.this.name == column
+    return plain and not term.args.get("desc") and not term.args.get("nulls_first")
 
 
 def _compile_ids(connection: duckdb.DuckDBPyConnection, part: Part | Stage, toml: Path) -> None:

@@ -85,7 +85,8 @@ class Settings(RpcServerSettings):
     chunk_max_parallel: int = Field(default=8, ge=1, le=64)
     """Most chunks of one query at once, whatever its dataset asks for; free permits bound it further."""
     chunk_deadline_s: float = Field(default=300.0, gt=0)
-    """Time of one chunk with its wait for a permit and its retry, in seconds. No statement runs longer than 300 s."""
+    """Time of one chunk with its retry and its waits, for another engine that reads it and for a permit, in seconds. No
+    statement runs longer than 300 s."""
     chunk_retry_count: int = Field(default=10, ge=0, le=1000)
     """Second attempts of chunks that all queries share; ten chunks read well give one back. 0 never tries again."""
     max_running_query_count: int = Field(default=16, ge=1, le=256)

@@ -1,4 +1,4 @@
-"""What is known of running and finished queries outside this process: progress, chunk pointers, records, owners.
+"""What is known of running and finished queries outside this process: progress, chunk pointers, records, signals.
 
 The port and its in-memory implementation. Keys are the suite's: `batch:*` and `query:*` belong to the query engine.
 """
@@ -30,11 +30,6 @@ def chunk_key(dataset: str, query_id: str, index: int) -> str:
 def query_key(query_id: str) -> str:
     """Return the key of a query's record."""
     return f"query:{query_id}"
-
-
-def owner_key(query_id: str) -> str:
-    """Return the key of the lease that the process running a query holds."""
-    return f"query:{query_id}:owner"
 
 
 def signal_key(query_id: str, signal: Signal) -> str:
@@ -78,18 +73,6 @@ class StateStore(Protocol):
 
     def read_query(self, query_id: str) -> str | None:
         """Return the record of a query, or None."""
-        ...
-
-    def hold(self, query_id: str, owner: str, ttl_s: float) -> bool:
-        """Say that `owner` runs the query for the next `ttl_s` seconds; False while somebody else has said so."""
-        ...
-
-    def owner(self, query_id: str) -> str | None:
-        """Return who runs the query now, or None."""
-        ...
-
-    def let_go(self, query_id: str, owner: str) -> None:
-        """Say that `owner` no longer runs the query; another owner's lease is left alone."""
         ...
 
     def send(self, query_id: str, signal: Signal, ttl_s: float) -> None:
@@ -138,23 +121,6 @@ class MemoryState:
 
     def read_query(self, query_id: str) -> str | None:
         return self._text(query_key(query_id))
-
-    def hold(self, query_id: str, owner: str, ttl_s: float) -> bool:
-        with self._lock:
-            there = self._entries.get(owner_key(query_id))
-            if there is not None and there.value != owner and there.until > self._clock.monotonic():
-                return False
-        self._write(owner_key(query_id), owner, ttl_s)
-        return True
-
-    def owner(self, query_id: str) -> str | None:
-        return self._text(owner_key(query_id))
-
-    def let_go(self, query_id: str, owner: str) -> None:
-        with self._lock:
-            entry = self._entries.get(owner_key(query_id))
-            if entry is not None and entry.value == owner:
-                del self._entries[owner_key(query_id)]
 
     def send(self, query_id: str, signal: Signal, ttl_s: float) -> None:
         key = signal_key(query_id, signal)

@@ -7,9 +7,8 @@ from typing import TypeVar, cast
 
 from sluice_rpc.ports import Clock
 
-from sluice_query_engine.leases_redis import load_script
 from sluice_query_engine.redis_link import RedisAway, RedisLink
-from sluice_query_engine.state import MemoryState, Signal, chunk_key, owner_key, progress_key, query_key, signal_key
+from sluice_query_engine.state import MemoryState, Signal, chunk_key, progress_key, query_key, signal_key
 
 _Answer = TypeVar("_Answer")
 
@@ -28,8 +27,6 @@ class RedisState:
         self._link = link
         self._redis = link.redis
         self._local = MemoryState(clock)
-        self._hold = load_script(link, "owner_hold")
-        self._let_go = load_script(link, "lease_release")
 
     def write_progress(self, dataset: str, query_id: str, fields: Mapping[str, str], ttl_s: float) -> None:
         self._local.write_progress(dataset, query_id, fields, ttl_s)
@@ -63,20 +60,6 @@ class RedisState:
 
     def read_query(self, query_id: str) -> str | None:
         return self._read(query_key(query_id)) or self._local.read_query(query_id)
-
-    def hold(self, query_id: str, owner: str, ttl_s: float) -> bool:
-        ours = self._local.hold(query_id, owner, ttl_s)
-        key = self._link.key(owner_key(query_id))
-        held = self._ask(lambda: self._hold(keys=[key], args=[owner, _milliseconds(ttl_s)]), None)
-        return ours if held is None else bool(held)
-
-    def owner(self, query_id: str) -> str | None:
-        return self._read(owner_key(query_id)) or self._local.owner(query_id)
-
-    def let_go(self, query_id: str, owner: str) -> None:
-        self._local.let_go(query_id, owner)
-        key = self._link.key(owner_key(query_id))
-        self._ask(lambda: self._let_go(keys=[key], args=[owner]), None)
 
     def send(self, query_id: str, signal: Signal, ttl_s: float) -> None:
         key = self._link.key(signal_key(query_id, signal))

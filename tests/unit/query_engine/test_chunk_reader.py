@@ -75,12 +75,14 @@ class FakeWarehouse:
     def __init__(self, *scripts: list[pa.RecordBatch | ServiceError]) -> None:
         self._scripts = list(scripts)
         self.binds: list[Mapping[str, Bind]] = []
+        self.deadlines_s: list[float] = []
         self.readings: list[FakeReading] = []
 
     def open(
         self, statement: Statement, binds: Mapping[str, Bind], *, schema: pa.Schema, deadline_s: float, tag: Tag
     ) -> FakeReading:
         self.binds.append(binds)
+        self.deadlines_s.append(deadline_s)
         self.readings.append(FakeReading(self._scripts.pop(0)))
         return self.readings[-1]
 
@@ -118,6 +120,7 @@ def read(
     max_bytes: int = 1 << 20,
     scope: CancelScope | None = None,
     renewed_by: str = "",
+    until: float | None = None,
 ) -> StoredChunk:
     job = ChunkJob(
         dataset="hold-history",
@@ -130,6 +133,7 @@ def read(
         freshness=FreshnessRule(timedelta(seconds=900), timedelta(days=1), timedelta(days=2)),
         client_id="request-1",
         renewed_by=renewed_by,
+        until=until,
     )
     reader = ChunkReader(
         SlowLane(warehouse, LocalPermits(2)),
@@ -165,6 +169,14 @@ def test_the_statement_asks_for_one_row_more_than_the_limit(cache: MemoryFrameCa
     warehouse = FakeWarehouse([held(3)])
     read(cache, clock, warehouse, max_rows=10)
     assert warehouse.binds == [{"start_time": OLD, "end_time": OLD + timedelta(days=31), "row_limit": 11}]
+
+
+def test_a_chunk_that_was_waited_for_has_only_what_is_left_of_its_time(
+    cache: MemoryFrameCache, clock: FakeClock
+) -> None:
+    warehouse = FakeWarehouse([held(3)])
+    read(cache, clock, warehouse, until=clock.monotonic() + 60.0)
+    assert warehouse.deadlines_s[0] <= 60.0
 
 
 def test_rows_up_to_the_limit_are_whole(cache: MemoryFrameCache, clock: FakeClock) -> None:

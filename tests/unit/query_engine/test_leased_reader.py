@@ -17,7 +17,7 @@ from sluice_query_engine.execution.lease_keeper import LeaseKeeper
 from sluice_query_engine.execution.leased_reader import LeasedReader, LeaseLimits
 from sluice_query_engine.execution.scope import CancelScope
 from sluice_query_engine.execution.small_frames import put_table
-from sluice_query_engine.leases import MemoryLeases
+from sluice_query_engine.leases import Lease, MemoryLeases
 from sluice_query_engine.parts import Part
 from sluice_query_engine.planning.freshness import FreshnessRule
 from sluice_rpc.errors import Cancelled, QueryTimeout
@@ -43,6 +43,7 @@ JOB = ChunkJob(
     client_id="test",
 )
 WAIT_S = 10.0
+CHUNK_DEADLINE_S = 300.0
 LIFE_S = 6.0
 
 
@@ -55,9 +56,11 @@ class GatedReader:
         self._name = name
         self.gate = threading.Event()
         self.attempt_count = 0
+        self.until: float | None = None
         self.error: WarehouseError | None = None
 
     def read(self, job: ChunkJob, scope: CancelScope, on_rows: Callable[[int], None]) -> StoredChunk:
+        self.until = job.until
         self.attempt_count += 1
         read_time = self._clock.now()
         with scope.attached(self.gate.set):
@@ -74,6 +77,17 @@ class GatedReader:
         return StoredChunk(frame_id, 0, read_time, truncated=False)
 
 
+class CountingLeases(MemoryLeases):
+    """Leases that count whom they refused."""
+
+    refused_count = 0
+
+    def take(self, name: str, token: str, life_s: float) -> Lease | None:
+        lease = super().take(name, token, life_s)
+        self.refused_count += lease is None
+        return lease
+
+
 class SilentKeeper(LeaseKeeper):
     """A keeper that beats only when a test says so."""
 
@@ -87,7 +101,7 @@ class World:
     def __init__(self, stack: ExitStack) -> None:
         self.clock = FakeClock(NOW)
         self.cache = MemoryFrameCache(self.clock)
-        self.leases = MemoryLeases(self.clock)
+        self.leases = CountingLeases(self.clock)
         self.one, self.other = (GatedReader(self.cache, self.clock, name) for name in ("one", "other"))
         ids = SequentialIds()
         self.keepers = [SilentKeeper(self.leases, self.clock, LIFE_S) for _ in range(2)]
@@ -99,7 +113,7 @@ class World:
                 cache=self.cache,
                 clock=self.clock,
                 ids=ids,
-                limits=LeaseLimits(300.0, life_s=LIFE_S, look_s=0.002),
+                limits=LeaseLimits(CHUNK_DEADLINE_S, life_s=LIFE_S, look_s=0.002),
             )
             for reader, keeper in zip((self.one, self.other), self.keepers, strict=True)
         ]
@@ -197,6 +211,16 @@ def test_an_owner_that_went_silent_is_followed_and_its_late_frame_is_not_kept(wo
     assert second.result(WAIT_S).frame_id == "chunk-other-1"
     assert first.result(WAIT_S).frame_id == "chunk-other-1"
     assert len(world.cache.list_frames({"series": "s"})) == 1
+
+
+def test_who_waits_for_an_owner_that_went_silent_has_waited_out_of_its_own_deadline(world: World) -> None:
+    begun = world.clock.monotonic()
+    world.owned_by_one()
+    world.begin(1)
+    poll_until(lambda: world.leases.refused_count == 1, WAIT_S, "the second reader to wait")
+    world.clock.advance(LIFE_S + 1)
+    poll_until(lambda: world.other.attempt_count == 1, WAIT_S, "the successor")
+    assert world.other.until == begun + CHUNK_DEADLINE_S
 
 
 def test_a_lost_lease_cancels_the_statement_at_the_next_beat(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -28,8 +29,13 @@ def extent(part: str, start: int, end: int | None, **more: object) -> Extent:
     return Extent(part, DAY0 + timedelta(days=start), last, f"{part}-{start}-{end}", **facts)  # type: ignore[arg-type]
 
 
-def plan(wanted: TimeRange, extents: list[Extent]) -> Plan:
-    return plan_query(wanted, PARTS, extents, RULE, NOW)
+def plan(wanted: TimeRange, extents: list[Extent], rule: CutRule = RULE) -> Plan:
+    return plan_query(wanted, PARTS, extents, rule, NOW)
+
+
+def settled_until(day: int, seconds: int = 0) -> CutRule:
+    """The rule while what ends by an instant is settled."""
+    return replace(RULE, settled_until=DAY0 + timedelta(days=day, seconds=seconds))
 
 
 def stored(done: Plan) -> list[Extent]:
@@ -135,18 +141,54 @@ def test_a_dataset_without_start_parts_reads_exactly_its_range() -> None:
     assert missing(found) == [("slice", 3)]
 
 
+def test_days_that_may_change_are_read_apart_from_those_that_are_settled() -> None:
+    found = plan(days(0, 30), [], settled_until(27, seconds=2_000))
+    assert missing(found) == [("slice", 27), ("slice", 3), ("carry_in", 0)]
+    assert describe_plan(found) == (
+        "0 of 3 chunks were there; 1 × 27 days, 1 × 3 days, 1 × carry_in read; "
+        "from 2025-01-28T07:30:00 on rows may change, so they are read apart"
+    )
+
+
+def test_a_piece_of_which_less_than_half_is_settled_is_read_by_one_statement() -> None:
+    assert missing(plan(days(0, 5), [], settled_until(2))) == [("slice", 5), ("carry_in", 0)]
+    assert missing(plan(days(0, 5), [], settled_until(3))) == [("slice", 3), ("slice", 2), ("carry_in", 0)]
+
+
+def test_a_range_that_is_settled_and_one_that_is_yet_to_come_are_not_cut_for_it() -> None:
+    assert missing(plan(days(0, 30), [], settled_until(30))) == [("slice", 30), ("carry_in", 0)]
+    assert missing(plan(days(0, 30), [], settled_until(0))) == [("slice", 30), ("carry_in", 0)]
+    assert missing(plan(days(0, 30), [], settled_until(-9))) == [("slice", 30), ("carry_in", 0)]
+
+
+def test_only_the_piece_of_a_long_gap_that_reaches_the_edge_is_cut_there() -> None:
+    found = plan(days(0, 93), [], settled_until(90))
+    assert missing(found) == [("slice", 31), ("slice", 31), ("slice", 28), ("slice", 3), ("carry_in", 0)]
+
+
+def test_once_its_newest_days_are_stale_those_alone_are_read_again() -> None:
+    rule = settled_until(27)
+    [settled, newest, carry_in] = stored(plan(days(0, 30), [], rule))
+    later = [settled, replace(newest, fresh_until_time=NOW), carry_in]
+    assert missing(plan(days(0, 30), later, rule)) == [("slice", 3)]
+
+
 SPANS = st.tuples(st.integers(-400, 400), st.integers(1, 200))
 EXTENTS = st.lists(SPANS.map(lambda span: extent("slice", span[0], span[0] + span[1])), max_size=12)
 CARRIES = st.lists(st.integers(-400, 400).map(lambda start: extent("carry_in", start, None)), max_size=4)
+EDGES = st.datetimes(DAY0 - timedelta(days=500), DAY0 + timedelta(days=700))
+RULES = st.builds(
+    CutRule, direct_max_days=st.integers(1, 120), grain_days=st.integers(1, 90), settled_until=st.none() | EDGES
+)
 
 
-@given(wanted=SPANS, slices=EXTENTS, carries=CARRIES, grain=st.integers(1, 90), direct=st.integers(1, 120))
+@given(wanted=SPANS, slices=EXTENTS, carries=CARRIES, rule=RULES)
 def test_the_chunks_of_a_cut_part_cover_their_range_exactly_once(
-    wanted: tuple[int, int], slices: list[Extent], carries: list[Extent], grain: int, direct: int
+    wanted: tuple[int, int], slices: list[Extent], carries: list[Extent], rule: CutRule
 ) -> None:
     # B4.12
     asked = days(wanted[0], wanted[0] + wanted[1])
-    found = plan_query(asked, PARTS, [*slices, *carries], CutRule(direct, grain), NOW)
+    found = plan(asked, [*slices, *carries], rule)
     chunks = [chunk for chunk in found.chunks if chunk.part == "slice"]
     assert (chunks[0].start, chunks[-1].end) == (found.read_from, asked.end)
     assert all(before.end == after.start for before, after in pairwise(chunks))
@@ -178,13 +220,24 @@ def test_every_reused_chunk_lies_inside_its_extent(
     )
 
 
-@given(wanted=SPANS, slices=EXTENTS, carries=CARRIES)
+@given(wanted=SPANS, slices=EXTENTS, carries=CARRIES, rule=RULES)
 def test_a_plan_that_ran_needs_nothing_more(
-    wanted: tuple[int, int], slices: list[Extent], carries: list[Extent]
+    wanted: tuple[int, int], slices: list[Extent], carries: list[Extent], rule: CutRule
 ) -> None:
     asked = days(wanted[0], wanted[0] + wanted[1])
     there = [*slices, *carries]
-    assert missing(plan(asked, [*there, *stored(plan(asked, there))])) == []
+    assert missing(plan(asked, [*there, *stored(plan(asked, there, rule))], rule)) == []
+
+
+@given(wanted=SPANS, slices=EXTENTS, carries=CARRIES, rule=RULES)
+def test_no_chunk_with_rows_that_may_change_is_settled_by_half(
+    wanted: tuple[int, int], slices: list[Extent], carries: list[Extent], rule: CutRule
+) -> None:
+    found = plan(days(wanted[0], wanted[0] + wanted[1]), [*slices, *carries], rule)
+    for chunk in found.missing:
+        if rule.settled_until is not None and chunk.start and chunk.end and chunk.end > rule.settled_until:
+            settled_days = (rule.settled_until - chunk.start) // timedelta(days=1)
+            assert settled_days <= 0 or settled_days * timedelta(days=1) < (chunk.end - chunk.start) / 2
 
 
 def test_overlapping_extents_give_disjoint_slices_with_the_furthest_reach() -> None:

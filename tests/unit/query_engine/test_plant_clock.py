@@ -18,7 +18,7 @@ FAILURES = [WarehouseUnavailable(), QueryTimeout("sysdate takes too long"), Ware
 class Moody(FakeWarehouse):
     """Says the time, or fails."""
 
-    error: ServiceError | None = None
+    error: Exception | None = None
 
     def plant_time(self) -> datetime:
         if self.error is not None:
@@ -42,3 +42,19 @@ def test_without_a_reading_the_failure_is_told(error: ServiceError) -> None:
     warehouse.error = error
     with pytest.raises(type(error)):
         PlantClock(warehouse, FakeClock(datetime(2026, 1, 1, tzinfo=UTC))).now()
+
+
+def test_roughly_it_is_the_last_reading_moved_on_whatever_the_warehouse_does() -> None:
+    warehouse, clock = Moody(), FakeClock(datetime(2026, 1, 1, tzinfo=UTC))
+    plant = PlantClock(warehouse, clock)
+    assert plant.roughly_now() == PLANT_NOW.replace(microsecond=0)
+    warehouse.error = AssertionError("nobody is to be asked")
+    clock.advance(90)
+    assert plant.roughly_now() == PLANT_NOW.replace(microsecond=0) + timedelta(seconds=90)
+
+
+@pytest.mark.parametrize("error", FAILURES, ids=lambda error: type(error).__name__)
+def test_roughly_is_nothing_where_there_was_no_reading_yet(error: ServiceError) -> None:
+    warehouse = Moody()
+    warehouse.error = error
+    assert PlantClock(warehouse, FakeClock(datetime(2026, 1, 1, tzinfo=UTC))).roughly_now() is None

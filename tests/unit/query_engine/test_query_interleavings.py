@@ -72,7 +72,7 @@ class Interleavings(RuleBasedStateMachine):
         self.engine.start(day(first), day(first + 5))
 
     @precondition(lambda self: len(self.engine.running()) < 4)
-    @rule(first=st.integers(5, 14), length=st.integers(0, 7), no_cache=st.booleans())
+    @rule(first=st.integers(5, 18), length=st.integers(0, 7), no_cache=st.booleans())
     def start(self, first: int, length: int, no_cache: bool) -> None:
         self.engine.start(day(first), day(first + length), no_cache=no_cache)
 
@@ -306,3 +306,14 @@ def test_chunks_that_overlap_after_a_forced_read_yield_each_row_once(engine: Ste
         engine.release_all()
     rows = engine.rows(query_id)
     assert len(set(rows)) == len(rows)
+
+
+def test_past_their_life_only_days_that_may_change_are_read_again(engine: SteppedEngine) -> None:
+    engine.start(day(14), day(24))
+    engine.release_all()
+    before = len(engine.stage.started)
+    engine.clock.advance(901)
+    engine.start(day(14), day(24))
+    engine.release_all()
+    again = [(begun.start, begun.end) for begun in engine.stage.started[before:] if begun.part == "slice"]
+    assert again == [(FIRST_DAY + 22 * DAY, FIRST_DAY + 24 * DAY)]

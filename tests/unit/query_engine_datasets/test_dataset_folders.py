@@ -51,6 +51,7 @@ TREND = "datasets/hold-history/views/trend.sql"
 PARETO = "datasets/hold-history/views/reason_pareto.sql"
 SLICE = "datasets/hold-history/slice.sql"
 RENEWED = "datasets/hold-history/renewed.sql"
+DIVISION = f"{TOML}: derived.divide_by: derive.sql does not order by hold_time first"
 REASONS = "references/non_quality_reasons/reference.toml"
 
 
@@ -99,6 +100,9 @@ REASONS = "references/non_quality_reasons/reference.toml"
         (TOML, "[limits]", "[limits", f"{TOML}: cannot be read"),
         (DERIVE, "from carry_in", "from carried", "datasets/hold-history: derived: does not compile"),
         (DERIVE, "-- One row", "/* One row", f"{DERIVE}: has no header comment"),
+        (DERIVE, "order by hold.hold_time,", "order by hold.hold_time nulls first,", DIVISION),
+        (DERIVE, "order by hold.hold_time,", "order by hold.hold_time desc,", DIVISION),
+        (DERIVE, "order by hold.hold_time,", "order by date_trunc('day', hold.hold_time),", DIVISION),
         (TREND, "from holds", "from held", f"{TREND}: does not compile"),
         (TREND, "from holds", "from selected", f"{TREND}: reads `selected` exactly when filters are declared for it"),
         (PARETO, "from selected", "from holds", f"{PARETO}: reads `selected` exactly when filters are declared for it"),
@@ -145,6 +149,12 @@ REASONS = "references/non_quality_reasons/reference.toml"
 def test_a_fault_is_told_with_file_and_key(tree: Path, edit: Edit, file: str, old: str, new: str, words: str) -> None:
     edit(file, old, new)
     assert words in complaint(tree)
+
+
+def test_a_step_inside_another_expression_is_refused(tree: Path, edit: Edit) -> None:
+    edit(DERIVE, "with placed as (", "with placed as (\n    with inner_step as (select history_id from slice)\n")
+    edit(TOML, "[derived.steps.ranked]", "[derived.steps.inner_step]")
+    assert complaint(tree) == f"{TOML}: derived.steps.inner_step: is no common table expression of derive.sql"
 
 
 def test_a_missing_view_file_is_named(tree: Path) -> None:

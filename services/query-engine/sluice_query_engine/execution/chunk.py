@@ -60,6 +60,7 @@ class ChunkJob:
         ids: the batch of a part that is cut by ids; None for others.
         renewed_by: column of the ids by which open rows are read again; empty where the chunk is read again whole.
         page_row_count: rows of a page, where the part is read in pages.
+        until: monotonic second by which it must be read; None gives it the deadline of a chunk from its beginning.
     """
 
     dataset: str
@@ -76,6 +77,7 @@ class ChunkJob:
     ids: IdBatch | None = None
     renewed_by: str = ""
     page_row_count: int = 50_000
+    until: float | None = None
 
     @property
     def name(self) -> str:
@@ -167,7 +169,7 @@ class ChunkLimits:
 
     Args:
         max_bytes: of its IPC stream.
-        deadline_s: seconds with its retry and its wait for a permit.
+        deadline_s: seconds with its retry and its waits, for another engine that reads it and for a permit.
         retry_pause_s: seconds before the one retry.
         retry_count: second attempts that all chunks of this process share.
     """
@@ -213,7 +215,7 @@ class ChunkReader:
             ServiceError: of the warehouse or the cache; nothing of the chunk is kept.
             ChunkTooLarge: its bytes passed the limit; the statement was cancelled.
         """
-        until = self._clock.monotonic() + self._limits.deadline_s
+        until = self._clock.monotonic() + self._limits.deadline_s if job.until is None else job.until
         try:
             return self._attempt(job, scope, on_rows, until)
         except ServiceError as error:

@@ -18,16 +18,16 @@ from sluice_query_engine.dataset import BindPython, Dataset
 from sluice_query_engine.execution import id_lists
 from sluice_query_engine.execution.chunk_rows import stored_schema
 from sluice_query_engine.execution.manifest import (
-    EMPTY_FRAME,
     MAX_LABEL_LENGTH,
     Composition,
     Outcome,
     compose,
     receipt_of,
     same_tables,
+    tables_before,
 )
 from sluice_query_engine.execution.run import QueryRun
-from sluice_query_engine.execution.small_frames import instant_of, milliseconds, put_table, timestamp
+from sluice_query_engine.execution.small_frames import instant_of, keep_empty, milliseconds, timestamp
 from sluice_query_engine.parameters import JSON, date_range, part_range, ranged, time_range
 from sluice_query_engine.parts import Part, Stage
 from sluice_query_engine.planning.query_hash import canonical_json
@@ -95,7 +95,7 @@ class Composer:
             NotFound: CACHE_EXPIRED; a frame has gone since it was listed.
             ServiceError: the plant's clock or the cache.
         """
-        composition = self._composition(run, outcome, references, f"draft-{self._ids.new()}")
+        composition = self._composition(run, outcome, references, f"draft-{self._ids.new()}", before=item.name)
         manifest, sets = compose(composition, outcome, milliseconds(self._clock.now()), before=item.name)
         life = timedelta(seconds=COMPOSE_DEADLINE_S)
         if sets:
@@ -125,7 +125,7 @@ class Composer:
         return self._count(draft.manifest_id, parts_count_sql(dataset))
 
     def _composition(
-        self, run: QueryRun, outcome: Outcome, references: Mapping[str, str], manifest_id: str
+        self, run: QueryRun, outcome: Outcome, references: Mapping[str, str], manifest_id: str, *, before: str = ""
     ) -> Composition:
         dataset, as_of_time = run.dataset, self._plant_clock.now()
         binds: dict[str, BindPython] = {**_binds(dataset, run.parameters), "as_of_time": as_of_time}
@@ -144,7 +144,7 @@ class Composer:
             parameters=self._parameters(run),
             binds=binds,
             references=references,
-            empty_frames=self._empty_frames(dataset, outcome),
+            empty_frames=self._empty_frames(dataset, outcome, before),
             resolution=run.resolution,
             as_of_time=as_of_time,
             keep_until_time=self._clock.now() + timedelta(seconds=dataset.limits.ttl_s),
@@ -156,17 +156,14 @@ class Composer:
         now, kept_for = self._clock.now(), timedelta(seconds=2 * run.dataset.limits.ttl_s)
         return id_lists.shown(self._cache, run.dataset, run.parameters, now, kept_for, longest=0)
 
-    def _empty_frames(self, dataset: Dataset, outcome: Outcome) -> dict[str, str]:
+    def _empty_frames(self, dataset: Dataset, outcome: Outcome, before: str) -> dict[str, str]:
         there = {chunk.part for chunk in outcome.plan.chunks if outcome.frame_of(chunk)}
-        empty = {}
-        for part in dataset.tables:
-            if part.name not in there:
-                frame_id = f"{EMPTY_FRAME}{self._ids.new()}"
-                life = timedelta(seconds=dataset.limits.ttl_s)
-                table = stored_schema(part).empty_table()
-                put_table(self._cache, frame_id, table, {"empty": part.name}, now=self._clock.now(), fresh_for=life)
-                empty[part.name] = frame_id
-        return empty
+        life = timedelta(seconds=dataset.limits.ttl_s)
+        return {
+            part.name: keep_empty(self._cache, stored_schema(part), self._clock.now(), life)
+            for part in tables_before(dataset, before)
+            if part.name not in there
+        }
 
     def _count(self, manifest_id: str, statement: str) -> int:
         return single_count(self._pieces(manifest_id, statement))

@@ -42,7 +42,7 @@ class LeaseLimits:
     """Times of single flight.
 
     Args:
-        chunk_deadline_s: longest that one chunk may be waited for, and read.
+        chunk_deadline_s: longest that one chunk may be waited for and read, both together.
         life_s: life of a lease without a sign of its owner.
         look_s: first pause between two looks at a lease that another holds.
     """
@@ -107,9 +107,9 @@ class LeasedReader:
                         return landed
                     continue
             except LeasesAway:
-                return self._there(job) or self._reader.read(job, scope, on_rows)
+                return self._there(job) or self._reader.read(replace(job, until=until), scope, on_rows)
             with suppress(LeaseLost):
-                return self._under(lease, job, scope, on_rows)
+                return self._under(lease, replace(job, until=until), scope, on_rows)
 
     def _under(self, lease: Lease, job: ChunkJob, scope: CancelScope, on_rows: Callable[[int], None]) -> StoredChunk:
         attempt = CancelScope()

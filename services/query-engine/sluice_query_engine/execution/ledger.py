@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from google.protobuf import json_format
@@ -13,6 +13,7 @@ from sluice.query.v1 import query_service_pb2 as pb
 from sluice_query_engine.errors import Interrupted
 from sluice_query_engine.execution.progress import BatchProgress
 from sluice_query_engine.execution.run import QueryRun
+from sluice_query_engine.leases import Leases, LeasesAway
 from sluice_query_engine.state import Signal, StateStore
 
 OWNER_LEASE_S: Final = 5.0
@@ -30,11 +31,13 @@ class Ledger:
 
     Args:
         state: where they are written.
+        leases: who runs what.
         owner: unique to this process's life.
     """
 
-    def __init__(self, state: StateStore, owner: str) -> None:
+    def __init__(self, state: StateStore, leases: Leases, owner: str) -> None:
         self._state = state
+        self._leases = leases
         self._owner = owner
         self._turns: dict[str, _Turn] = {}
         # Guards the dictionary and whose turn each is; nothing is written under it.
@@ -60,7 +63,7 @@ class Ledger:
         with self._turn_of(run) as ours:
             if ours:
                 self._write(run, {})
-                self._state.let_go(run.query_id, self._owner)
+                self._let_go(run.query_id)
         with self._lock:
             turn = self._turns.get(run.query_id)
             if turn is not None and turn.run is run:
@@ -77,7 +80,7 @@ class Ledger:
             yield turn.run is run
 
     def _write(self, run: QueryRun, chunks: Mapping[int, str]) -> None:
-        if not self._state.hold(run.query_id, self._owner, OWNER_LEASE_S):
+        if not self._holds(run.query_id):
             return
         query = run.snapshot()
         dataset, ttl_s = run.dataset.name, run.dataset.limits.ttl_s
@@ -86,6 +89,26 @@ class Ledger:
         self._state.write_progress(dataset, run.query_id, _fields(query), ttl_s)
         record = json_format.MessageToJson(query, indent=None, ensure_ascii=False)
         self._state.write_query(run.query_id, record, ttl_s)
+
+    def _holds(self, query_id: str) -> bool:
+        """Say that this process runs the query for a while longer; False where another has said so."""
+        try:
+            return self._leases.take(_owner_name(query_id), self._owner, OWNER_LEASE_S) is not None
+        except LeasesAway:
+            return True
+
+    def _let_go(self, query_id: str) -> None:
+        with suppress(LeasesAway):
+            lease = self._leases.take(_owner_name(query_id), self._owner, OWNER_LEASE_S)
+            if lease is not None:
+                self._leases.release(lease)
+
+    def _held(self, query_id: str) -> bool:
+        try:
+            return self._leases.look(_owner_name(query_id)).held
+        except LeasesAway:
+            # What this process runs itself is never recalled.
+            return False
 
     def send(self, query_id: str, signal: Signal) -> None:
         """Tell the process that runs the query what a caller of this one wants of it."""
@@ -101,7 +124,7 @@ class Ledger:
         if record is None:
             return None
         query = json_format.Parse(record, pb.Query(), ignore_unknown_fields=True)
-        if query.state == pb.QUERY_STATE_RUNNING and self._state.owner(query_id) is None:
+        if query.state == pb.QUERY_STATE_RUNNING and not self._held(query_id):
             interrupted = Interrupted(query_id)
             query.state = pb.QUERY_STATE_FAILED
             query.error_code, query.error_message = interrupted.reason, interrupted.message
@@ -114,6 +137,11 @@ class _Turn:
     def __init__(self, run: QueryRun) -> None:
         self.run = run
         self.lock = threading.Lock()
+
+
+def _owner_name(query_id: str) -> str:
+    """Return what the lease on running a query is called."""
+    return f"owner:{query_id}"
 
 
 def _fields(query: pb.Query) -> dict[str, str]:

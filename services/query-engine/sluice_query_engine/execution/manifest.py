@@ -27,8 +27,6 @@ from sluice_query_engine.planning.time_range import instant_text
 
 MAX_LABEL_LENGTH = 256
 """Longest label the cache takes."""
-EMPTY_FRAME = "empty-"
-"""How the names of frames begin that stand for a part of which no chunk is there."""
 
 
 @dataclass(frozen=True)

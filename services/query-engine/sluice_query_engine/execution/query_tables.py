@@ -22,8 +22,7 @@ from sluice_query_engine.dataset import Dataset
 from sluice_query_engine.errors import CacheExpired, ChunksMissing
 from sluice_query_engine.execution.chunk_rows import stored_schema
 from sluice_query_engine.execution.id_sets import read_sets
-from sluice_query_engine.execution.manifest import EMPTY_FRAME
-from sluice_query_engine.execution.small_frames import instant_of
+from sluice_query_engine.execution.small_frames import EMPTY_FRAME, instant_of
 from sluice_query_engine.parts import Part
 
 READ_DEADLINE_S: Final = 300.0

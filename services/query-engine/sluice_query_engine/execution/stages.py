@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from google.protobuf import json_format
 from sluice.cache.v1 import frame_service_pb2 as frames
 from sluice.table.v1 import table_pb2
 from sluice_rpc import arrow
-from sluice_rpc.errors import NotFound
+from sluice_rpc.errors import Cancelled, NotFound
 from sluice_rpc.ports import Clock, Ids
 from sluice_warehouse.errors import ContractBroken
 
@@ -82,6 +83,8 @@ class StageTable:
 class Stages:
     """Has stages computed; holds one batch of a table at a time.
 
+    Queries of several datasets that need one table at the same time have it computed once.
+
     Args:
         lineage: computes them.
         cache: keeps them.
@@ -100,6 +103,9 @@ class Stages:
         self._ids = ids
         self._max_bytes = max_bytes
         self._deadline_s = deadline_s
+        self._computing: set[str] = set()
+        # Guards the set; nothing is asked under it.
+        self._changed = threading.Condition()
 
     def find(self, job: StageJob) -> StageTable | None:
         """Return the table as it was computed before, or None where nothing fresh and whole is there.
@@ -124,7 +130,7 @@ class Stages:
         return StageTable(stored, resolution)
 
     def read(self, job: StageJob, scope: CancelScope, on_rows: Callable[[int], None], *, anew: bool) -> StageTable:
-        """Have the table computed and return it as it is kept.
+        """Have the table computed and return it as it is kept, or as another query has just had it computed.
 
         Args:
             job: which one.
@@ -133,9 +139,34 @@ class Stages:
             anew: whatever lineage keeps of events; the edges of a genealogy keep their own life.
 
         Raises:
+            Cancelled: withdrawn.
             ServiceError: of lineage or the cache; nothing is kept.
             ContractBroken: lineage answers with other columns.
         """
+        with self._turn(job.key, scope):
+            there = None if anew else self.find(job)
+            return there or self._computed(job, scope, on_rows, anew=anew)
+
+    @contextmanager
+    def _turn(self, key: str, scope: CancelScope) -> Iterator[None]:
+        """Be the only one inside for a table; who waits goes on when whoever is inside has left, however that ended."""
+        with scope.attached(self._wake), self._changed:
+            self._changed.wait_for(lambda: scope.cancelled or key not in self._computing)
+            if scope.cancelled:
+                raise Cancelled("the stage is no longer wanted")
+            self._computing.add(key)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._computing.discard(key)
+                self._changed.notify_all()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _computed(self, job: StageJob, scope: CancelScope, on_rows: Callable[[int], None], *, anew: bool) -> StageTable:
         read_time = self._clock.now()
         order = StageOrder(
             stage=job.stage,

@@ -26,6 +26,7 @@ from sluice_query_engine.planning.id_extents import IdExtent
 from sluice_query_engine.planning.identity import series_of
 from sluice_query_engine.planning.plan import Plan, PlannedChunk
 from sluice_query_engine.planning.planner import CutRule, IdDemand, PartShape, plan_query, to_renew, with_ids
+from sluice_query_engine.plant_clock import PlantClock
 
 _READ_TIME: Final = timedelta(hours=1)
 """Longest that the batches of a plan take to be read; which ids they cover is kept as long as the last of them."""
@@ -53,13 +54,15 @@ class Survey:
         cache: which frames there are.
         flights: what is on its way.
         clock: tells fresh from stale.
+        plant_clock: tells what may still change.
     """
 
-    def __init__(self, cache: FrameCache, flights: Flights, clock: Clock) -> None:
+    def __init__(self, cache: FrameCache, flights: Flights, clock: Clock, plant_clock: PlantClock) -> None:
         self._cache = cache
         self._inventory = Inventory(cache)
         self._flights = flights
         self._clock = clock
+        self._plant_clock = plant_clock
 
     def plan(self, dataset: Dataset, parameters: Mapping[str, JSON], *, no_cache: bool) -> Plan:
         """Return the plan as of now, without reading anything.
@@ -68,13 +71,14 @@ class Survey:
             ServiceUnavailable: the cache is away.
         """
         extents = [] if no_cache else self._inventory.extents(dataset, parameters)
-        return self._planned(dataset, parameters, extents)
+        return self._planned(dataset, parameters, extents, self._cut_rule(dataset))
 
     def depart(self, run: QueryRun, parameters: Mapping[str, JSON], *, no_cache: bool) -> Departures:
         """Plan a query and want every chunk of it that is not there. Raises as `plan` does."""
         dataset = run.dataset
         kept_for = timedelta(seconds=2 * dataset.limits.ttl_s) + _READ_TIME
         run.shown_parameters = id_lists.shown(self._cache, dataset, parameters, self._clock.now(), kept_for)
+        rule = self._cut_rule(dataset)
         with self._flights.planning(
             series_of(dataset.name, dataset.version, "", shared_parameters(dataset, parameters))
         ):
@@ -82,7 +86,7 @@ class Survey:
             pending = {} if no_cache else self._pending(dataset, parameters)
             announced = [] if no_cache else self._announced(dataset, parameters)
             there = [] if no_cache else self._inventory.extents(dataset, parameters)
-            plan = self._planned(dataset, parameters, [*there, *pending, *announced])
+            plan = self._planned(dataset, parameters, [*there, *pending, *announced], rule)
             not_before = self._clock.now() if no_cache else None
             return Departures(plan, self._want(run, plan, plan.chunks, pending, not_before), not_before)
 
@@ -105,7 +109,7 @@ class Survey:
             pending = {} if anew else dict(self._flights.pending(subject, part.name))
             there = [] if anew else self._inventory.extents_of(dataset, part, run.parameters)
             own = [item for item in (*there, *pending) if isinstance(item, IdExtent)]
-            grown = with_ids(plan, IdDemand(part.name, ids, own), cut_rule(dataset), self._clock.now())
+            grown = with_ids(plan, IdDemand(part.name, ids, own), cut_rule(dataset, None), self._clock.now())
             fresh = grown.chunks[len(plan.chunks) :]
             return Departures(grown, self._want(run, grown, fresh, pending, before.not_before), before.not_before)
 
@@ -150,11 +154,16 @@ class Survey:
             renewed_by="" if renewal is None else renewal.id_column,
         )
 
-    def _planned(self, dataset: Dataset, parameters: Mapping[str, JSON], extents: Sequence[Extent | IdExtent]) -> Plan:
-        now, rule = self._clock.now(), cut_rule(dataset)
+    def _cut_rule(self, dataset: Dataset) -> CutRule:
+        return cut_rule(dataset, self._plant_clock.roughly_now())
+
+    def _planned(
+        self, dataset: Dataset, parameters: Mapping[str, JSON], extents: Sequence[Extent | IdExtent], rule: CutRule
+    ) -> Plan:
+        now = self._clock.now()
         plan = Plan(None, None, ())
         if ranged(dataset, parameters):
-            plan = self._of_range(dataset, parameters, [item for item in extents if isinstance(item, Extent)])
+            plan = self._of_range(dataset, parameters, [item for item in extents if isinstance(item, Extent)], rule)
         for part in dataset.parts_of(parameters):
             if part.cut == "ids" and not part.ids_from:
                 ids = _texts(parameters.get(part.id_parameter)) if part.id_parameter else _renewed(dataset, part, plan)
@@ -162,9 +171,11 @@ class Survey:
                 plan = with_ids(plan, IdDemand(part.name, ids, own), rule, now)
         return plan
 
-    def _of_range(self, dataset: Dataset, parameters: Mapping[str, JSON], extents: Sequence[Extent]) -> Plan:
+    def _of_range(
+        self, dataset: Dataset, parameters: Mapping[str, JSON], extents: Sequence[Extent], rule: CutRule
+    ) -> Plan:
         """Return the plan of the parts that are cut by time or start, with the open rows that must be read again."""
-        now, rule = self._clock.now(), cut_rule(dataset)
+        now = self._clock.now()
         shapes = [
             PartShape(part.name, part.cut, part_range(dataset, part, parameters) if part.own_range else None)
             for part in dataset.parts_of(parameters)
@@ -200,10 +211,23 @@ class Survey:
         ]
 
 
-def cut_rule(dataset: Dataset) -> CutRule:
-    """Return when the dataset's chunks are cut."""
-    limits = dataset.limits
-    return CutRule(limits.direct_max_days, limits.grain_days, limits.direct_max_ids, limits.id_batch_size)
+def cut_rule(dataset: Dataset, plant_now: datetime | None) -> CutRule:
+    """Return when the dataset's chunks are cut.
+
+    Args:
+        dataset: the dataset.
+        plant_now: the plant's clock; None where it is not known, or nothing is cut by time.
+    """
+    limits, freshness = dataset.limits, freshness_rule(dataset)
+    # Where no range is ever long enough to be cut, a second statement costs as much as the whole.
+    apart = freshness.settled_ttl > freshness.ttl and limits.direct_max_days < limits.max_range_days
+    return CutRule(
+        limits.direct_max_days,
+        limits.grain_days,
+        limits.direct_max_ids,
+        limits.id_batch_size,
+        settled_until=freshness.settled_until(plant_now) if apart and plant_now is not None else None,
+    )
 
 
 def freshness_rule(dataset: Dataset) -> FreshnessRule:

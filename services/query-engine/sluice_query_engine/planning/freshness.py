@@ -14,6 +14,10 @@ class FreshnessRule:
     settled_ttl: timedelta
     settles_after: timedelta
 
+    def settled_until(self, plant_now: datetime) -> datetime:
+        """Return by when a chunk must end, plant-local, to be settled as soon as it is read."""
+        return plant_now - self.settles_after
+
     def fresh_for(self, last_instant: datetime | None, plant_now: datetime, *, open_rows: bool) -> timedelta:
         """Return for how long after its read a chunk may be reused.
 
@@ -26,5 +30,5 @@ class FreshnessRule:
             plant_now: the plant's clock when the chunk was read.
             open_rows: at least one row is still open, and nothing reads the open ones again by themselves.
         """
-        settled = not open_rows and last_instant is not None and last_instant + self.settles_after <= plant_now
+        settled = not open_rows and last_instant is not None and last_instant <= self.settled_until(plant_now)
         return max(self.settled_ttl, self.ttl) if settled else self.ttl
