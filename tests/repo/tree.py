@@ -35,6 +35,14 @@ def files(*suffixes: str) -> Iterator[Path]:
                 yield path
 
 
+def linked_folders() -> Iterator[Path]:
+    """Yield the links that stand for another folder of the repository; their files are yielded where they lie."""
+    ignored = _ignored_names()
+    for folder, folders, _ in os.walk(ROOT):
+        folders[:] = sorted(name for name in folders if name not in ignored and Path(folder, name) not in _GENERATED)
+        yield from (Path(folder, name) for name in folders if Path(folder, name).is_symlink())
+
+
 def relative(path: Path) -> str:
     """Return the path as people write it, from the root of the repository."""
     return path.relative_to(ROOT).as_posix()

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.repo.tree import ROOT, files, relative
+from tests.repo.tree import ROOT, files, linked_folders, relative
 
 LIST = Path(__file__).with_name("mutations.toml")
 _PACKAGE_DIRS = (
@@ -58,6 +58,10 @@ class MutableCopy:
             target = root / relative(path)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
+        for link in linked_folders():
+            target = root / relative(link)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(link.readlink())
         shutil.copytree(ROOT / "protos" / "gen", root / "protos" / "gen", dirs_exist_ok=True)
 
     @contextmanager
