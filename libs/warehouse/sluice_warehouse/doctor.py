@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -34,7 +35,7 @@ _ENDLESS: Final = load(Path(__file__).parent / "sql" / "endless.sql")
 _NUMBER: Final = parse_schema({"n": "int64"})
 
 _FIXES: Final[Mapping[int, str]] = {
-    904: "a column of the statement is not there: compare the table with warehouse's catalogue",
+    904: "a column of the statement is not there: compare the table's columns with those the statement reads",
     942: "a table is not there, or the user may not read it: grant select on the tables of the statement to the user",
     1017: "user or password are wrong: see SLUICE_WAREHOUSE_PASSWORD_FILE and the user in the URL",
     1031: "the user may not do this: grant select on the tables of the statement to the user",
@@ -104,14 +105,16 @@ def report(url: str, needs: Iterable[Need], same: Iterable[SameAnswer], write: C
     except (ValueError, SettingsError) as error:
         write(f"{Finding('settings', 'failed', str(error), 'correct the URL or the variable')}\n")
         return 2
-    failed = 0
+    verdicts = Counter[Verdict]()
     try:
         for finding in examine(warehouse, needs, same):
-            failed += finding.verdict == "failed"
+            verdicts[finding.verdict] += 1
             write(f"{finding}\n")
     finally:
         warehouse.close()
-    return 1 if failed else 0
+    counts = f"{verdicts['ok']} ok, {verdicts['note']} to look at, {verdicts['failed']} failed"
+    write(f"{verdicts.total()} tried: {counts}\n")
+    return 1 if verdicts["failed"] else 0
 
 
 class _Doctor:
@@ -144,8 +147,9 @@ class _Doctor:
             table, seconds = self._read(need.statement, need.binds(self._plant_time), need.schema)
         except ServiceError as error:
             return _failed(need.name, error)
-        columns = f"{len(need.schema)} columns fit"
-        return Finding(need.name, "ok", f"{columns}, {table.num_rows} rows as Arrow in {seconds:.1f} s")
+        fits = "1 column fits" if len(need.schema) == 1 else f"{len(need.schema)} columns fit"
+        rows = "1 row" if table.num_rows == 1 else f"{table.num_rows} rows"
+        return Finding(need.name, "ok", f"{fits}, {rows} as Arrow in {seconds:.1f} s")
 
     def same(self, pair: SameAnswer) -> Finding:
         try:
