@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from sluice_lineage.graph import Arcs, Flags, Ints, Nodes, Pairs, climb, distinct, step
+from sluice_lineage.graph import Arcs, Flags, Ints, Nodes, Pairs, climb, contains, distinct, step
 from sluice_lineage.shared_lists import Lists, shared_lists
 from sluice_lineage.upward import Upward
 
@@ -143,18 +143,9 @@ def _joined(known: Ints, found: Ints) -> tuple[Ints, Ints]:
     return keys[first], keys[first & ((marked & 1) == 1)]
 
 
-def _contains(values: Ints, wanted: Ints) -> Flags:
-    """Whether each of `wanted` is among `values`, which are in order."""
-    if not len(values):
-        return np.zeros(len(wanted), dtype=np.bool_)
-    at = np.minimum(np.searchsorted(values, wanted), len(values) - 1)
-    found: Flags = values[at] == wanted
-    return found
-
-
 def _unfollowed(sources: Arcs, last: Pairs, known: Ints) -> Nodes:
     """The nodes of the last hop whose merge sources were not followed though they are new to their seed."""
     counts = sources.offsets[last.nodes + 1] - sources.offsets[last.nodes]
-    fresh = ~_contains(known, step(sources, last).keys(sources.node_count))
+    fresh = ~contains(known, step(sources, last).keys(sources.node_count))
     cut: Nodes = distinct(np.repeat(last.nodes, counts)[fresh])
     return cut

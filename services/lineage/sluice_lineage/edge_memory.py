@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sluice_lineage import graph
 from sluice_lineage.edge_runs import EdgeRuns
 from sluice_lineage.edges import EdgeBatch, Relation
 from sluice_lineage.graph import NO_NODE, Flags, Nodes, Pairs
@@ -167,7 +168,7 @@ class MemoryEdges:
             self._runs[Relation.NAMED].add(self._names.number(_flat(batch.keys)), names, nodes, batch.read_s)
             return
         keys = self.number(_flat(batch.keys))
-        self._lots.add_absent(np.setdiff1d(keys, nodes), batch.read_s)
+        self._lots.add_absent(graph.without(keys, graph.distinct(nodes)), batch.read_s)
         if batch.relation is Relation.CHILDREN:
             inside = np.isin(parents, keys)
             self._runs[Relation.CHILDREN].add(keys, parents[inside], nodes[inside], batch.read_s)

@@ -130,7 +130,7 @@ class EdgeReader:
             rows_left = row_count - level
             self._ensure(Relation.LOTS, layer, partial(self._read_upwards, rows_left))
             above = graph.distinct(self.store.parents(layer))
-            layer = admit(np.setdiff1d(above[above >= 0], met))
+            layer = admit(graph.without(above[above >= 0], met))
             if not len(layer):
                 break
             met = graph.union(met, layer)
@@ -144,7 +144,7 @@ class EdgeReader:
             rows_left = row_count - level
             self._ensure(Relation.CHILDREN, layer, partial(self._read_downwards, rows_left))
             below = graph.distinct(self.store.neighbours(Relation.CHILDREN, layer).nodes)
-            layer = admit(np.setdiff1d(below, met))
+            layer = admit(graph.without(below, met))
             if not len(layer):
                 break
             met = graph.union(met, layer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -41,10 +42,18 @@ class Family:
 
     def ids(self) -> Any:
         """Return all ids as Arrow text."""
-        return self.store.ids(self.numbers)
+        return self._ids
 
     def texts(self) -> Any:
-        """Return name, work order, object type and wafer lot of all as an Arrow table."""
+        """Return name, work order, object type and wafer lot of all as an Arrow table, as they are when first asked."""
+        return self._texts
+
+    @cached_property
+    def _ids(self) -> Any:
+        return self.store.ids(self.numbers)
+
+    @cached_property
+    def _texts(self) -> Any:
         return self.store.texts(self.numbers)
 
 
@@ -64,12 +73,12 @@ class Admission:
 
     def admit(self, candidates: Nodes) -> Nodes:
         """Return those that are in: all that were, and as many others, in id order, as there is room for."""
-        fresh = np.setdiff1d(candidates, self.nodes)
+        fresh = graph.without(candidates, self.nodes)
         room = max(0, self._limit - len(self.nodes))
         if len(fresh) > room:
-            refused = fresh[self._store.order(fresh)[room:]]
-            candidates = np.setdiff1d(candidates, refused)
-            fresh = np.setdiff1d(fresh, refused)
+            refused = graph.distinct(fresh[self._store.order(fresh)[room:]])
+            candidates = graph.without(candidates, refused)
+            fresh = graph.without(fresh, refused)
         self.nodes = graph.union(self.nodes, fresh)
         return candidates
 

@@ -137,10 +137,10 @@ class Genealogy:
         with reader.optional("containers", len(met)):
             reader.know(met)
         family = Family(reader.store, met)
-        children, outside = children_of(family, np.setdiff1d(met, last))
+        children, outside = children_of(family, graph.without(met, last))
         cut = graph.union(family.positions(last), outside)
         missing = ~reader.store.exists(numbers)
-        cut = np.setdiff1d(cut, family.positions(numbers[missing]))
+        cut = graph.without(cut, graph.distinct(family.positions(numbers[missing])))
         return SplitDescendants(family, family.positions(numbers), missing, reader.cost, children, cut)
 
     def merges(self, relation: Relation, container_ids: Sequence[str], caller: Caller) -> Neighbours:

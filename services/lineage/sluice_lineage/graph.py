@@ -152,3 +152,17 @@ def distinct(values: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
 def union(one: npt.NDArray[_Number], other: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
     """Return the values of both in order, each once."""
     return distinct(np.concatenate([one, other]))
+
+
+def contains(values: npt.NDArray[_Number], wanted: npt.NDArray[_Number]) -> Flags:
+    """Whether each of `wanted` is among `values`, which are in order."""
+    if not len(values):
+        return np.zeros(len(wanted), np.bool_)
+    at = np.minimum(np.searchsorted(values, wanted), len(values) - 1)
+    found: Flags = values.take(at) == wanted
+    return found
+
+
+def without(values: npt.NDArray[_Number], others: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
+    """Return those of `values`, as they come, that are not among `others`, which are in order."""
+    return values[~contains(others, values)]

@@ -151,14 +151,14 @@ def forward_tree(genealogy: Genealogy, wanted: Wanted, caller: Caller) -> Forwar
     with reader.optional("containers", len(family)):
         reader.know(family.numbers)
     here = family.positions(tree)
-    children, outside = children_of(family, np.setdiff1d(met, last))
+    children, outside = children_of(family, graph.without(met, last))
     split = [(SPLIT, *_arc_pairs(children)), (SPLIT, family.positions(store.parents(tree)), here)]
     others = [*_merge_parts(reader, family, tree, merges), *_origin_parts(family, here, origins)]
     edges = _without_split_merges(Edges.of([*split, *others], len(family)), len(family))
     types = node_types(family.texts(), _wafers(family, origins))
     childless = np.diff(edges.arcs(len(family), SPLIT).offsets) == 0
     cut = graph.distinct(np.concatenate([family.positions(last), outside, family.positions(cut_above)]))
-    leaves = np.setdiff1d(here[childless[here]], cut)
+    leaves = graph.without(graph.distinct(here[childless[here]]), cut)
     serials = serials_of(store, family.numbers[leaves]) if Relation.TARGETS in merges else _nothing()
     return ForwardTree(
         family,
@@ -188,7 +188,7 @@ def _read_back(reader: EdgeReader, numbers: Nodes, wanted: Wanted) -> Nodes:
         if not len(merged):
             break
         climbed = reader.climb(merged, wanted.max_depth, admission.admit)
-        fresh = np.setdiff1d(climbed, nodes)
+        fresh = graph.without(climbed, nodes)
         nodes = graph.union(nodes, climbed)
     with reader.optional("containers", len(nodes)):
         reader.know(nodes)
@@ -204,8 +204,8 @@ def _edges_back(family: Family, nodes: Nodes, origins: _Origins) -> tuple[Nodes,
     merged = store.neighbours(Relation.SOURCES, nodes)
     sources = family.positions(merged.nodes)
     # A source outside of the walked nodes may be in the family as somebody's wafer or rework source.
-    unwalked = (parent_numbers >= 0) & ~np.isin(parent_numbers, nodes)
-    outside = np.concatenate([here[unwalked], here[merged.owners[~np.isin(merged.nodes, nodes)]]])
+    unwalked = (parent_numbers >= 0) & ~graph.contains(nodes, parent_numbers)
+    outside = np.concatenate([here[unwalked], here[merged.owners[~graph.contains(nodes, merged.nodes)]]])
     parts = [(SPLIT, parents[here], here), (MERGE, sources, here[merged.owners])]
     return parents, Edges.of([*parts, *_origin_parts(family, here, origins)], len(family)), outside
 
