@@ -2,7 +2,7 @@
 
 import { Problem, isAbort } from "./problem";
 import type {
-  Catalogue, Descendants, Events, Genealogy, JsonObject, Look, Options, Plan, Query, Resolution, RunningQuery, Started,
+  Catalogue, Descendants, Events, Genealogy, JsonObject, KeptView, Look, Options, Permalink, Plan, Query, Resolution, RunningQuery, Started,
 } from "./types";
 
 export interface CallOptions {
@@ -30,6 +30,7 @@ async function call<T>(method: string, path: string, body: unknown, options: Cal
     throw Problem.offline();
   }
   if (!response.ok) throw await Problem.of(response);
+  if (response.status === 204) return undefined as T;
   return (await response.json()) as T;
 }
 
@@ -67,6 +68,13 @@ export const api = {
     call<Descendants>("POST", "api/lineage/descendants", { container_ids: containerIds, max_depth: maxDepth }, options),
   happenings: (domain: string, containerIds: string[], options: CallOptions = {}) =>
     call<Events>("POST", `api/events/${domain}`, { container_ids: containerIds }, options),
+
+  saved: () => call<{ views: KeptView[] }>("GET", "api/saved", undefined, {}),
+  savedView: (id: string) => call<KeptView>("GET", `api/saved/${encoded(id)}`, undefined, {}),
+  save: (view: { path: string; name: string; note: string; shared: boolean }) => call<KeptView>("POST", "api/saved", view, {}),
+  forget: (id: string) => call<undefined>("DELETE", `api/saved/${encoded(id)}`, undefined, {}),
+  shorten: (path: string) => call<Permalink>("POST", "api/permalinks", { path }, {}),
+  link: (id: string) => call<Permalink>("GET", `api/permalinks/${encoded(id)}`, undefined, {}),
 
   permits: () => call<{ permits: Record<string, JsonObject | null> }>("GET", "api/ops/permits", undefined, {}),
   running: () => call<{ queries: RunningQuery[] }>("GET", "api/ops/queries", undefined, {}),

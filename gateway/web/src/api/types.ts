@@ -178,6 +178,25 @@ export interface RunningQuery extends Query {
   elapsed_s: number;
 }
 
+/** A view that the gateway keeps under a name. */
+export interface KeptView {
+  id: string;
+  name: string;
+  note: string;
+  /** Address within the page. */
+  path: string;
+  owner: string;
+  mine: boolean;
+  shared: boolean;
+  created_time: string;
+}
+
+export interface Permalink {
+  id: string;
+  path: string;
+  expires_time: string;
+}
+
 export interface Page {
   page: number;
   page_size: number;

@@ -2,6 +2,7 @@
 
 import { createRouter, createWebHistory } from "vue-router";
 
+import { keepLinks } from "./keeping";
 import HomePage from "../pages/HomePage.vue";
 
 export const router = createRouter({
@@ -12,7 +13,10 @@ export const router = createRouter({
     { path: "/trace", name: "trace", component: () => import("../pages/TracePage.vue") },
     { path: "/timeline", name: "timeline", component: () => import("../pages/TimelinePage.vue") },
     { path: "/saved", name: "saved", component: () => import("../pages/SavedPage.vue") },
+    { path: "/saved/:id", name: "saved-view", component: () => import("../pages/KeptPage.vue") },
+    { path: "/p/:id", name: "link", component: () => import("../pages/KeptPage.vue") },
     { path: "/ops", name: "ops", component: () => import("../pages/OperationsPage.vue") },
     { path: "/:rest(.*)*", name: "nowhere", component: () => import("../pages/NowherePage.vue") },
   ],
 });
+keepLinks(router);

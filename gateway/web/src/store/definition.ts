@@ -197,6 +197,12 @@ export function patternValue(filter: Control, day: string, measure: string): str
   return new RegExp(filter.schema.pattern ?? "").test(value) ? value : null;
 }
 
+/** What people read for a value of a choice: its text in their language, in English, or the value itself. */
+export function valueText(item: Control, value: string | null, language: string): string | null {
+  const texts = (item.schema["x-value-labels"] as Record<string, Labels> | undefined)?.[String(value)];
+  return texts?.[language] ?? texts?.["en"] ?? value;
+}
+
 /** The label in the language of the page; without one the title as the definition has it. */
 export function label(item: { title?: string | undefined; name?: string; labels?: Labels | undefined }, language: string): string {
   return item.labels?.[language] ?? item.title ?? item.name ?? "";

@@ -11,7 +11,10 @@ import { asProblem, type Problem } from "../api/problem";
 import type { Dataset, JsonObject, OptionList, Receipt, Table, View } from "../api/types";
 import { addDays, dayCount, isDay, number } from "../format/format";
 import { language, t } from "../i18n";
+import { useComparison } from "./compare";
 import { filtersOf, label, otherParameters, rangeRoles, viewParameters, type Control } from "./definition";
+import { HeldRows } from "./held";
+import { useLocalLooks } from "./local";
 import { browserPorts, QuerySession } from "./session";
 import { asBody, changedFilters, fits, fromQuery, toQuery, type Choice, type Known, type PageState } from "./state";
 
@@ -67,7 +70,8 @@ export function useExplorer(dataset: Dataset) {
   const opened = fromQuery(route.query, known);
   const state = shallowRef<PageState>(opened.state);
   const ignored = ref(opened.ignored);
-  const session = new QuerySession(dataset.route, browserPorts(api), () => triggerRef(told));
+  const held = new HeldRows(dataset);
+  const session = new QuerySession(dataset.route, { ...browserPorts(api), held: (body) => held.look(body) }, () => triggerRef(told));
   const told = shallowRef(session.state);
   const draft = reactive<Draft>({ start: "", end: "", scope: {} });
   const shown = shallowReactive(new Map<string, Shown>());
@@ -143,7 +147,9 @@ export function useExplorer(dataset: Dataset) {
   }
 
   async function go(next: PageState, how: "push" | "replace"): Promise<void> {
-    await router[how]({ query: toQuery(next) });
+    // What is only for whoever looks stays in the address while they look.
+    const debug = route.query["debug"];
+    await router[how]({ query: { ...toQuery(next), ...(debug ? { debug } : {}) } });
   }
 
   async function run(fresh = false): Promise<void> {
@@ -170,10 +176,10 @@ export function useExplorer(dataset: Dataset) {
 
   // ---- looks -----------------------------------------------------------------------------------------------------
 
-  function lookBody(views: View[]): JsonObject {
+  function lookBody(views: View[], chosen: Record<string, Choice> = state.value.slice): JsonObject {
     const own = new Set(views.flatMap((view) => viewParameters(view).map((item) => item.name)));
     const usableControls: Control[] = [...filters, ...viewControls.filter((item) => own.has(item.name))];
-    const body: JsonObject = { ...asBody(usableControls, state.value.slice), view: views.map((view) => view.name) };
+    const body: JsonObject = { ...asBody(usableControls, chosen), view: views.map((view) => view.name) };
     return body;
   }
 
@@ -268,6 +274,12 @@ export function useExplorer(dataset: Dataset) {
       if (asProblem(error).expired) lookAtAll();
     }
   }
+
+  const local = useLocalLooks({ held, told, state, views: chartViews, lookBody, shown, put });
+  const comparison = useComparison({
+    dataset, roles, state, told, views: chartViews, lookBody,
+    namesDay: () => filters.some((item) => (item.kind === "pattern" || item.kind === "date" || /(^|_)(dates?|days?)$/.test(item.name)) && item.name in state.value.slice),
+  });
 
   // ---- slice -----------------------------------------------------------------------------------------------------
 
@@ -389,6 +401,8 @@ export function useExplorer(dataset: Dataset) {
     dataset, state, ignored, session, told, draft, shown, blocks, rows, rowsProblem, lookReceipt, options, filters, parameters,
     chartViews, rowsViews, rowsView, roles, modes, mode, rangeUsable, shownParameters, required, draftProblem, draftBody, edited,
     busy, hasResult, isSnapshot, run, slice, clearSlice, loadBlock, loadOptions, lookAtAll, lookBody,
+    comparison, local,
+    setComparison: (compare: PageState["compare"]) => void go({ ...state.value, compare }, "replace"),
     retryView: (view: View) => void lookAt(laneOf(view), [view]),
     setSort: (sort: PageState["sort"]) => void go({ ...state.value, sort }, "replace"),
     setColumns: (columns: string[]) => void go({ ...state.value, columns }, "replace"),

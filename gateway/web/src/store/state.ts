@@ -10,6 +10,10 @@ export interface Choice {
   values: (string | null)[];
 }
 
+export const COMPARISONS = ["", "prev", "yoy"] as const;
+/** Which earlier range the figures are seen against: none, the one right before, or that of a year ago. */
+export type Comparison = (typeof COMPARISONS)[number];
+
 export interface PageState {
   /** `2025-01-01..2025-12-31`, or relative to the plant's today: `-30d`. */
   range: string;
@@ -19,10 +23,11 @@ export interface PageState {
   columns: string[];
   rowsView: string;
   measures: Record<string, string>;
+  compare: Comparison;
 }
 
 export function emptyState(): PageState {
-  return { range: "", scope: {}, slice: {}, sort: null, columns: [], rowsView: "", measures: {} };
+  return { range: "", scope: {}, slice: {}, sort: null, columns: [], rowsView: "", measures: {}, compare: "" };
 }
 
 const NULL = "~null";
@@ -64,6 +69,7 @@ export function toQuery(state: PageState): Record<string, string> {
   for (const name of Object.keys(state.scope).sort()) query[`f.${name}`] = encodeChoice(state.scope[name]!);
   for (const name of Object.keys(state.slice).sort()) query[`x.${name}`] = encodeChoice(state.slice[name]!);
   for (const name of Object.keys(state.measures).sort()) query[`m.${name}`] = state.measures[name]!;
+  if (state.compare) query["cmp"] = state.compare;
   if (state.rowsView) query["v"] = state.rowsView;
   if (state.sort) query["s"] = `${state.sort.key}:${state.sort.descending ? "desc" : "asc"}`;
   if (state.columns.length > 0) query["cols"] = state.columns.join(",");
@@ -114,6 +120,12 @@ function take(
   }
   if (key.startsWith("m.")) {
     state.measures[name] = text;
+    return true;
+  }
+  if (key === "cmp") {
+    const found = COMPARISONS.find((item) => item !== "" && item === text);
+    if (!found || !known.hasRange) return false;
+    state.compare = found;
     return true;
   }
   if (key === "v") {
