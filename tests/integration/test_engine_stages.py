@@ -215,6 +215,14 @@ def test_read_anew_a_query_computes_its_stages_anew(rig: EngineRig) -> None:
     assert {chunk.state for chunk in stages} == {pb.CHUNK_STATE_DONE}
 
 
+def test_read_anew_a_query_rests_on_no_edge_that_was_read_before(rig: EngineRig) -> None:
+    fresh = {**RANGE, "start_date": "2025-08-04", "end_date": "2025-08-06"}
+    cold = run(rig, fresh)
+    own = sum(chunk.part == "placed" for chunk in cold.progress.chunks)
+    anew = run(rig, fresh, no_cache=True)
+    assert anew.receipt.warehouse_statement_count >= cold.receipt.warehouse_statement_count > own
+
+
 def test_a_warmed_range_is_the_query_that_a_caller_gets(twin_path: Path, tmp_path: Path) -> None:
     edits = {"[modes]\n": '[warm_up]\ndays = 3\nparameters = { mode = "date_range" }\n\n[modes]\n'}
     datasets = datasets_with(tmp_path / "datasets", edits, REPOSITORY / "tests" / "datasets", DATASET)
