@@ -140,7 +140,7 @@ def test_serve_command_serves_the_plant(twin_path: Path) -> None:
         with oracledb.connect(user="sluice", password="other", dsn=dsn) as connection:
             assert rows_of(connection, "select count(*) from DWH.DW_MES_HOLDRELEASEHISTORY")[0][0] > 0
         serving.send_signal(signal.SIGINT)
-        assert serving.wait(10) == 0
+        assert serving.wait(60) == 0
     finally:
         serving.kill()
         serving.communicate()

@@ -14,6 +14,8 @@ from sluice_client.settings import StandInSettings
 twin_app = typer.Typer(invoke_without_command=True, help="Write a plant alone, or serve one to Oracle drivers.")
 
 _EXIT_USAGE = 2
+_SIGNAL_CHECK_S = 0.5
+"""So much later the server at most begins to stop that was told to."""
 
 
 @twin_app.callback()
@@ -72,7 +74,10 @@ def serve(
     )
     with server:
         Console(soft_wrap=True).print(f"serving {server.dsn} as user {server.user}; Ctrl-C ends", highlight=False)
+        stopped = threading.Event()
         try:
-            threading.Event().wait()
+            # A signal may be handed to another thread; its handler waits for this one, which only time wakes then.
+            while not stopped.wait(_SIGNAL_CHECK_S):
+                pass
         except KeyboardInterrupt:
             return

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Final
 
 import oracledb
 import structlog
@@ -19,6 +20,9 @@ from sluice_warehouse.oracle_settings import OracleSettings
 from sluice_warehouse.oracle_sockets import Line, adopt, disown, shut, socket_of
 
 log = structlog.get_logger()
+
+_VERDICT_S: Final = 1.0
+"""Longest a pool's next connection waits to hear what is made of one that was refused; the usual wait is none."""
 
 
 class SessionPool:
@@ -64,7 +68,24 @@ class SessionPool:
             PoolExhausted: all are in use.
             WarehouseUnavailable, WarehouseError: no session is to be had.
         """
-        pool = self.live
+        pool, line = self.live, self._line
+        try:
+            return self._acquired(pool)
+        finally:
+            line.judged()
+
+    def close(self) -> None:
+        """Close all sessions, politely as long as the grace lasts."""
+        with self._lock:
+            self._closed = True
+            pools, self._retired = self._retired, []
+            if self._pool is not None:
+                pools.append((self._pool, self._line))
+            self._pool = None
+        for pool, line in pools:
+            _close(pool, line, self._settings.cancel_grace_s)
+
+    def _acquired(self, pool: oracledb.ConnectionPool) -> OracleSession:
         started = time.monotonic()
         try:
             connection = pool.acquire()
@@ -87,20 +108,10 @@ class SessionPool:
             grace_s=self._settings.cancel_grace_s,
         )
 
-    def close(self) -> None:
-        """Close all sessions, politely as long as the grace lasts."""
-        with self._lock:
-            self._closed = True
-            pools, self._retired = self._retired, []
-            if self._pool is not None:
-                pools.append((self._pool, self._line))
-            self._pool = None
-        for pool, line in pools:
-            _close(pool, line, self._settings.cancel_grace_s)
-
     def _made(self) -> tuple[oracledb.ConnectionPool, Line]:
         settings = self._settings
-        line = Line()
+        # A pool tries once more by itself what has failed, and would send a refused password twice.
+        line = Line(_VERDICT_S)
         before = set(threading.enumerate())
         try:
             self._password_text = self._password.text()
@@ -131,6 +142,7 @@ class SessionPool:
             if self._pool is not pool:
                 return
             self._retired.append((pool, self._line))
+            self._line.end()
             self._pool = None
             self._password.judge(self._password_text, ora)
         self._close_idle_retired()

@@ -26,26 +26,45 @@ _OURS: Final = 3
 
 
 class Line:
-    """The TCP connections that some threads make; can be cut from any thread, before they are made too."""
+    """The TCP connections that some threads make; can be cut from any thread, before they are made too.
 
-    def __init__(self) -> None:
+    Args:
+        verdict_s: how long a connection waits behind one that came to nothing, for whoever asked for that one to say
+            whether another may be tried.
+    """
+
+    def __init__(self, verdict_s: float = 0.0) -> None:
         # Held, since the driver lets go of a socket without closing it where a logon is refused.
         self._sockets: list[socket.socket] = []
-        self._cut = False
+        self._ended = False
+        self._verdict_s = verdict_s
+        self._judged = threading.Event()
 
     def note(self, made: socket.socket) -> None:
         """Remember a socket that is about to connect.
 
         Raises:
-            ConnectionAbortedError: the line was cut before.
+            ConnectionAbortedError: the line has ended.
         """
-        if self._cut:
-            raise ConnectionAbortedError("cut before it was connected")
-        self._sockets = [*_in_use(self._sockets), made]
+        before, used = self._sockets, _in_use(self._sockets)
+        if self._verdict_s and before and before[-1] not in used:
+            self._judged.wait(self._verdict_s)
+        if self._ended:
+            raise ConnectionAbortedError("ended before it was connected")
+        self._judged.clear()
+        self._sockets = [*used, made]
+
+    def judged(self) -> None:
+        """Say that what came of the connection before is known, and taken into account."""
+        self._judged.set()
+
+    def end(self) -> None:
+        """Let nothing connect any more; what is connected goes on."""
+        self._ended = True
 
     def cut(self) -> None:
         """End what is connected and let nothing connect any more."""
-        self._cut = True
+        self.end()
         for made in self._sockets:
             shut(made)
 

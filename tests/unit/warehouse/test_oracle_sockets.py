@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import socket
+import threading
 
 import pytest
 from sluice_warehouse.oracle_sockets import Line
@@ -45,3 +46,28 @@ def test_a_line_that_was_cut_takes_no_socket(line: Line) -> None:
     line.cut()
     with socket.socket() as made, pytest.raises(ConnectionAbortedError):
         line.note(made)
+
+
+def test_a_line_that_has_ended_takes_no_socket_and_leaves_those_it_has(line: Line) -> None:
+    with noted(line) as used:
+        line.end()
+        with socket.socket() as made, pytest.raises(ConnectionAbortedError):
+            line.note(made)
+        assert used.fileno() >= 0
+
+
+def refuse(line: Line) -> None:
+    """Say that no other connection shall be tried."""
+    line.end()
+    line.judged()
+
+
+def test_behind_a_socket_that_came_to_nothing_the_next_waits_for_the_verdict() -> None:
+    line = Line(verdict_s=60)
+    noted(line)
+    verdict = threading.Timer(0.1, refuse, [line])
+    verdict.start()
+    with socket.socket() as made, pytest.raises(ConnectionAbortedError):
+        line.note(made)
+    verdict.join()
+    line.close()
