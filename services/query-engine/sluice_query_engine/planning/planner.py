@@ -39,8 +39,9 @@ class CutRule:
     """When to cut, and how wide the pieces are.
 
     Cutting has a price: 15 days that took 25 s whole took 118 s in chunks on an earlier system. So a gap is cut only
-    above `direct_max_days`, and a set of ids only above `direct_max_ids`. A piece that reaches past `settled_until` is
-    cut there in two, for else its settled days would be read again as often as its newest.
+    above `direct_max_days`, and a set of ids only above `direct_max_ids`. A shorter gap that reaches past
+    `settled_until` is cut there in two, for else its settled days would be read again as often as its newest. Of a
+    longer one, the newest piece is such a gap as soon as it is stale.
 
     Args:
         direct_max_days: a gap up to this long is read by one statement.
@@ -229,12 +230,12 @@ def _time_chunks(first_index: int, part: str, coverage: Coverage, rule: CutRule)
         (piece.range, piece.extent, "was read before", False) for piece in coverage.slices
     ]
     for gap in coverage.gaps:
-        cut = gap.length > rule.direct_max_days * _DAY
-        reason = f"up to {rule.direct_max_days} days are read by one statement"
-        if cut:
-            reason = f"a gap above {rule.direct_max_days} days is cut every {rule.grain_days} days"
-        for piece in cut_range(gap, rule.grain_days * _DAY) if cut else [gap]:
-            found.extend((half, None, why or reason, cut or bool(why)) for half, why in _settled_apart(piece, rule))
+        if gap.length <= rule.direct_max_days * _DAY:
+            reason = f"up to {rule.direct_max_days} days are read by one statement"
+            found.extend((half, None, why or reason, bool(why)) for half, why in _settled_apart(gap, rule))
+            continue
+        reason = f"a gap above {rule.direct_max_days} days is cut every {rule.grain_days} days"
+        found.extend((piece, None, reason, True) for piece in cut_range(gap, rule.grain_days * _DAY))
     ordered = sorted(found, key=lambda item: item[0])
     return [
         PlannedChunk(first_index + position, part, piece.start, piece.end, extent, reason, cut=cut)
@@ -242,16 +243,16 @@ def _time_chunks(first_index: int, part: str, coverage: Coverage, rule: CutRule)
     ]
 
 
-def _settled_apart(piece: TimeRange, rule: CutRule) -> Iterator[tuple[TimeRange, str]]:
-    """Yield a piece of a gap, in two where that spares reading; the reason is given for what is read apart.
+def _settled_apart(gap: TimeRange, rule: CutRule) -> Iterator[tuple[TimeRange, str]]:
+    """Yield a gap, in two where that spares reading; the reason is given for what is read apart.
 
     It is cut between two days, so that all queries of a day cut alike. Less than half of it is not worth a statement
     of its own: as it is, no more than twice of what may change is ever read again for that.
     """
-    settled_days = 0 if rule.settled_until is None else (rule.settled_until - piece.start) // _DAY
-    edge = piece.start + max(settled_days, 0) * _DAY
-    if edge >= piece.end or edge - piece.start < piece.end - edge:
-        yield piece, ""
+    settled_days = 0 if rule.settled_until is None else (rule.settled_until - gap.start) // _DAY
+    edge = gap.start + max(settled_days, 0) * _DAY
+    if edge >= gap.end or edge - gap.start < gap.end - edge:
+        yield gap, ""
         return
-    yield TimeRange(piece.start, edge), ""
-    yield TimeRange(edge, piece.end), f"from {instant_text(edge)} on rows may change, so they are read apart"
+    yield TimeRange(gap.start, edge), ""
+    yield TimeRange(edge, gap.end), f"from {instant_text(edge)} on rows may change, so they are read apart"
