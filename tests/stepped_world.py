@@ -21,7 +21,8 @@ from sluice_warehouse.errors import StatementCancelled
 
 from tests.engine_rig import DATASET
 
-QUIET_TIMEOUT_S = 8.0
+QUIET_TIMEOUT_S = 60.0
+RELEASE_TIMEOUT_S = 240.0
 BATCH_ROW_COUNT = 2
 GROUP = {"workcenter": "WC", "workcenter_group": "Group", "group_sequence": 1}
 
@@ -129,7 +130,7 @@ class GatedReading:
             if not self._cancelled:
                 self._stage.waiting.append(self)
             self._stage.changed.notify_all()
-        if not self._released.wait(60.0):
+        if not self._released.wait(RELEASE_TIMEOUT_S):
             raise AssertionError(f"{self.begun} was never released")
         for index, batch in enumerate(self._rows.to_batches(max_chunksize=BATCH_ROW_COUNT)):
             if self._cancelled:
