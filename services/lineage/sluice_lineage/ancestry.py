@@ -21,7 +21,8 @@ _FEW_NODES: Final = 2_000
 _NOWHERE: Final[Nodes] = np.empty(0, np.int32)
 
 
-@dataclass(frozen=True)
+# Not frozen, as `Lists`.
+@dataclass(slots=True)
 class Ancestry:
     """What the seeds came from over splits and merges."""
 

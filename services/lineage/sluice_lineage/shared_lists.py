@@ -22,7 +22,8 @@ _WIDTH_STEP: Final = 16
 """Rows have a multiple of it for their width, so that few widths serve all; it is a multiple of eight."""
 
 
-@dataclass(frozen=True)
+# Not frozen: one is made for each seed that is asked for alone, and freezing triples what that takes.
+@dataclass(slots=True)
 class Lists:
     """Lists of nodes in one array; parts of it may belong to none, or to several."""
 
