@@ -1,6 +1,7 @@
 """The anchor of frame transfer, as a process: a bare Flight server that answers DoGet with one mapped table.
 
-Run as `python -m bench.flight_server ROW_COUNT`; prints its port. The ticket is the codec, empty for none.
+Run as `python -m bench.flight_server ROW_COUNT`; prints its port. The ticket is the codec, at the level that is ours;
+empty for none.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import sys
 
 import pyarrow as pa
 from pyarrow import flight
+from sluice_rpc import arrow
 
 from bench.made_holds import made_holds
 
@@ -21,8 +23,8 @@ class TableServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow shi
         self._table = table
 
     def do_get(self, context: object, ticket: flight.Ticket) -> flight.RecordBatchStream:
-        options = pa.ipc.IpcWriteOptions(compression=ticket.ticket.decode() or None)
-        return flight.RecordBatchStream(self._table, options=options)
+        codec: arrow.Codec | None = "zstd" if ticket.ticket else None
+        return flight.RecordBatchStream(self._table, options=arrow.write_options(codec))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import base64
 import io
 import tempfile
 import time
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -87,8 +88,11 @@ def _await_shared(cache: CacheProcess, before: int) -> None:
 
 
 def _sizes(client: redis.Redis) -> str:
-    names = {key.rpartition(b":")[0] for key in client.scan_iter(OURS_PATTERN)}
-    ours = sum(int(client.strlen(key)) for key in client.scan_iter(OURS_PATTERN)) / len(names)
+    frames: Counter[bytes] = Counter()
+    for key in client.scan_iter(OURS_PATTERN):
+        frames[key.rpartition(b":")[0]] += int(client.strlen(key))
+    # The largest: of a frame whose values are going, or that was given up half-way, less is there.
+    ours = max(frames.values())
     seed = int(client.strlen(SEED_KEY))
     kept = "kept" if ours <= seed else "BROKEN"
     return f"bytes in Redis: ours {ours:,.0f}, anchor {seed:,} (no larger) {kept}"

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sluice_client.demo.programs import SuiteFiles, SuitePorts, suite_programs
 from sluice_client.demo.supervisor import Supervisor
@@ -63,6 +64,8 @@ FRAMES = {
     "not a number": pd.DataFrame({"hours": [1.5, float("nan"), float("inf")]}),
     "nullable": pd.DataFrame({"qty": pd.array([1, None], dtype="Int64"), "ok": pd.array([True, None], "boolean")}),
     "text": pd.DataFrame({"reason": ["膠損", "", None]}),
+    "texts of pandas": pd.DataFrame({"lot": pd.Series(["膠損", "", None], dtype="str"), "n": [1, 2, 3]}),
+    "texts of Arrow": pd.DataFrame({"lot": pd.Series(["a", None], dtype=pd.ArrowDtype(pa.large_string()))}),
     "bytes": pd.DataFrame({"raw": [b"\x00\xff", None]}),
     "decimal": pd.DataFrame({"price": [Decimal("1.10"), Decimal("-22.00"), None]}),
     "zoneless times": pd.DataFrame({"at": pd.Series(DAYS.to_numpy())}),

@@ -246,7 +246,7 @@ class RedisWriter:
         self._name = name
         self._stored = stored
         self._sink = pa.BufferOutputStream()
-        self._writer = pa.ipc.new_stream(self._sink, schema, options=pa.ipc.IpcWriteOptions(compression="zstd"))
+        self._writer = pa.ipc.new_stream(self._sink, schema, options=arrow.write_options("zstd"))
 
     def write(self, batch: pa.RecordBatch) -> None:
         for offset in range(0, batch.num_rows, arrow.BATCH_ROW_COUNT):
