@@ -6,8 +6,13 @@ import gc
 import socket
 import threading
 
+import oracledb
 import pytest
-from sluice_warehouse.oracle_sockets import Line
+from sluice_twin.oracle_wire import DEFAULT_PASSWORD, FaultRule, OracleWireServer
+from sluice_warehouse.oracle_session import connect_params
+from sluice_warehouse.oracle_sockets import Line, adopt, disown
+
+from tests.oracle_rig import address, fast
 
 
 @pytest.fixture
@@ -70,4 +75,30 @@ def test_behind_a_socket_that_came_to_nothing_the_next_waits_for_the_verdict() -
     with socket.socket() as made, pytest.raises(ConnectionAbortedError):
         line.note(made)
     verdict.join()
+    line.close()
+
+
+def test_wire_the_driver_s_pool_tries_no_refused_logon_again_before_it_hears_the_verdict() -> None:
+    line = Line(verdict_s=60)
+    with OracleWireServer(None) as server:
+        server.faults.set([FaultRule(phase="logon", do="error", code=28001)])
+        before = set(threading.enumerate())
+        pool = oracledb.create_pool(
+            **connect_params(address(server.port), fast(), DEFAULT_PASSWORD),
+            min=0,
+            max=2,
+            increment=1,
+            getmode=oracledb.POOL_GETMODE_TIMEDWAIT,
+            wait_timeout=60_000,
+        )
+        adopt(line, set(threading.enumerate()) - before)
+        with pytest.raises(oracledb.DatabaseError, match="ORA-28001"):
+            pool.acquire()
+        line.end()
+        line.judged()
+        with pytest.raises(oracledb.OperationalError, match="DPY-6005"):
+            pool.acquire()
+        assert len(server.faults.fired) == 1
+        pool.close(force=True)
+    disown(line)
     line.close()
