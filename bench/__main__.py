@@ -20,10 +20,12 @@ from bench import (
     events_memory,
     export_memory,
     frame_transfer,
+    full_year,
     hold_views,
     lineage_walk,
     long_query,
     oracle_fetch,
+    reject_views,
     shared_tier,
     window_replay,
 )
@@ -31,9 +33,11 @@ from bench.measure import Comparison
 
 WORKLOADS: dict[str, Callable[[], tuple[list[Comparison], list[str]]]] = {
     "hold-views": hold_views.run,
+    "reject-views": reject_views.run,
     "cold-query": cold_query.run,
     "engine-memory": engine_memory.run,
     "long-query": long_query.run,
+    "full-year": full_year.run,
     "export-memory": export_memory.run,
     "window-replay": window_replay.run,
     "frame-transfer": frame_transfer.run,

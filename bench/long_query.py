@@ -71,7 +71,7 @@ def run() -> tuple[list[Comparison], list[str]]:
         with PeakSampler(pids["query-engine"]) as engine, PeakSampler(pids["cache"]) as cache:
             watched = _ask(http, BODY)
             views = [_view(http, watched.receipt, name, **parameters) for name, parameters in VIEWS]
-        redis_mib, memory_bytes = _redis_mib(suite), _memory_tier_bytes(suite)
+        redis_mib, memory_bytes = _redis_mib(suite), memory_tier_bytes(suite)
     twin_mib = twin_growth_mib(plant)
     if watched.receipt["status"] != "complete":
         raise RuntimeError(f"not a complete answer: {watched.receipt}")
@@ -122,7 +122,7 @@ def _redis_mib(suite: RunningSuite) -> float:
         return float(redis.info("memory")["used_memory_peak"]) / _MIB
 
 
-def _memory_tier_bytes(suite: RunningSuite) -> int:
+def memory_tier_bytes(suite: RunningSuite) -> int:
     """Return what the cache counts in its first tier, from its own statistics."""
     with open_channel(f"127.0.0.1:{suite.ports.cache}", "cache") as channel:
         stats = FrameServiceStub(channel).GetStats(cache_pb.GetStatsRequest())
