@@ -4,6 +4,7 @@ against these."""
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -67,6 +68,16 @@ class Asked:
             stored = self._http.get(f"/api/{route}/frame", params={"query_id": self.query_id, "format": "arrow"})
             case["frame"] = base64.b64encode(stored.raise_for_status().content).decode("ascii")
         return case
+
+
+def worker_path(http: httpx.Client) -> str:
+    """Return the path of the page's worker: the document names a script, that one the datasets', and that one this."""
+    path = "/"
+    for prefix in ("index", "DatasetPage", "worker"):
+        found = re.search(rf"{prefix}-[\w-]+\.js", http.get(path).raise_for_status().text)
+        assert found is not None, f"no {prefix} in {path}"
+        path = f"/assets/{found[0]}"
+    return path
 
 
 def formats(dataset: Json) -> dict[str, str]:

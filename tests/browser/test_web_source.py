@@ -68,6 +68,10 @@ def test_the_drawing_of_trends_is_a_chunk_of_its_own_within_its_budget() -> None
     assert packed("TrendChart-") <= 240 * KB
 
 
+def test_the_thread_that_looks_at_rows_is_a_file_of_its_own_within_its_budget() -> None:
+    assert packed("worker-") <= 24 * KB
+
+
 def test_the_whole_page_is_within_its_budget() -> None:
     assert packed("") <= 400 * KB
 
