@@ -45,7 +45,7 @@ class Asked:
 
 def click(number: int, names: Sequence[str] = FOUR) -> list[Asked]:
     """Return the statements of these views for one click; no two numbers within 240 ask the same."""
-    hold_type, duration, reason = list(itertools.product(TYPES, RANGES, range(20)))[number * 7 % 240]
+    hold_type, duration, reason = chosen(number)
     filters = {
         "hold_type": hold_type,
         "duration_range": duration,
@@ -54,6 +54,11 @@ def click(number: int, names: Sequence[str] = FOUR) -> list[Asked]:
     }
     composed = views.compose(_dataset(), names, filters)
     return [Asked(each.sql, _binds(each)) for each in composed]
+
+
+def chosen(number: int) -> tuple[str, str, int]:
+    """Return type, range of hours and reason that one click filters by."""
+    return list(itertools.product(TYPES, RANGES, range(20)))[number * 7 % 240]
 
 
 def ranks(number: int) -> Asked:

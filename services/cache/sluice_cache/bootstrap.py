@@ -104,6 +104,7 @@ def build(
         unpacked = _unpacked(settings, folders["unpacked"], kept.store, closing)
         shelf = Shelf(kept.database, kept.store, kept.native, folders["hot"], unpacked)
         narrow = _database(settings, folders["spool"], folders["narrow"], settings.statement_memory_bytes, closing)
+        _behind("warm-up", closing).submit(narrow.warm_up)
         places = Places(shelf, narrow, _apart(settings, folders, closing), pressure.admit)
         watch = Watch()
         closing.callback(watch.close)
