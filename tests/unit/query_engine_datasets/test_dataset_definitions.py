@@ -25,6 +25,7 @@ def test_the_parameters_are_two_required_dates(dataset: Dataset) -> None:
             "type": "string",
             "format": "date",
             "x-role": "start_date",
+            "x-labels": {"zh-TW": "起"},
         },
         "end_date": {
             "title": "To",
@@ -32,6 +33,7 @@ def test_the_parameters_are_two_required_dates(dataset: Dataset) -> None:
             "type": "string",
             "format": "date",
             "x-role": "end_date",
+            "x-labels": {"zh-TW": "迄"},
         },
     }
 
@@ -39,7 +41,7 @@ def test_the_parameters_are_two_required_dates(dataset: Dataset) -> None:
 def test_the_filters_name_their_values_and_defaults(dataset: Dataset) -> None:
     properties = filters_schema(dataset)["properties"]
     assert isinstance(properties, dict)
-    assert list(properties) == ["hold_type", "record_type", "reason", "duration_range", "day_filter"]
+    assert list(properties) == ["hold_type", "record_type", "reason", "duration_range", "day_filter", "days"]
     assert properties["hold_type"]["enum"] == ["quality", "non-quality", "all"]
     assert properties["hold_type"]["default"] == "quality"
     assert properties["record_type"]["default"] == ["new"]
