@@ -89,26 +89,23 @@ def build(settings: Settings, world: World | None = None) -> Process:
         SettingsError: the warehouse URL is none of ours, or a dataset folder is wrong.
     """
     given = world or World()
-    catalog = _catalog(settings)
     clock, ids = given.clock or SystemClock(), given.ids or RandomIds()
     registry = CollectorRegistry()
     with ExitStack() as closing:
         permits = _permits(settings, clock, ids, closing, registry)
         warehouse = _opened(given.warehouse or _warehouse(settings), registry, closing)
-        cache = given.cache or GrpcFrameCache(settings.cache_target)
-        closing.callback(cache.close)
+        cache = _cache(given.cache or GrpcFrameCache(settings.cache_target), closing)
         link = _link(settings, clock, closing)
         state = _state(given.state, link, clock, closing)
         plant_clock = PlantClock(warehouse, clock)
         leases = given.leases or (RedisLeases(link) if link else None)
         own = _Own(cache, clock, ids, leases, closing)
-        flights = _flights(
-            settings, SlowLane(warehouse, permits, permit_wait_s=settings.permit_wait_s), plant_clock, own
-        )
+        lane = SlowLane(warehouse, permits, permit_wait_s=settings.permit_wait_s)
+        flights = _flights(settings, lane, plant_clock, own)
         pool = _look_ups(settings, warehouse, registry)
         survey, composer = Survey(cache, flights, clock, plant_clock), Composer(cache, clock, ids, plant_clock)
         tools = Tools(
-            catalog=catalog,
+            catalog=_catalog(settings),
             cache=cache,
             survey=survey,
             flights=flights,
@@ -127,7 +124,7 @@ def build(settings: Settings, world: World | None = None) -> Process:
         turns = _turns(coordinator, own)
         snapshots = _snapshots(settings, turns, tools, state, lane=pool)
         if settings.warms_up:
-            WarmUps(turns, plant_clock).start([*catalog])
+            WarmUps(turns, plant_clock).start([*tools.catalog])
         services = [_service(settings, tools, coordinator, snapshots, plant_clock), details]
         return Process(RpcServer(PROCESS, settings, services, registry), coordinator, permits, closing.pop_all())
 
@@ -143,6 +140,11 @@ def _opened(warehouse: Warehouse, registry: CollectorRegistry, closing: ExitStac
     closing.callback(warehouse.close)
     register_breaker(warehouse, registry)
     return warehouse
+
+
+def _cache(cache: FrameCache, closing: ExitStack) -> FrameCache:
+    closing.callback(cache.close)
+    return cache
 
 
 def _state(given: StateStore | None, link: RedisLink | None, clock: Clock, closing: ExitStack) -> StateStore:
