@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from sluice_query_engine.catalog import Catalog
+from sluice_rpc.errors import InvalidParameter
 
 from tests.dataset_frames import Row
 from tests.unit.query_engine_datasets.test_machine_plants import Bench, at
@@ -49,9 +50,9 @@ def test_machines_come_by_name_and_jobs_of_one_second_by_their_key(bench: Bench)
     assert [row["job_order"] for row in frame.exported()] == ["JO-a", "JO-b", "JO-c"]
 
 
-def test_no_machine_is_no_job(bench: Bench) -> None:
-    frame = bench.read("job-query", {**ASKED, "resource_ids": []}, {"DW_MES_JOB": [job("a", "10 08:00")]})
-    assert frame.exported() == []
+def test_jobs_of_no_machine_are_refused_and_never_those_of_all(bench: Bench) -> None:
+    with pytest.raises(InvalidParameter, match="resource_ids"):
+        bench.read("job-query", {**ASKED, "resource_ids": []}, {"DW_MES_JOB": [job("a", "10 08:00")]})
 
 
 def test_activity_counts_when_it_happened_and_not_when_the_job_was_opened(bench: Bench) -> None:
