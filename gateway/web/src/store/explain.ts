@@ -53,14 +53,18 @@ const count = (list: OptionList): number => list.values.reduce((sum, item) => su
  * The values that set the chosen rows apart, the surest first.
  *
  * `chosen` and `all` are the options with and without the slice. Fields of the slice itself are left out, as they differ by
- * choice, and so are lists that were cut, as their sums would be wrong.
+ * choice, and so is what says the same under another name: a value of the slice that exactly the chosen rows have. So are
+ * lists that were cut, as their sums would be wrong.
  */
-export function differences(chosen: Record<string, OptionList>, all: Record<string, OptionList>, sliced: Set<string>): Difference[] {
+export function differences(
+  chosen: Record<string, OptionList>, all: Record<string, OptionList>, slice: Record<string, { values: (string | null)[] }>,
+): Difference[] {
+  const taken = new Set(Object.values(slice).flatMap((choice) => choice.values));
   const found: Difference[] = [];
   let compared = 0;
   for (const [field, list] of Object.entries(chosen)) {
     const whole = all[field];
-    if (!whole || sliced.has(field) || list.truncated || whole.truncated) continue;
+    if (!whole || field in slice || list.truncated || whole.truncated) continue;
     const inside = new Map(list.values.map((item) => [item.value, item.row_count]));
     const drawn = count(list);
     const total = count(whole);
@@ -70,7 +74,7 @@ export function differences(chosen: Record<string, OptionList>, all: Record<stri
       const seen = inside.get(value) ?? 0;
       const outside = marked - seen;
       const lift = outside === 0 ? Infinity : seen / drawn / (outside / (total - drawn));
-      if (seen < 2 || lift <= 1) continue;
+      if (seen < 2 || lift <= 1 || (outside === 0 && seen === drawn && taken.has(value))) continue;
       found.push({ field, value, inside: seen, chosen: drawn, outside, rest: total - drawn, lift, chance: chanceOf(seen, drawn, marked, total) });
     }
   }

@@ -36,6 +36,10 @@ describe("folding", () => {
     expect(folds.get("fold:a")!.ids).toHaveLength(27);
   });
 
+  it("keeps who is chosen", () => {
+    expect([...fold(family(children("a", 30)), new Set(), new Set(["a7"])).graph.nodes.keys()]).toEqual(["a", "a7", "fold:a"]);
+  });
+
   it("loses no edge whose two ends are shown", () => {
     const graph = family([...children("a", 20), ["r", "a"], ["a", "s", "merge"], ["s", "t"]]);
 

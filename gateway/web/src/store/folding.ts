@@ -17,10 +17,10 @@ export const isFold = (id: string): boolean => id.startsWith(MARK);
 /**
  * The graph with each large set of siblings as one card, unless its parent is in `expanded`.
  *
- * Only children that lead nowhere, have no other parent and were not asked for are folded; nothing else of the family
- * can then hang in the air.
+ * Only children that lead nowhere, have no other parent, were not asked for and are not in `kept` are folded; nothing else
+ * of the family can then hang in the air.
  */
-export function fold(graph: Graph, expanded: Set<string>): Folded {
+export function fold(graph: Graph, expanded: Set<string>, kept: Set<string> = new Set()): Folded {
   const parents = new Map<string, TraceEdge[]>();
   const leads = new Set<string>();
   for (const edge of graph.edges) {
@@ -30,7 +30,7 @@ export function fold(graph: Graph, expanded: Set<string>): Folded {
   const leaves = new Map<string, TraceEdge[]>();
   for (const [id, edges] of parents) {
     const [only] = edges;
-    if (!only || edges.length > 1 || leads.has(id) || graph.nodes.get(id)?.seed) continue;
+    if (!only || edges.length > 1 || leads.has(id) || graph.nodes.get(id)?.seed || kept.has(id)) continue;
     leaves.set(only.from, [...(leaves.get(only.from) ?? []), only]);
   }
   const nodes = new Map<string, TraceNode>(graph.nodes);
