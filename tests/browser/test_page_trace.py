@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.web_page import WebPage
+from tests.browser.made_families import tell
+from tests.browser.web_page import WebPage, number
 
 pytestmark = pytest.mark.browser
 
@@ -73,6 +76,107 @@ def test_18_a_lot_leads_to_its_family_its_timeline_and_back(web: WebPage) -> Non
 
     expect(web.page.locator(".chip")).to_have_count(1)
     assert web.page.url == sliced
+
+
+def test_18_descendants_of_the_lots_behind_a_bar_lead_to_their_events_and_their_history(
+    web: WebPage, http: httpx.Client
+) -> None:
+    web.open_result("/d/hold-history?r=2025-10-01..2025-12-31&x.hold_type=all")
+    web.page.locator("section[aria-labelledby='view-reason_pareto'] .bar").nth(2).click()
+    expect(web.page.locator(".chip").first).to_be_visible()
+    expect(web.page.locator("[aria-busy='true']")).to_have_count(0)
+    web.page.get_by_role("button", name="Lots behind these rows").click()
+    lots = number(web.page.get_by_test_id("lot-count").inner_text())
+    assert 0 < lots <= web.grid_count()
+    web.page.get_by_role("dialog", name="Lots behind these rows").get_by_role("link", name="Trace", exact=True).click()
+    found = web.page.get_by_text(re.compile(r"^[\d,]+ containers? found$"))
+    expect(found).to_be_visible()
+    unknown = web.page.get_by_text("Not found:")
+    named = unknown.inner_text().partition(":")[2].split(",") if unknown.count() else []
+    # A lot whose record is gone goes by its key, which is no name.
+    assert number(found.inner_text()) + len(named) == lots
+    expect(web.page.get_by_text("Loading the genealogy")).to_have_count(0)
+
+    web.page.get_by_role("button", name="Table", exact=True).click()
+    unfold = web.page.get_by_role("button", name="Show all siblings")
+    if unfold.count():
+        unfold.click()
+    rows = web.page.locator("tr[data-node]:not(:has(strong))")
+    ids = []
+    for index in range(3):
+        ids.append(rows.nth(index).get_attribute("data-node"))
+        rows.nth(index).get_by_role("checkbox").check()
+    expect(web.page.get_by_text("3 selected")).to_be_visible()
+    web.page.get_by_role("link", name="Open timeline").click()
+    expect(web.page.get_by_test_id("event-count")).to_be_visible()
+
+    web.page.go_back()
+    expect(web.page.get_by_text("3 selected")).to_be_visible()
+    expect(web.page.locator("tr[data-node] input:checked")).to_have_count(3)
+    web.page.locator("aside").get_by_role("link", name="Lot history", exact=True).click()
+    expect(web.page.locator("h1")).to_have_text("Lot history")
+    web.page.locator("button.run").click()
+    expect(web.page.locator(".receipt .badge").first).to_be_visible()
+    expect(web.page.locator("[aria-busy='true']")).to_have_count(0)
+    asked = {"mode": "keys", "container_ids": ids, "views": ["list"]}
+    answer = http.post("/api/lot-history/query", json=asked, headers={"Prefer": "wait=60"}).json()
+    assert web.grid_count() == answer["views"]["list"]["page"]["total_count"]
+
+
+FAMILY = [
+    ("root", "left", "split_from"),
+    ("root", "right", "split_from"),
+    ("left", "one", "split_from"),
+    ("right", "two", "split_from"),
+    ("one", "both", "merge_source"),
+    ("two", "both", "merge_source"),
+    ("one", "again", "gd_rework_source"),
+    ("wafer", "root", "wafer_origin"),
+    ("again", "one", "split_from"),
+]
+
+
+@pytest.fixture
+def family(web: WebPage) -> WebPage:
+    """A tab that traces two lots of a family with everything that a plant can do to lots, a loop and a cut included."""
+    tell(web, ["one", "two"], FAMILY, truncated=["wafer"])
+    web.open("/trace?kind=lot_id&seed=ONE,TWO")
+    expect(web.page.locator("[data-node]").first).to_be_visible()
+    return web
+
+
+def test_20_each_kind_of_edge_is_drawn_as_its_own(family: WebPage) -> None:
+    counts = {kind: family.page.locator(f"path.edge.{kind}").count() for kind in ("split", "merge", "rework", "origin")}
+
+    legend = family.page.locator(".legend").inner_text()
+    assert counts == {"split": 5, "merge": 2, "rework": 1, "origin": 1}
+    assert all(word in legend for word in ("split", "merge", "rework", "wafer origin"))
+
+
+def test_20_a_loop_and_a_cut_are_said(family: WebPage) -> None:
+    expect(family.page.get_by_text("A loop in the records is drawn in red.")).to_be_visible()
+    expect(family.page.get_by_text("The depth limit cut the walk at 1 container")).to_be_visible()
+    assert family.page.locator("path.edge.loop").count() == 1
+
+
+def test_20_common_ancestors_are_those_of_every_seed(family: WebPage) -> None:
+    family.page.get_by_role("button", name="Common ancestors").click()
+
+    names = family.page.get_by_test_id("common").get_by_role("button").all_inner_texts()
+    assert sorted(names) == ["ROOT", "WAFER"]
+
+
+def test_20_a_large_family_is_one_card_until_it_is_opened(web: WebPage) -> None:
+    tell(web, ["p"], [("p", f"c{number:02}", "split_from") for number in range(30)])
+    web.open("/trace?kind=lot_id&seed=P")
+    card = web.page.get_by_role("button", name="30 siblings")
+    expect(card).to_be_visible()
+    assert web.page.locator("[data-node]").count() == 2
+
+    card.click()
+    expect(web.page.locator("[data-node]")).to_have_count(31)
+    web.page.get_by_role("button", name="Fold large families").click()
+    expect(web.page.locator("[data-node]")).to_have_count(2)
 
 
 def test_21_a_failed_domain_leaves_the_others(web: WebPage, order: str) -> None:
