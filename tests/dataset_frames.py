@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -27,8 +28,9 @@ ALL_ROWS = 1_000_000
 Row: TypeAlias = dict[str, Any]
 
 
+@cache
 def load() -> Catalog:
-    """Return the catalog of the repository."""
+    """Return the catalog of the repository, which is compiled once: nothing changes a catalog."""
     return load_catalog(ENGINE / "datasets", ENGINE / "references")
 
 
