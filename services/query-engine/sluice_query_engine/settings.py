@@ -102,7 +102,8 @@ class Settings(RpcServerSettings):
     query_deadline_s: float = Field(default=1800.0, gt=0)
     """Time of one query, in seconds; what has not been read by then is named as missing, QUERY_TIMEOUT."""
     warehouse_memory_limit_bytes: int = Field(default=256 * _MIB, ge=32 * _MIB)
-    """Buffers of an embedded warehouse."""
+    """Most memory of an embedded warehouse: its buffers, joins and sorts. Besides, every statement makes up to 1 MB of
+    rows ahead of whoever takes them. Three chunks of 10 M holds at once do with 48 MiB."""
     warehouse_thread_count: int = Field(default=1, ge=1, le=64)
     """Threads of an embedded warehouse for each statement; chunks already run side by side."""
     statement_log: Path | None = None
