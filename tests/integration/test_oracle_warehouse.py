@@ -138,7 +138,8 @@ def test_wire_the_deadline_ends_a_statement_that_yields_nothing(server: OracleWi
 
 
 def test_wire_the_deadline_bounds_all_round_trips_together(warehouse: OracleWarehouse) -> None:
-    reading = numbers(warehouse, deadline_s=0.5)
+    # Long enough for a logon on a busy machine.
+    reading = numbers(warehouse, deadline_s=4.0)
     next(reading)
     poll_until(lambda: reading._run.watch.reason, 60, "the deadline has passed")
     with pytest.raises(StatementTimeout):
