@@ -45,5 +45,5 @@ def started(data_dir: Path, port: int = 0, /, **settings: str) -> Iterator[Start
         channel = open_channel(f"127.0.0.1:{port}", "cache")
         closing.callback(channel.close)
         with grpc.insecure_channel(f"127.0.0.1:{port}") as probe:
-            grpc.channel_ready_future(probe).result(timeout=20)
+            grpc.channel_ready_future(probe).result(timeout=120)
         yield Started(process, Cache(channel, SystemClock()))
