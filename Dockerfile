@@ -21,8 +21,7 @@ FROM python:${PYTHON_VERSION}-slim
 ARG EXTRA
 LABEL org.opencontainers.image.title="sluice-${EXTRA}" org.opencontainers.image.licenses="Apache-2.0"
 RUN useradd --system --uid 10001 --home-dir /var/lib/sluice sluice \
- && install -d -o sluice -g sluice /var/lib/sluice /var/lib/sluice/frames /var/lib/sluice/plant /var/lib/sluice/spreadsheets \
-      /var/lib/sluice/saved
+ && install -d -o sluice -g sluice /var/lib/sluice /var/lib/sluice/frames /var/lib/sluice/plant /var/lib/sluice/saved /var/lib/sluice/spreadsheets
 COPY --from=build /opt/sluice /opt/sluice
 ENV EXTRA=${EXTRA} PATH=/opt/sluice/.venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1
 WORKDIR /var/lib/sluice

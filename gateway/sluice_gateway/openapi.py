@@ -24,9 +24,7 @@ def document(definitions: Sequence[Definition], root_path: str) -> JSONObject:
     """Return the document as OpenAPI 3.0, the newest version that the bundled viewer shows."""
     paths: dict[str, JSON] = {
         "/api/datasets": {"get": _call("Datasets", "Definitions of all datasets and the plant's clock")},
-        "/api/datasets/{name}": {
-            "get": _call("Datasets", "Definition of one dataset", [_in_path("name", _TEXT)]),
-        },
+        "/api/datasets/{name}": {"get": _call("Datasets", "Definition of one dataset", [_in_path("name", _TEXT)])},
         "/api/datasets/{name}/computation": {
             "get": _call("Datasets", "What its views and filters compute, as SQL", [_in_path("name", _TEXT)]),
         },

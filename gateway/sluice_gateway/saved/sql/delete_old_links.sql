@@ -1,1 +1,2 @@
+-- Forgets the links that nobody opened since then.
 delete from permalink where used_time < :oldest

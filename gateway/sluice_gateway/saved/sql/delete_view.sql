@@ -1,1 +1,2 @@
+-- Forgets a view.
 delete from saved_view where id = :id

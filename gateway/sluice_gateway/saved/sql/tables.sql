@@ -1,3 +1,4 @@
+-- Views under a name, and short links, each with when somebody last opened it.
 create table if not exists saved_view (
   id text primary key,
   owner text not null,
