@@ -30,18 +30,19 @@ export function useLocalLooks({ held, told, state, views, lookBody, shown, put }
   let looking = false;
   let timer = 0;
 
-  function hold(): void {
+  /** Gets the rows of the result here; false where they cannot be had. */
+  async function hold(): Promise<boolean> {
     const { phase, queryId, ran, receipt } = told.value;
-    if (phase === "done" && queryId && ran && receipt) void held.hold({ queryId, parameters: ran, receipt });
+    return phase === "done" && queryId !== "" && ran !== null && receipt !== null && held.hold({ queryId, parameters: ran, receipt });
   }
 
   /** Shows what a choice would leave, without asking anybody; of several the last is shown. */
   function preview(control: Control, choice: Choice): void {
-    hold();
     drawing.value = true;
     const narrowed = views.filter((view) => view.filters.includes(control.name));
     if (!before) before = new Map(narrowed.map((view) => [view.name, shown.get(view.name)?.table ?? null]));
     next = async () => {
+      if (!(await hold())) return;
       const answer = await held.look(lookBody(narrowed, { ...state.value.slice, [control.name]: choice }));
       if (!answer || !drawing.value) return;
       for (const view of narrowed) put(view.name, { table: answer.views[view.name] ?? null });
@@ -71,7 +72,7 @@ export function useLocalLooks({ held, told, state, views, lookBody, shown, put }
   watch(() => state.value.slice, () => {
     window.clearTimeout(timer);
     timer = window.setTimeout(() => {
-      if ((told.value.receipt?.row_count ?? Infinity) <= HELD_BY_ITSELF) hold();
+      if ((told.value.receipt?.row_count ?? Infinity) <= HELD_BY_ITSELF) void hold();
     }, QUIET_MS);
   });
   onScopeDispose(() => {
