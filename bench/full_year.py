@@ -70,7 +70,6 @@ def run(share: float = 1.0) -> tuple[list[Comparison], list[str]]:
             _ended(http, question.route, question.body | _small(question))
         for question in asked:
             lines += _lines(suite, http, question)
-            print("\n".join(lines[-6:]), flush=True)
     return [], lines
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 from sluice.cache.v1 import frame_service_pb2 as pb
@@ -14,16 +15,28 @@ from sluice_query_engine.execution.manifest import bind_value, derived_table
 from sluice_rpc.ports import SystemClock
 from sluice_warehouse.duckdb import DuckDBWarehouse
 
-from tests.dataset_frames import DatasetFrame, from_warehouse, load
+from tests.dataset_frames import DatasetFrame, Row, from_warehouse, load
 from tests.unit.cache.driver import Cache, manifest_source, running, sliced
 
 DIVIDED = {name: dataset for name, dataset in load().datasets.items() if dataset.derived.divide_by}
 GIVEN: dict[str, dict[str, object]] = {
     "hold-history": {"start_date": "2024-03-01", "end_date": "2025-10-31"},
     "resource-history": {"start_date": "2025-03-01", "end_date": "2025-06-30"},
+    "mid-section-defect": {"start_date": "2025-09-01", "end_date": "2025-10-31", "stations": ["Wire Bond"]},
     "reject-history": {"start_date": "2025-01-01", "end_date": "2025-10-31"},
 }
 """What is asked of each, so that its parts have rows."""
+STAGES: dict[str, dict[str, str]] = {
+    "mid-section-defect": {
+        "ancestors": "select CONTAINERID as seed_id, SPLITFROMID as ancestor_id from DWH.DW_MES_CONTAINER",
+        "descendants": "select SPLITFROMID as from_cid, CONTAINERID as to_cid from DWH.DW_MES_CONTAINER",
+        "passed": "select CONTAINERID, WORKCENTERNAME, EQUIPMENTID, EQUIPMENTNAME from DWH.DW_MES_LOTWIPHISTORY",
+        "consumed": "select CONTAINERID, MATERIALPARTNAME, MATERIALLOTNAME from DWH.DW_MES_LOTMATERIALSHISTORY",
+        "visited": "select h.*, h.TRACKINQTY::bigint as trackinqty from DWH.DW_MES_LOTWIPHISTORY h",
+        "lost": "select r.*, r.REJECTQTY::bigint as reject_total_qty from DWH.DW_MES_LOTREJECTHISTORY r",
+    }
+}
+"""What lineage would tell of the plant, and more; the main table takes what belongs to its lots."""
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +49,18 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cache]:
 def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cache]:
     with running(tmp_path_factory.mktemp("narrow"), SystemClock(), derive_memory_bytes=500_000) as cache:
         yield cache
+
+
+def stages_of(plant: Path, name: str) -> dict[str, list[Row]]:
+    """Return the rows of each stage of a dataset, keyed by columns in lower case as stages have them."""
+    with duckdb.connect(str(plant), read_only=True) as connection:
+        return {
+            stage: [
+                {column.lower(): value for column, value in row.items()}
+                for row in connection.sql(statement).to_arrow_table().to_pylist()
+            ]
+            for stage, statement in STAGES.get(name, {}).items()
+        }
 
 
 def main_table(cache: Cache, dataset: Dataset, frame: DatasetFrame) -> pa.Table:
@@ -55,7 +80,7 @@ def test_passes_give_the_main_table_that_the_whole_gives(
     name: str, whole: Cache, narrow: Cache, twin_path: Path
 ) -> None:
     with closing(DuckDBWarehouse(twin_path)) as warehouse:
-        frame = from_warehouse(DIVIDED[name], warehouse, GIVEN[name])
+        frame = from_warehouse(DIVIDED[name], warehouse, GIVEN[name], stages=stages_of(twin_path, name))
     expected = main_table(whole, DIVIDED[name], frame)
     assert expected.num_rows > 500
     assert main_table(narrow, DIVIDED[name], frame).equals(expected)

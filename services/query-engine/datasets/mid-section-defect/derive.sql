@@ -131,17 +131,23 @@ material as (
 ),
 
 -- Only what came of the lot itself: a genealogy may climb to a root first, and then knows its siblings too.
-reach as (
+reached as (
     select distinct container_id, container_id as member_id from reject
     union
-    select reach.container_id, descendants.to_cid
-    from reach
-    join descendants on descendants.from_cid = reach.member_id
+    select reached.container_id, descendants.to_cid
+    from reached
+    join descendants on descendants.from_cid = reached.member_id
+),
+
+reach as (
+    select container_id, member_id from reached
 ),
 
 numbered_visit as (
     select
-        row_number() over (order by containerid, workcentername, equipmentname, equipmentid) as fact_number,
+        row_number() over (
+            order by containerid, workcentername, equipmentname, equipmentid, trackintimestamp, trackinqty
+        ) as fact_number,
         containerid,
         workcentername,
         equipmentid,
@@ -373,5 +379,5 @@ select
     fact.event_time
 from fact
 join lot on lot.container_id = fact.container_id
-order by fact.kind, lot.lot_id, fact.container_id, fact.loss_reason, fact.group_sequence, fact.equipment,
-    fact.material_part, fact.material_lot, fact.fact_number, fact.member_id
+order by lot.track_in_time, fact.container_id, fact.kind, fact.loss_reason, fact.group_sequence, fact.equipment,
+    fact.material_part, fact.material_lot, fact.fact_number, fact.member_id, fact.equipment_id

@@ -62,13 +62,22 @@ running as (
     window key as (partition by container_id, spec, workcenter)
 ),
 
+shared as (
+    select
+        resource_id,
+        day,
+        track_out_qty,
+        ng_qty * upto // whole - ng_qty * (upto - weight) // whole as ng_qty
+    from running
+),
+
 produced as (
     select
         resource_id,
         day,
         cast(sum(track_out_qty) as bigint) as track_out_qty,
-        cast(sum(ng_qty * upto // whole - ng_qty * (upto - weight) // whole) as bigint) as ng_qty
-    from running
+        cast(sum(ng_qty) as bigint) as ng_qty
+    from shared
     group by resource_id, day
 ),
 
