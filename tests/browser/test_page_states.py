@@ -89,8 +89,13 @@ def test_10_a_failed_chunk_is_named_and_only_it_is_retried(web: WebPage, suite: 
         expect(web.page.locator(".cells .cell.failed")).to_have_count(1)
         expect(web.page.get_by_text("Not everything could be read")).to_be_visible()
     before = suite.statements.count()
+    web.page.locator(".cells .cell.failed").click()
+    detail = web.page.get_by_test_id("chunk-detail")
+    expect(detail).to_contain_text("2024-03-31 07:30")
+    expect(detail).to_contain_text(f"sluice slice {web.calls('/view')[-1]['query_id']}")
+    expect(detail).to_contain_text("WAREHOUSE_ERROR")
 
-    web.page.get_by_role("button", name="Retry failed").click()
+    detail.get_by_role("button", name="Retry failed").click()
     expect(web.page.locator(".receipt .badge").first).to_have_text("Complete")
 
     read = [line["binds"]["start_time"] for line in suite.statements.since(before) if line["statement"] == "slice"]
