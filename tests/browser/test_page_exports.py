@@ -72,7 +72,7 @@ def test_24_a_spreadsheet_is_refused_where_its_rows_do_not_fit(web: WebPage) -> 
     def larger(route: Route) -> None:
         answer = fetched(route)
         views = answer.json()
-        if "page" in views["views"].get("list", {}):
+        if "page" in views.get("views", {}).get("list", {}):
             views["views"]["list"]["page"]["total_count"] = 1_048_576
         route.fulfill(response=answer, json=views)
 
