@@ -48,6 +48,8 @@ class Traces:
 
     def ran(self) -> Counter[str]:
         """Return how often each statement of the engine has run, by name."""
+        if not self.statements.exists():
+            return Counter()
         lines = [json.loads(line) for line in self.statements.read_text(encoding="utf-8").splitlines()]
         return Counter(line["statement"] for line in lines if line["kind"] == "start")
 
