@@ -16,8 +16,10 @@ settings.load_profile("default")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add what `make golden` passes."""
+    """Add what `make golden` passes, and how long soaks of the page last."""
     parser.addoption("--write-golden", action="store_true", help="rewrite golden answers instead of comparing them")
+    share = "share of their length that soaks of the page take, 1 for all of it"
+    parser.addoption("--soak-share", type=float, default=1.0, help=share)
 
 
 def pytest_configure(config: pytest.Config) -> None:
