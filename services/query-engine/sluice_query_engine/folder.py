@@ -62,11 +62,7 @@ def read_dataset(
         CatalogError: a file is missing, a key is missing, unknown or of the wrong kind, or names do not fit together.
     """
     file = Section.read(folder / "dataset.toml")
-    if not _DATASET_NAME.fullmatch(folder.name):
-        raise CatalogError(folder, "", "a dataset's name is lower-case words joined by hyphens")
-    route = file.text("route", folder.name)
-    if not _ROUTE.fullmatch(route):
-        raise file.error("route", f"{route!r} is not a path of lower-case words")
+    route = _route(folder, file)
     snapshot = read_snapshot(folder, file)
     parameters = read_parameters(file, references, required=snapshot is None)
     tables = read_tables(folder, file, parameters)
@@ -100,6 +96,16 @@ def read_dataset(
     file.close()
     _check_names(file, dataset)
     return dataset
+
+
+def _route(folder: Path, file: Section) -> str:
+    """Return the path of a dataset under `/api/`, its name unless it is given."""
+    if not _DATASET_NAME.fullmatch(folder.name):
+        raise CatalogError(folder, "", "a dataset's name is lower-case words joined by hyphens")
+    route = file.text("route", folder.name)
+    if not _ROUTE.fullmatch(route):
+        raise file.error("route", f"{route!r} is not a path of lower-case words")
+    return route
 
 
 class _Looks(NamedTuple):
