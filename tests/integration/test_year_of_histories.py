@@ -102,6 +102,7 @@ def test_rejects_of_work_orders_of_hundreds_of_lots_are_read_in_batches_of_their
     shown = rig.views(query.query_id, "count", filters=EVERYTHING)["count"].table.to_pylist()
     assert shown == [{"row_count": count}]
     # The lots are resolved by one step, and read 200 at a time.
+    assert isinstance(lots, int)
     assert lots > 400
     assert query.receipt.chunks.total == 1 + -(-lots // 200)
 
