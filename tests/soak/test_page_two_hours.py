@@ -71,6 +71,23 @@ def slice_once(page: Page, draw: random.Random) -> None:
     expect(page.locator("[aria-busy='true']")).to_have_count(0)
 
 
+def streams_of(page: Page) -> set[Request]:
+    """Return the page's event streams that are open, kept true from now on."""
+    streams: set[Request] = set()
+
+    def began(asked: Request) -> None:
+        if STREAM.search(asked.url):
+            streams.add(asked)
+
+    def ended(asked: Request) -> None:
+        streams.discard(asked)
+
+    page.on("request", began)
+    page.on("requestfinished", ended)
+    page.on("requestfailed", ended)
+    return streams
+
+
 def test_30_two_hours_of_clicks_leave_memory_workers_streams_and_charts_as_they_were(
     browser: Browser,  # noqa: F811
     page_url: str,  # noqa: F811
@@ -81,18 +98,7 @@ def test_30_two_hours_of_clicks_leave_memory_workers_streams_and_charts_as_they_
     with tab(browser, page_url) as web:
         web.refusals_expected = True
         page = web.page
-        streams: set[Request] = set()
-
-        def began(asked: Request) -> None:
-            if STREAM.search(asked.url):
-                streams.add(asked)
-
-        def ended(asked: Request) -> None:
-            streams.discard(asked)
-
-        page.on("request", began)
-        page.on("requestfinished", ended)
-        page.on("requestfailed", ended)
+        streams = streams_of(page)
         session = page.context.new_cdp_session(page)
         session.send("Performance.enable")
         web.choose("2025-01-01", "2025-01-31")
