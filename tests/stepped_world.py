@@ -83,7 +83,11 @@ class Stage:
         if client_id in self.pinning:
             return any(reading.begun.of_reference for reading in self.waiting)
         flight = self.landing.get(client_id)
-        return flight is not None and flight.state == "running" and flight in [r.flight for r in self.waiting]
+        if flight is None or flight.state != "running":
+            return False
+        # Who no longer wants it is about to go, and takes its claims along.
+        wanted_by = {seeker.client_id for seeker in list(flight.wanted_by) if isinstance(seeker, QueryRun)}
+        return client_id in wanted_by and flight in [reading.flight for reading in self.waiting]
 
 
 class GatedReading:

@@ -309,6 +309,9 @@ def _check_names(file: Section, dataset: Dataset) -> None:
     if both:
         raise file.error("filters", f"{sorted(both)} are parameters too; a request could not tell them apart")
     views = {view.name: view for view in dataset.views}
+    idle = sorted({item.name for item in dataset.filters}.difference(*(view.filters for view in dataset.views)))
+    if idle:
+        raise file.error("filters", f"{idle} narrow no view; name them in the `filters` of those they are for")
     for name in dataset.initial_views:
         named(file, "initial_views", name, views)
     if not named(file, "rows_view", dataset.rows_view, views).paged:

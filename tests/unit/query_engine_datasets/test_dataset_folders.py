@@ -55,6 +55,17 @@ DIVISION = f"{TOML}: derived.divide_by: derive.sql does not order by hold_time f
 REASONS = "references/non_quality_reasons/reference.toml"
 
 
+IDLE_FILTER = """
+[filters.idle]
+kind = "match"
+title = "Idle"
+description = "No view has it."
+column = "hold_reason"
+null_label = "(none)"
+
+"""
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "words"),
     [
@@ -88,6 +99,7 @@ REASONS = "references/non_quality_reasons/reference.toml"
         (TOML, 'example = "2025-03-14:new"', 'example = "x"', f"{TOML}: filters.day_filter.example: does not match"),
         (TOML, 'select = "event"', 'select = "what"', f"{TOML}: filters.day_filter.pattern: has no group 'what'"),
         (TOML, 'filters = ["hold_type"', 'filters = ["type"', f"{TOML}: views.reason_pareto.filters: 'type' is not"),
+        (TOML, "[filters.reason]", IDLE_FILTER + "[filters.reason]", f"{TOML}: filters: ['idle'] narrow no view"),
         (TOML, 'rows_view = "list"', 'rows_view = "trend"', f"{TOML}: rows_view: 'trend' is not paged"),
         (TOML, 'rows_view = "list"', 'rows_view = "rows"', f"{TOML}: rows_view: 'rows' is not among trend"),
         (TOML, '["trend", "reason', '["trends", "reason', f"{TOML}: initial_views: 'trends' is not among"),
