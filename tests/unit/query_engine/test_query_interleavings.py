@@ -28,9 +28,9 @@ FIRST_DAY = datetime(2026, 1, 1, 7, 30)
 PLANT_NOW = FIRST_DAY + 24 * DAY
 LIMIT = 16
 
-# 500 steps, in a soak 10,000; a step is one rule that found something to do, which about nine of ten do.
+# 500 steps, in a soak 10,000; a step is one rule.
 STEP_COUNT = 25
-EXAMPLE_COUNT = {"soak": 500}.get(settings.get_current_profile_name(), 25)
+EXAMPLE_COUNT = {"soak": 500}.get(settings.get_current_profile_name(), 20)
 
 
 def plant() -> list[Hold]:
