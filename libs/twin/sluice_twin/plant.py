@@ -12,7 +12,7 @@ import numpy as np
 from sluice_twin.columns import Ints
 from sluice_twin.tables import catalogue
 
-GENERATOR_VERSION: Final = "1"
+GENERATOR_VERSION: Final = "2"
 DEFAULT_SEED: Final = 20240101
 
 PLANT_START: Final = datetime(2024, 1, 1)
