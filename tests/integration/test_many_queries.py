@@ -25,9 +25,10 @@ FIVE = {"SLUICE_PERMIT_CAP": "6"}
 PERMIT_SHARES = {
     "SLUICE_PERMIT_CAP": "5",
     "SLUICE_PERMIT_SHARES": "first=2,second=2",
-    # As short as they may be, so that the grace before the first lease is over while the test runs.
-    "SLUICE_PERMIT_HOLD_S": "2",
-    "SLUICE_PERMIT_MARGIN_S": "0.6",
+    # Short, so that the grace before the first lease is over while the test runs; long enough for a heartbeat that
+    # twenty queries on two cores delay.
+    "SLUICE_PERMIT_HOLD_S": "8",
+    "SLUICE_PERMIT_MARGIN_S": "2",
 }
 
 
@@ -61,7 +62,7 @@ def most_at_once(pair: EnginePair) -> int:
 
 
 def check(pair: EnginePair, ended: list[pb.Query]) -> None:
-    assert [query.state for query in ended] == [pb.QUERY_STATE_COMPLETED] * QUERY_COUNT
+    assert [query for query in ended if query.state != pb.QUERY_STATE_COMPLETED] == []
     assert len(pair.chunk_statements()) == 7 * QUERY_COUNT
 
 

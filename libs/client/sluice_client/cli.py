@@ -94,6 +94,7 @@ def query(
     form: Annotated[Format, typer.Option("--format", help="How to show the rows.")] = Format.TABLE,
     out: Annotated[Path | None, typer.Option(help="File to write. Default: standard output.")] = None,
     filters: Annotated[list[str] | None, typer.Option("--filter", metavar="NAME=VALUE", help="Repeatable.")] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Read everything again.")] = False,
     url: Url = "",
 ) -> None:
     """Ask for a range of days, show how far it is, and print or write the rows of one view."""
@@ -104,7 +105,7 @@ def query(
             "a table is for the terminal: add --format csv, parquet, arrow or xlsx", param_hint="--out"
         )
     days = {"start_date": start.date().isoformat(), "end_date": end.date().isoformat()}
-    request = QueryRequest(dataset, days, view, _filters(filters or []), form, out)
+    request = QueryRequest(dataset, days, view, _filters(filters or []), form, out, no_cache)
     notes = Console(stderr=True)
     try:
         with Gateway(_url(url)) as gateway:

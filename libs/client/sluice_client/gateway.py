@@ -98,13 +98,20 @@ class Gateway:
             raise Unreachable(self.url, error) from None
         return self._object(answer)
 
-    def start(self, route: str, parameters: Mapping[str, object], view: str) -> Json:
+    def start(self, route: str, parameters: Mapping[str, object], view: str, *, no_cache: bool = False) -> Json:
         """Start a query and return at once with its state, or with its answer if that is there already.
 
         The view to be asked for later goes along, so that a wrong one is refused before the warehouse is read.
+
+        Args:
+            route: the dataset's path.
+            parameters: primary parameters by name.
+            view: what will be asked for.
+            no_cache: have everything read again.
         """
         body = {**parameters, "views": [view]}
-        return self._json("POST", f"/api/{route}/query", json=body, headers={"Prefer": "wait=0"})
+        headers = {"Prefer": "wait=0"} | ({"Cache-Control": "no-cache"} if no_cache else {})
+        return self._json("POST", f"/api/{route}/query", json=body, headers=headers)
 
     def query(self, query_id: str) -> Json:
         """Return a query as it stands."""

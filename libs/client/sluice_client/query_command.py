@@ -45,6 +45,8 @@ class QueryRequest:
     """How to show the rows."""
     out: Path | None = None
     """File to write; None is standard output."""
+    no_cache: bool = False
+    """Whether everything is to be read again."""
 
 
 class QueryRun:
@@ -72,17 +74,18 @@ class QueryRun:
         """
         definition = self._gateway.dataset(self._request.dataset)
         try:
-            receipt = self._show(definition, self._finish(definition))
+            receipt = self._show(definition, self._finish(definition, no_cache=self._request.no_cache))
         except Problem as problem:
             if problem.status != httpx.codes.GONE:
                 raise
             # The frames went between the query and the view; asking once more is what every client does.
-            receipt = self._show(definition, self._finish(definition))
+            receipt = self._show(definition, self._finish(definition, no_cache=False))
         for line in receipt_lines(receipt):
             self._note(line)
 
-    def _finish(self, definition: Json) -> str:
-        started = self._gateway.start(str(definition["route"]), self._request.parameters, self._request.view)
+    def _finish(self, definition: Json, *, no_cache: bool) -> str:
+        request = self._request
+        started = self._gateway.start(str(definition["route"]), request.parameters, request.view, no_cache=no_cache)
         query_id = str(started["query_id"])
         if "views" in started:
             return query_id
