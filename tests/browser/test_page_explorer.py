@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Route, expect
 from tests.browser.web_page import WebPage, number, tab
 from tests.polling import poll_until
 from tests.running_suite import RunningSuite
+from tests.unread import forget
 
 pytestmark = pytest.mark.browser
 
@@ -287,6 +288,7 @@ def test_the_grid_loads_the_block_that_is_scrolled_to(web: WebPage, http: httpx.
 def test_08_what_is_cached_is_planned_as_cached_and_not_read_again(
     web: WebPage, http: httpx.Client, suite: RunningSuite
 ) -> None:
+    forget(suite, "hold-history", {"start_date": "2024-01-01", "end_date": "2024-02-29"})
     february = {"start_date": "2024-02-01", "end_date": "2024-02-29", "views": []}
     assert http.post("/api/hold-history/query", json=february, headers={"Prefer": "wait=60"}).status_code == 200
 

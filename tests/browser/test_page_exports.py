@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Route, expect
 from tests.browser.web_page import WebPage, fetched, number, tab
 from tests.running_suite import RunningSuite
 from tests.spreadsheets import read as read_sheets
+from tests.unread import forget
 
 pytestmark = pytest.mark.browser
 
@@ -88,6 +89,7 @@ def test_24_a_spreadsheet_is_refused_where_its_rows_do_not_fit(web: WebPage) -> 
 def test_24_a_partial_export_is_confirmed_and_says_so_in_its_name(
     web: WebPage, suite: RunningSuite, tmp_path: Path
 ) -> None:
+    forget(suite, "hold-department", {"start_date": "2024-03-01", "end_date": "2024-06-30"})
     failing = {"statement": "placed", "start_time": "2024-05-01T07:30:00", "code": "WAREHOUSE_ERROR"}
     with suite.faults([failing]):
         web.open_result("/d/hold-department?r=2024-03-01..2024-06-30")
@@ -106,6 +108,7 @@ def test_06_two_tabs_with_one_scope_read_once(
     browser: Browser, page_url: str, suite: RunningSuite, http: httpx.Client
 ) -> None:
     scope = {"start_date": "2024-08-01", "end_date": "2024-11-30"}
+    forget(suite, "hold-department", scope)
     chunks = http.post("/api/hold-department/plan", json=scope).json()["chunks"]
     missing = [chunk for chunk in chunks if not chunk["cached"]]
     before = suite.statements.count()

@@ -11,9 +11,10 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Request, Route, expect
 
-from tests.browser.web_page import NEVER_WHOLE, WebPage, cancel_all, last_chunk, tab
+from tests.browser.web_page import SUMMER, WebPage, cancel_all, last_unread, tab
 from tests.polling import poll_until
 from tests.running_suite import RunningSuite
+from tests.unread import forget
 
 pytestmark = pytest.mark.browser
 
@@ -39,8 +40,8 @@ def asked(requests: list[Request], pattern: re.Pattern[str]) -> list[Request]:
 def running(web: WebPage, suite: RunningSuite, http: httpx.Client) -> Iterator[WebPage]:
     """A tab whose query is under way and waits for one of its chunks."""
     web.refusals_expected = True
-    with suite.faults([slow(last_chunk(http), 120)]):
-        web.choose(*NEVER_WHOLE)
+    with suite.faults([slow(last_unread(suite, http), 120)]):
+        web.choose(*SUMMER)
         web.page.locator("button.run").click()
         expect(web.page.locator(".cells .cell.done").first).to_be_visible()
         yield web
@@ -71,8 +72,9 @@ def test_09_chunks_change_as_they_end_and_a_hidden_tab_closes_its_stream(running
     expect(running.page.get_by_role("button", name="Cancel")).to_be_visible()
 
 
-def test_09_a_stream_that_is_lost_is_no_error(web: WebPage) -> None:
+def test_09_a_stream_that_is_lost_is_no_error(web: WebPage, suite: RunningSuite) -> None:
     web.refusals_expected = True
+    forget(suite, "hold-history", {"start_date": "2024-06-03", "end_date": "2024-07-10"})
     cut: list[Route] = []
 
     def end_at_once(route: Route) -> None:
@@ -104,6 +106,7 @@ def test_12_eight_tabs_with_running_queries_leave_the_page_in_front_answering(
     web: WebPage, suite: RunningSuite, http: httpx.Client
 ) -> None:
     web.refusals_expected = True
+    forget(suite, "hold-history", {"start_date": "2023-01-01", "end_date": "2023-08-28"})
     with ExitStack() as stack:
         stack.enter_context(suite.faults([{"statement": "slice", "delay_s": 60}]))
         stack.callback(cancel_all, http)
@@ -125,9 +128,9 @@ def test_26_motion_stops_for_who_asks_and_all_that_is_walked_says_what_it_is(
 ) -> None:
     with (
         tab(browser, page_url, reduced_motion="reduce") as web,
-        suite.faults([slow(last_chunk(http), 120)]),
+        suite.faults([slow(last_unread(suite, http), 120)]),
     ):
-        web.choose(*NEVER_WHOLE)
+        web.choose(*SUMMER)
         web.page.locator("button.run").click()
         moving = web.page.locator(".cells .cell.running").first
         expect(moving).to_be_visible()

@@ -11,6 +11,7 @@ from playwright.sync_api import Route, expect
 from tests.browser.web_page import WebPage
 from tests.polling import poll_until
 from tests.running_suite import RunningSuite
+from tests.unread import forget
 
 pytestmark = pytest.mark.browser
 
@@ -81,6 +82,7 @@ def test_29_a_busy_warehouse_is_waited_for_with_a_countdown(web: WebPage, status
 
 def test_10_a_failed_chunk_is_named_and_only_it_is_retried(web: WebPage, suite: RunningSuite) -> None:
     failing = {"statement": "slice", "start_time": "2024-03-31T07:30:00", "code": "WAREHOUSE_ERROR"}
+    forget(suite, "hold-history", {"start_date": "2024-03-01", "end_date": "2024-05-31"})
     with suite.faults([failing]):
         web.choose("2024-03-01", "2024-05-31")
         web.page.locator("button.run").click()
@@ -105,6 +107,7 @@ def test_10_a_failed_chunk_is_named_and_only_it_is_retried(web: WebPage, suite: 
 
 def test_11_cancel_stops_and_what_was_read_is_reused(web: WebPage, suite: RunningSuite) -> None:
     slow = {"statement": "slice", "start_time": "2024-11-02T07:30:00", "delay_s": 120}
+    forget(suite, "hold-history", {"start_date": "2024-09-02", "end_date": "2024-12-31"})
     web.refusals_expected = True
     with suite.faults([slow]):
         web.choose("2024-09-02", "2024-12-31")

@@ -13,12 +13,16 @@ import httpx
 from playwright.sync_api import APIResponse, Browser, ConsoleMessage, Page, Request, Route, expect
 
 from tests.polling import poll_until
+from tests.running_suite import RunningSuite
+from tests.unread import forget
 
 Json = dict[str, Any]
 
 HOST = "plant.test"
 """Mapped to loopback by the browser; unlike `localhost` it is no secure context, as in most plants."""
 PATIENCE_MS = 60_000
+RUNS_BY_ITSELF_S = 5
+"""A link whose scope takes no longer is run without a click; the number of the page's own store."""
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -58,11 +62,14 @@ class WebPage:
         expect(self.page.locator("[aria-busy='true']")).to_have_count(0)
 
     def open_result(self, path: str) -> None:
-        """Open an address with a scope and see its rows, running it unless the page already did."""
-        self.open(path)
-        run = self.page.locator("button.run")
-        expect(run).to_be_visible()
-        run.click(timeout=PATIENCE_MS)
+        """Open an address with a scope and see its rows, read once: by the page itself where that is quick."""
+        with self.page.expect_response(lambda answer: answer.url.endswith("/plan")) as planned:
+            self.open(path)
+        plan = planned.value.json()
+        estimate_s = plan["estimated_duration_s"]
+        there = all(chunk["cached"] for chunk in plan["chunks"])
+        if not there and (estimate_s is None or estimate_s > RUNS_BY_ITSELF_S):
+            self.page.locator("button.run").click()
         self.await_rows()
 
     def calls(self, suffix: str) -> list[Json]:
@@ -88,16 +95,16 @@ class WebPage:
             self.complaints.append(message.text)
 
 
-NEVER_WHOLE = ("2024-05-20", "2024-08-31")
-"""A range whose last chunk no test ever lets be read, so that each of them finds it missing."""
+SUMMER = ("2024-05-20", "2024-08-31")
+"""Days of several chunks, for tests that hold one of them back or let it fail."""
 
 
-def last_chunk(http: httpx.Client) -> str:
-    """Return where the last chunk of `NEVER_WHOLE` starts, as faults name it."""
-    start, end = NEVER_WHOLE
-    answer = http.post("/api/hold-history/plan", json={"start_date": start, "end_date": end}).raise_for_status()
-    missing = [chunk["start"] for chunk in answer.json()["chunks"] if chunk["part"] == "slice" and not chunk["cached"]]
-    return str(missing[-1])
+def last_unread(suite: RunningSuite, http: httpx.Client) -> str:
+    """Have `SUMMER` unread and return where its last chunk starts, as faults name it."""
+    question = {"start_date": SUMMER[0], "end_date": SUMMER[1]}
+    forget(suite, "hold-history", question)
+    chunks = http.post("/api/hold-history/plan", json=question).raise_for_status().json()["chunks"]
+    return str([chunk["start"] for chunk in chunks if chunk["part"] == "slice" and not chunk["cached"]][-1])
 
 
 def cancel_all(http: httpx.Client) -> None:

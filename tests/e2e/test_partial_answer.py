@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from tests.running_suite import RunningSuite
+from tests.unread import forget
 
 Json = dict[str, Any]
 
@@ -41,6 +42,7 @@ def post(http: httpx.Client) -> Json:
 @pytest.fixture(scope="module")
 def partial(suite: RunningSuite, shared_http: httpx.Client) -> Partial:
     """The year, asked while the statement of one chunk fails."""
+    forget(suite, "hold-history", BODY)
     with suite.faults([{"statement": "slice", "start_time": FAILED["start"], "code": "WAREHOUSE_ERROR"}]):
         answer = post(shared_http)
     query = {"query_id": answer["query_id"], "hold_type": "all"}

@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import APIResponse, Browser, Page, Route, expect
 
 from tests.browser.conftest import browser, page_url  # noqa: F401
-from tests.browser.web_page import HOST, NEVER_WHOLE, WebPage, cancel_all, last_chunk, tab
+from tests.browser.web_page import HOST, SUMMER, WebPage, cancel_all, last_unread, tab
 from tests.repo.tree import ROOT
 from tests.running_suite import RunningSuite
 
@@ -100,7 +100,7 @@ def slice_empty(web: WebPage) -> None:
 
 
 def running_first(web: WebPage) -> None:
-    web.choose(*NEVER_WHOLE)
+    web.choose(*SUMMER)
     press_run(web)
     expect(web.page.locator(".cells .cell.done, .cells .cell.reused").first).to_be_visible()
 
@@ -108,14 +108,14 @@ def running_first(web: WebPage) -> None:
 def running_again(web: WebPage) -> None:
     web.open_result(RESULT)
     ends = web.page.locator("input[type='date']")
-    for field, day in zip((ends.nth(0), ends.nth(1)), NEVER_WHOLE, strict=True):
+    for field, day in zip((ends.nth(0), ends.nth(1)), SUMMER, strict=True):
         field.fill(day)
     press_run(web)
     expect(web.page.locator(".cells .cell.running, .cells .cell.queued").first).to_be_visible()
 
 
 def partial(web: WebPage) -> None:
-    web.choose(*NEVER_WHOLE)
+    web.choose(*SUMMER)
     press_run(web)
     web.await_rows()
     expect(web.page.locator(".banner.warn").first).to_be_visible()
@@ -207,7 +207,7 @@ def test_31_every_state_has_its_picture(
     for name, reach in STATES.items():
         path: Path = FOLDER / f"{name}-{locale}-{theme}.png"
         before = path.read_bytes() if path.exists() else None
-        last: dict[str, Any] = {"statement": "slice", "start_time": last_chunk(http)}
+        last: dict[str, Any] = {"statement": "slice", "start_time": last_unread(suite, http)}
         fault = {**last, "code": "WAREHOUSE_ERROR"} if name == "partial" else {**last, "delay_s": 600}
         with (
             suite.faults([fault]),
