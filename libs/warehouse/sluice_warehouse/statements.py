@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 MAX_ID_COUNT: Final = 1000
 """Oracle refuses a longer IN list (ORA-01795)."""
@@ -25,7 +25,7 @@ _TOKEN: Final = re.compile(
   | (?P<odd>:|/\*|'|")
   | (?P<end>;)
   | (?P<word>[A-Za-z_][A-Za-z0-9_$\#]*)
-  | (?P<rest>.)
+  | (?P<rest>\s+|.)
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -49,8 +49,7 @@ class Statement:
     """Each bind once, in order of first appearance."""
 
 
-@dataclass(frozen=True)
-class _Token:
+class _Token(NamedTuple):
     kind: str
     text: str
 
@@ -97,14 +96,16 @@ def parse(name: str, source: str) -> Statement:
             raise ValueError(f"stray {token.text!r}: an open quote, an open comment or a bind without a name")
         else:
             kept.append(token)
+    while kept and (not kept[-1].text.strip() or kept[-1].kind == "end"):
+        # One semicolon may close it; another one is a second statement, if an empty one.
+        if kept.pop().kind == "end":
+            break
     text = "".join(token.text for token in kept).strip()
-    if text.endswith(";"):
-        text = text[:-1].rstrip()
     if not text:
         raise ValueError("holds no statement")
-    if any(token.kind == "end" for token in _tokens(text)):
+    if any(token.kind == "end" for token in kept):
         raise ValueError("holds more than one statement")
-    binds = _bind_names(text)
+    binds = tuple(dict.fromkeys(token.text[1:] for token in kept if token.kind == "bind"))
     for bind in binds:
         if not _BIND_NAME.fullmatch(bind):
             raise ValueError(f"bind :{bind} is not lower case")

@@ -265,7 +265,11 @@ def _coordinator_limits(settings: Settings) -> CoordinatorLimits:
 def _catalog(settings: Settings) -> Catalog:
     try:
         return load_catalog(
-            settings.datasets_dir, settings.references_dir, _limit_defaults(settings), settings.dataset_limits
+            settings.datasets_dir,
+            settings.references_dir,
+            _limit_defaults(settings),
+            settings.dataset_limits,
+            settings.compiled_dir,
         )
     except (CatalogError, OSError) as error:
         raise SettingsError(str(error)) from error

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 from sluice_warehouse.statements import MAX_ID_COUNT
 
-from sluice_query_engine.compilation import compile_dataset
+from sluice_query_engine.compiled import CompiledSchemas
 from sluice_query_engine.dataset import Dataset, LimitDefaults, Limits
 from sluice_query_engine.errors import DatasetNotFound
 from sluice_query_engine.folder import LIMIT_DEFAULTS, read_dataset, read_reference
@@ -66,19 +66,23 @@ def load_catalog(
     references_dir: Path,
     defaults: LimitDefaults = LIMIT_DEFAULTS,
     overrides: Mapping[str, Mapping[str, int]] | None = None,
+    compiled_dir: Path | None = None,
 ) -> Catalog:
-    """Return the catalog of two directories of folders; every statement is compiled on zero rows.
+    """Return the catalog of two directories of folders; every statement has been compiled on zero rows.
 
     Args:
         datasets_dir: dataset folders.
         references_dir: reference folders.
         defaults: limits of datasets that do not give their own.
         overrides: limits by dataset and name that stand above what the dataset's folder gives.
+        compiled_dir: where it is remembered what compiled before; None compiles everything.
 
     Raises:
         CatalogError: naming the file and the key of the first fault, or an override that fits no dataset or limit.
     """
-    references = {folder.name: read_reference(folder) for folder in folders(references_dir)}
+    reference_folders = folders(references_dir)
+    references = {folder.name: read_reference(folder) for folder in reference_folders}
+    compiled = CompiledSchemas(compiled_dir, reference_folders)
     datasets: dict[str, Dataset] = {}
     schemas: dict[str, Mapping[str, pa.Schema]] = {}
     routes: dict[str, str] = {}
@@ -87,7 +91,7 @@ def load_catalog(
         dataset = _overridden(folder, declared, (overrides or {}).get(folder.name, {}))
         take_route(folder, dataset, routes)
         datasets[dataset.name] = dataset
-        schemas[dataset.name] = compile_dataset(dataset, folder)
+        schemas[dataset.name] = compiled.of(dataset, folder)
     for name in sorted(set(overrides or {}) - set(datasets)):
         raise CatalogError(datasets_dir, "", f"holds no dataset {name!r}, whose limits are overridden")
     return Catalog(datasets, schemas)

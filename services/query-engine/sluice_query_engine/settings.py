@@ -43,6 +43,9 @@ class Settings(RpcServerSettings):
     """Folder of dataset folders."""
     references_dir: Path = _HOME / "references"
     """Folder of reference folders."""
+    compiled_dir: Path | None = None
+    """Folder for what the SQL of datasets was found to yield, so that only what has changed is compiled at the next
+    start; made if it is missing, and safe to lose. Unset compiles everything at every start."""
     pool_size: int = Field(default=4, ge=1, le=64)
     """Short look-ups at once, for references."""
     permit_wait_s: float = Field(default=60.0, gt=0)

@@ -97,7 +97,10 @@ def _supervise(
     redis_program = find_server()
     if redis_program is None:
         console.print(f"[yellow]{NO_REDIS}[/yellow]")
-    files = SuiteFiles(folder.plant, folder.cache_dir, data_dir.path / "redis", data_dir.logs / "statements.jsonl")
+    statements, compiled = data_dir.logs / "statements.jsonl", data_dir.path / "compiled"
+    files = SuiteFiles(
+        folder.plant, folder.cache_dir, data_dir.path / "redis", statement_log=statements, compiled_dir=compiled
+    )
     programs = suite_programs(ports, files, redis_program)
     url = f"http://{LOOPBACK}:{ports.gateway}"
     with Supervisor(programs, data_dir.logs, lambda sentence: console.print(sentence, style="yellow")) as supervisor:

@@ -57,6 +57,8 @@ class SuiteFiles:
     """Where the warehouse notes each statement it ran, as JSON lines; None notes none."""
     fault_file: Path | None = None
     """Faults the warehouse shall show, read before each statement; for tests. None shows none."""
+    compiled_dir: Path | None = None
+    """Where the query engine notes what datasets compiled to; suites may share it. None compiles at every start."""
 
 
 def suite_programs(
@@ -93,6 +95,7 @@ def _settings(ports: SuitePorts, files: SuiteFiles, redis_url: str) -> dict[str,
         warehouse["STATEMENT_LOG"] = str(files.statement_log)
     if files.fault_file is not None:
         warehouse["FAULT_FILE"] = str(files.fault_file)
+    compiled = {} if files.compiled_dir is None else {"COMPILED_DIR": str(files.compiled_dir)}
     by_process = {
         "cache": {
             "LISTEN": cache,
@@ -105,6 +108,7 @@ def _settings(ports: SuitePorts, files: SuiteFiles, redis_url: str) -> dict[str,
             "CACHE_TARGET": cache,
             "LINEAGE_TARGET": lineage,
             "REDIS_URL": redis_url,
+            **compiled,
             **warehouse,
         },
         "gateway": {
