@@ -4,7 +4,7 @@ the engine never disagree about what a text means; the tree is walked with lists
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -205,7 +205,7 @@ def _function(node: Node) -> None:
         raise InvalidSql(f"function {name!r} is not allowed")
 
 
-def _children(node: Node) -> Iterator[Node]:
+def _children(node: Node) -> list[Node]:
     return children(node, but="cte_map")
 
 

@@ -9,7 +9,6 @@ listed here run inside the process; the rest runs in one that can be ended (ADR 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -105,7 +104,12 @@ def canonical(tree: Node) -> str:
 
 def _unplaced(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _unplaced(item) for key, item in value.items() if not key.startswith("query_location")}
+        return {
+            # Most values are numbers and texts: asked here, they cost no call.
+            key: _unplaced(item) if isinstance(item, (dict, list)) else item
+            for key, item in value.items()
+            if not key.startswith("query_location")
+        }
     if isinstance(value, list):
         return [_unplaced(item) for item in value]
     return value
@@ -183,16 +187,19 @@ def _is_constant(node: Node) -> bool:
     return not inner and all(_is_constant(child) for child in children(node))
 
 
-def children(node: Node, but: str = "") -> Iterator[Node]:
-    """Yield the nodes right below one, in order; not those under the key `but`."""
+def children(node: Node, but: str = "") -> list[Node]:
+    """Return the nodes right below one, in order; not those under the key `but`."""
+    found: list[Node] = []
     for key, value in node.items():
-        if key != but:
-            yield from _nodes(value)
+        # Most are numbers and texts: asked here, they cost no call.
+        if isinstance(value, (dict, list)) and key != but:
+            _collect(value, found)
+    return found
 
 
-def _nodes(value: Any) -> Iterator[Node]:
+def _collect(value: Any, found: list[Node]) -> None:
     if isinstance(value, dict):
-        yield value
+        found.append(value)
     elif isinstance(value, list):
         for item in value:
-            yield from _nodes(item)
+            _collect(item, found)

@@ -73,7 +73,7 @@ class Relations:
         self._held = ExitStack()
         self._sources: list[Source] = []
         self._columns: dict[str, list[str]] = {}
-        self._registered = 0
+        self._registered: list[str] = []
         self._wanted: list[Frame] = []
         self._in_place: list[tuple[Opened, str]] = []
         self._ids: dict[str, str] = {}
@@ -89,8 +89,8 @@ class Relations:
                 yield self
             finally:
                 self._drop_views()
-                for number in range(self._registered):
-                    self._place.unmap(_hidden(number))
+                for name in self._registered:
+                    self._place.unmap(name)
                 # Not while they are read: what unpacking takes is not to come on top of what a statement takes.
                 for frame in self._wanted:
                     self._unpacked.want(frame)
@@ -104,8 +104,12 @@ class Relations:
         """
         first: pa.Schema | None = None
         parts = []
+        name = source.name if _is_bare(source) else ""
         for item in source.slices:
-            schema, relation = self._frame(item.frame_id)
+            schema, relation = self._frame(item.frame_id, name)
+            if relation == source.name:
+                self._columns[source.name] = schema.names
+                return
             first = first or schema
             if schema.names != first.names:
                 raise InvalidSql(f"frames of {source.name!r} do not share a schema", field="slices")
@@ -167,22 +171,22 @@ class Relations:
         for source in self._sources:
             self._place.drop_view(source.name)
 
-    def _frame(self, frame_id: str) -> tuple[pa.Schema, str]:
-        """Open a frame and return its schema and the relation that reads it.
+    def _frame(self, frame_id: str, name: str = "") -> tuple[pa.Schema, str]:
+        """Open a frame and return its schema and the relation that reads it: under `name` if it is mapped as it is.
 
         Raises:
             CacheExpired: it is gone.
         """
         try:
-            return self._opened(frame_id)
+            return self._opened(frame_id, name)
         except CopyGone:
             # Moved down a tier in this moment; the next copy is there.
             try:
-                return self._opened(frame_id)
+                return self._opened(frame_id, name)
             except CopyGone:
                 raise CacheExpired("frame", frame_id) from None
 
-    def _opened(self, frame_id: str) -> tuple[pa.Schema, str]:
+    def _opened(self, frame_id: str, name: str) -> tuple[pa.Schema, str]:
         opened = self._held.enter_context(self._store.open(frame_id))
         self.slowest = max(self.slowest, opened.found_in)
         native = self._held.enter_context(self._native.pinned(opened.frame))
@@ -190,19 +194,19 @@ class Relations:
             self._native_count += 1
             return opened.copy.schema, native
         if isinstance(opened.copy, MappedCopy):
-            return opened.copy.schema, self._mapped(opened.copy, self._path(opened))
+            return opened.copy.schema, self._mapped(opened.copy, self._path(opened), name)
         unpacked = self._unpacked.find(opened.frame)
         if unpacked is not None:
-            return opened.copy.schema, self._mapped(*unpacked)
+            return opened.copy.schema, self._mapped(*unpacked, name)
         self._wanted.append(opened.frame)
         relation = _spooled(opened.copy)
         self._in_place.append((opened, relation))
         return opened.copy.schema, relation
 
-    def _mapped(self, copy: MappedCopy, path: Path) -> str:
-        name = _hidden(self._registered)
+    def _mapped(self, copy: MappedCopy, path: Path, name: str = "") -> str:
+        name = name or _hidden(len(self._registered))
         self._place.map(name, copy, path)
-        self._registered += 1
+        self._registered.append(name)
         return name
 
     def _path(self, opened: Opened) -> Path:
@@ -228,6 +232,12 @@ class Relations:
         text = self._database.text_of(filled)
         # The tree is `select <clip>`; what follows its keyword is the clip again, values in place.
         return f"({text.removeprefix('SELECT ')})"
+
+
+def _is_bare(source: Source) -> bool:
+    """Return whether a relation is one frame and all of its rows, so that it needs no view of its own."""
+    whole = len(source.slices) == 1 and source.slices[0] == pb.FrameSlice(frame_id=source.slices[0].frame_id)
+    return whole and not source.clip and source.share is None and source.copy is None
 
 
 def _literal_of(parse: check.Parse, values: Mapping[str, Bind]) -> Callable[[str], check.Node]:
