@@ -14,20 +14,10 @@ from sluice_twin import write_plant
 from tests.running_suite import RunningSuite, open_http, running_suite
 from tests.warehouse_urls import DOORS, oracle_processes
 
-pytest_plugins = ["tests.profiles", "tests.browser_programs"]
+pytest_plugins = ["tests.profiles", "tests.browser_programs", "tests.compiled_once"]
 
 TWIN_SCALE = 0.02
 """Every planted oddity fits, and generating it takes a few seconds."""
-
-
-@pytest.fixture(scope="session", autouse=True)
-def compiled_once(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Engines of all workers note what datasets compile to in one folder; without it each start compiles them all."""
-    own = tmp_path_factory.getbasetemp()
-    shared = own.parent if hasattr(request.config, "workerinput") else own
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("SLUICE_QUERY_ENGINE_COMPILED_DIR", str(shared / "compiled"))
-        yield
 
 
 @pytest.fixture(scope="session")

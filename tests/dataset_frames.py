@@ -22,6 +22,8 @@ from sluice_query_engine.parameters import canonical, date_range, part_range, ra
 from sluice_query_engine.parts import Part
 from sluice_warehouse import Statement, Tag, Warehouse
 
+from tests.compiled_once import compiled_dir
+
 ENGINE = Path(__file__).resolve().parents[1] / "services" / "query-engine"
 ALL_ROWS = 1_000_000
 
@@ -31,7 +33,7 @@ Row: TypeAlias = dict[str, Any]
 @cache
 def load() -> Catalog:
     """Return the catalog of the repository, which is compiled once: nothing changes a catalog."""
-    return load_catalog(ENGINE / "datasets", ENGINE / "references")
+    return load_catalog(ENGINE / "datasets", ENGINE / "references", compiled_dir=compiled_dir())
 
 
 @cache

@@ -12,13 +12,13 @@ import pytest
 from sluice.cache.v1 import frame_service_pb2 as frames
 from sluice.cache.v1 import sql_service_pb2 as sql
 from sluice_query_engine.cache import Answers, GrpcFrameCache
-from sluice_query_engine.catalog import load_catalog
 from sluice_query_engine.dataset import Dataset
 from sluice_query_engine.execution import iterate_query, merge_query
 from sluice_query_engine.execution.chunk_rows import stored_schema
 from sluice_query_engine.execution.small_frames import put_table, timestamp
 
-from tests.engine_rig import DATASET, REPOSITORY, EngineRig, serving_cache, serving_engine
+from tests.dataset_frames import load
+from tests.engine_rig import DATASET, EngineRig, serving_cache, serving_engine
 
 YEAR = ("2025-01-01", "2025-12-31")
 
@@ -65,8 +65,7 @@ def year(twin_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="module")
 def dataset() -> Dataset:
-    home = REPOSITORY / "services" / "query-engine"
-    return load_catalog(home / "datasets", home / "references").get(DATASET)
+    return load().get(DATASET)
 
 
 def test_the_year_merged_is_the_stored_table(year: tuple[EngineRig, str, CountingCache], dataset: Dataset) -> None:

@@ -1,7 +1,8 @@
 """What the SQL of datasets yields, remembered by content: a folder that compiled once need not compile at every start.
 
 What is remembered holds for exactly the same bytes: the dataset's files, all references, this package, and the versions
-of the libraries that read SQL. Whatever else is found is compiled, as if nothing had been remembered.
+of the libraries that read SQL; limits, which settings may change, have no part in what SQL yields. Whatever else is
+found is compiled, as if nothing had been remembered.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class CompiledSchemas:
         if self._directory is None:
             return _compiled(dataset, folder)
         path = self._directory / f"{dataset.name}{_SUFFIX}"
-        key = _digest([self._same, _files(folder), repr(dataset.limits).encode()])
+        key = _digest([self._same, _files(folder)])
         remembered = _read(path, key)
         if remembered is not None:
             return remembered

@@ -77,7 +77,7 @@ def test_a_fault_is_found_though_the_folder_compiled_before(tree: Path) -> None:
             loaded(tree, tree / "notes")
 
 
-@pytest.mark.parametrize("kept", [0, 10, 40, 100, -1])
+@pytest.mark.parametrize("kept", [0, 40, -1])
 def test_a_note_that_was_cut_is_written_anew(tree: Path, kept: int) -> None:
     compiled = loaded(tree, tree / "notes")
     whole = note(tree).read_bytes()

@@ -6,12 +6,15 @@ import pytest
 from sluice_query_engine.catalog import Catalog, CatalogError, load_catalog
 from sluice_query_engine.dataset import LimitDefaults, Limits
 
+from tests.engine_rig import REPOSITORY
 from tests.unit.query_engine_datasets.hold_frames import ENGINE
+
+ONLY_HOLDS = REPOSITORY / "tests" / "only_holds"
 
 
 def limits(defaults: LimitDefaults, overrides: dict[str, dict[str, int]]) -> Limits:
     """Return the limits of hold history."""
-    catalog = load_catalog(ENGINE / "datasets", ENGINE / "references", defaults, overrides)
+    catalog = load_catalog(ONLY_HOLDS, ENGINE / "references", defaults, overrides)
     return catalog.get("hold-history").limits
 
 

@@ -11,6 +11,7 @@ from sluice_query_engine.catalog import Catalog, load_catalog
 from sluice_twin import plant_of
 from sluice_warehouse import open_warehouse
 
+from tests.compiled_once import compiled_dir
 from tests.page_dataset import NAME, page_files, write_page_dataset
 from tests.unit.query_engine_datasets.hold_frames import ENGINE, HoldFrame, read
 
@@ -22,7 +23,7 @@ def with_example(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     for name in ("datasets", "references"):
         shutil.copytree(ENGINE / name, root / name)
     write_page_dataset(root / "datasets")
-    return load_catalog(root / "datasets", root / "references")
+    return load_catalog(root / "datasets", root / "references", compiled_dir=compiled_dir())
 
 
 def test_the_page_spells_out_five_files() -> None:

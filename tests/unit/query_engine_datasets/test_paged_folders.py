@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sluice_query_engine.catalog import CatalogError, load_catalog
 
+from tests.dataset_frames import load
 from tests.engine_rig import DATASET
 from tests.row_pages import paged_datasets
 from tests.unit.query_engine_datasets.hold_frames import ENGINE
@@ -30,8 +31,7 @@ def test_a_folder_with_a_total_order_and_a_count_of_the_same_rows_is_read_in_pag
 
 
 def test_no_part_is_read_in_pages_unless_its_folder_says_so() -> None:
-    shipped = load_catalog(ENGINE / "datasets", ENGINE / "references")
-    assert [part.pages for dataset in shipped for part in dataset.parts if part.pages] == []
+    assert [part.pages for dataset in load() for part in dataset.parts if part.pages] == []
 
 
 @pytest.mark.parametrize(
