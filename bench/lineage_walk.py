@@ -98,6 +98,7 @@ class _Edges:
         of_child[children] = parents
         start = time.perf_counter()
         self.upward = Upward.of(of_child, graph.arcs_of(targets, sources, size))
+        _ = self.upward.stretches
         self.arranged_s = time.perf_counter() - start
         has_parent = parents >= 0
         younger = np.concatenate([children[has_parent], targets])

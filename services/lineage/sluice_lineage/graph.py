@@ -141,6 +141,14 @@ def reach(arcs: Arcs, starts: Nodes, step_count: int) -> tuple[Nodes, Nodes]:
     return met, distance[met]
 
 
+def ranges(starts: Nodes | Ints, counts: Nodes | Ints) -> Ints:
+    """Return the numbers of all ranges of so many from these starts, one after the other."""
+    ends = np.cumsum(counts, dtype=np.int64)
+    numbers: Ints = np.repeat(starts - (ends - counts), counts)
+    numbers += np.arange(len(numbers))
+    return numbers
+
+
 def distinct(values: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
     """Return the values in order, each once; `np.unique` hashes, which takes ten times as long on keys like ours."""
     ordered = np.sort(values)

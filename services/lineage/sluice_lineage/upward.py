@@ -12,13 +12,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from sluice_lineage.graph import NO_NODE, Arcs, Flags, Nodes
+from sluice_lineage.graph import NO_NODE, Arcs, Flags, Ints, Nodes, arcs_of, ranges
 
 ENDLESS: Final = 1 << 20
 """Splits or merges above a node that is in a cycle or below one, or so many that they were not counted."""
 MOST_SPLITS: Final = 1023
 MOST_TURNS: Final = 48
 """More of them one upon the other are not told from endless; no request may follow more than twenty."""
+STRETCH: Final = 8
+"""Nodes of a stretch: thirty-two bytes are the most that numpy copies as if they were one number."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,96 @@ class Upward:
         arrays = (self.parents, self.combined, self.sources.offsets, self.sources.heads, self.longest, self.merges)
         return tuple(array.data for array in arrays)
 
+    @cached_property
+    def stretches(self) -> Stretches:
+        """The ways up in pieces of several nodes, for walks from many seeds."""
+        return Stretches.of(self)
+
     def unlimited(self, seeds: Nodes, step_count: int, hop_count: int) -> Flags:
         """Which walks no limit of so many splits in a row and so many merges can cut, and no cycle lead back."""
         splits = self.longest.take(seeds) <= min(step_count, MOST_SPLITS)
         enough: Flags = splits & (self.merges.take(seeds) <= hop_count)
         return enough
+
+
+@dataclass(frozen=True)
+class Stretches:
+    """The ways up over splits in stretches of `STRETCH` nodes, each up to the first combined lot, this included.
+
+    Every node has a stretch, which has its number and begins with it; behind the end of the way there are -1.
+    """
+
+    rows: Nodes
+    """The stretches, one in each row; the last is empty."""
+    onward: Nodes
+    """Where the way goes on behind each stretch; -1 for nowhere."""
+    above: Arcs
+    """From each combined lot, by its position, to the stretches from what was merged into it and what it was split
+    from. Lots in cycles and below them have none."""
+    over: Arcs
+    """From each combined lot to those at the ends of these stretches, by their positions."""
+
+    @staticmethod
+    def of(upward: Upward) -> Stretches:
+        """Lay out these ways."""
+        next_ = np.where(upward.combined, NO_NODE, upward.parents).astype(np.int32)
+        rows = np.empty((len(next_), STRETCH), np.int32)
+        rows[:, 0] = np.arange(len(next_))
+        rows[-1] = NO_NODE
+        for step in range(1, STRETCH):
+            rows[:, step] = next_.take(rows[:, step - 1], mode="wrap")
+        onward = next_.take(rows[:, -1], mode="wrap")
+        owners, nodes = _right_above(upward)
+        counts = upward.steps.take(nodes) // STRETCH + 1
+        numbers, firsts = stretches_of_ways(onward, nodes, counts)
+        offsets = np.zeros(len(upward.lots) + 1, np.int64)
+        np.cumsum(np.bincount(owners, counts, len(upward.lots)), out=offsets[1:])
+        heads = numbers.take(ranges(firsts, counts)).astype(np.int32)
+        over = arcs_of(owners.astype(np.int32), upward.near.take(nodes), len(upward.lots))
+        return Stretches(rows, onward, Arcs(offsets, heads), over)
+
+
+def stretches_of_ways(onward: Nodes, heads: Nodes | Ints, counts: Nodes) -> tuple[Ints, Ints]:
+    """Return the stretches of ways, those of one way behind each other, and at which of them each way begins.
+
+    Args:
+        onward: where stretches go on.
+        heads: where the ways begin.
+        counts: how many stretches each has.
+    """
+    numbers = np.empty(int(counts.sum()), np.int64)
+    firsts = np.zeros(len(heads), np.int64)
+    end = 0
+    for count in range(1, int(counts.max(initial=0)) + 1):
+        # Ways with as many stretches stand like rows of a table.
+        members = np.flatnonzero(counts == count)
+        if not len(members):
+            continue
+        begin, end = end, end + count * len(members)
+        firsts[members] = np.arange(begin, end, count)
+        table = numbers[begin:end].reshape(-1, count)
+        here = table[:, 0] = heads.take(members)
+        for position in range(1, count):
+            here = table[:, position] = onward.take(here)
+    return numbers, firsts
+
+
+def _right_above(upward: Upward) -> tuple[Ints, Nodes]:
+    """What was merged into combined lots, and what they were split from, in the order of the lots' positions.
+
+    Nothing stands above lots whose ways do not end.
+    """
+    lots, sources = upward.lots, upward.sources
+    ends = (upward.merges.take(lots) < ENDLESS) & (upward.longest.take(lots) <= MOST_SPLITS)
+    kept = np.flatnonzero(ends)
+    starts = sources.offsets.take(lots.take(kept))
+    counts = sources.offsets.take(lots.take(kept) + 1) - starts
+    parents = upward.parents.take(lots.take(kept))
+    split = np.flatnonzero(parents >= 0)
+    owners = np.concatenate([np.repeat(kept, counts), kept.take(split)])
+    above = np.concatenate([sources.heads.take(ranges(starts, counts)), parents.take(split)])
+    order = np.argsort(owners, kind="stable")
+    return owners.take(order), above.take(order)
 
 
 def _splits_above(parents: Nodes) -> Nodes:

@@ -46,6 +46,16 @@ def orderly_families() -> st.SearchStrategy[Graph]:
     )
 
 
+def slender_families() -> st.SearchStrategy[Graph]:
+    """Orderly families with long ways up and few places where they meet."""
+    return st.integers(30, 60).flatmap(
+        lambda count: st.tuples(
+            st.tuples(*[st.integers(max(NO_NODE, node - 2), node - 1) for node in range(count)]).map(list),
+            st.lists(st.integers(1, count - 1).map(lambda target: (target // 2, target)), max_size=4),
+        )
+    )
+
+
 def graph_of(parents: list[int]) -> nx.DiGraph[int]:
     graph: nx.DiGraph[int] = nx.DiGraph()
     graph.add_nodes_from(range(len(parents)))
@@ -124,7 +134,7 @@ def test_ancestry_without_limits_is_every_ancestor_that_networkx_finds(family: G
     assert grouped(found.pairs, count) == [nx.descendants(graph, seed) for seed in range(count)]
 
 
-@given(orderly_families())
+@given(orderly_families() | slender_families())
 def test_lists_put_together_from_one_another_are_every_ancestor_that_networkx_finds(family: Graph) -> None:
     parents, merges = family
     found = came_from(family, list(range(len(parents))), 40, 24)
