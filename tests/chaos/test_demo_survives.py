@@ -23,7 +23,7 @@ def doomed(tmp_path: Path) -> Iterator[DemoProcess]:
 
 def ready(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/health/ready", timeout=2.0, trust_env=False).status_code == 200
+        return httpx.get(f"{url}/health/ready", timeout=2.0, trust_env=False, verify=False).status_code == 200
     except httpx.HTTPError:
         return False
 
@@ -36,7 +36,7 @@ def test_all_processes_killed_at_once_come_back_on_their_ports(doomed: DemoProce
     poll_until(lambda: len({child.pid for child in doomed.processes()} - old) == len(old), 120, "new processes")
     poll_until(lambda: ready(url), 120, "readiness")
     body = {"start_date": "2025-06-01", "end_date": "2025-06-30"}
-    answer = httpx.post(f"{url}/api/hold-history/query", json=body, timeout=60, trust_env=False)
+    answer = httpx.post(f"{url}/api/hold-history/query", json=body, timeout=60, trust_env=False, verify=False)
     assert answer.status_code == 200, answer.text
 
 

@@ -45,7 +45,7 @@ def await_return(suite: RunningSuite, name: str, old_pid: int) -> None:
 
 def ready(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/health/ready", timeout=2.0, trust_env=False).status_code == 200
+        return httpx.get(f"{url}/health/ready", timeout=2.0, trust_env=False, verify=False).status_code == 200
     except httpx.HTTPError:
         return False
 

@@ -81,7 +81,7 @@ def second_engine(suite: RunningSuite, settings: dict[str, str]) -> Iterator[tup
 def ask_over_http(suite: RunningSuite, stop: threading.Event) -> None:
     headers = {"Prefer": "wait=3", "Cache-Control": "no-cache"}
     body = {"start_date": "2024-02-01", "end_date": "2025-11-30"}
-    with httpx.Client(base_url=suite.url, timeout=10, trust_env=False) as http:
+    with httpx.Client(base_url=suite.url, timeout=10, trust_env=False, verify=False) as http:
         while not stop.is_set():
             with suppress(httpx.HTTPError):
                 http.post("/api/hold-history/query", json=body, headers=headers)
@@ -91,7 +91,7 @@ def ask_over_http(suite: RunningSuite, stop: threading.Event) -> None:
 def ask_for_lineage(suite: RunningSuite, stop: threading.Event) -> None:
     # Others each time: what was read is kept.
     numbers = itertools.count()
-    with httpx.Client(base_url=suite.url, timeout=10, trust_env=False) as http:
+    with httpx.Client(base_url=suite.url, timeout=10, trust_env=False, verify=False) as http:
         while not stop.is_set():
             with suppress(httpx.HTTPError):
                 http.post("/api/lineage/ancestors", json={"container_ids": [f"{next(numbers):016x}"]})

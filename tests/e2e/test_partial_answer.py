@@ -56,7 +56,7 @@ def partial(suite: RunningSuite, shared_http: httpx.Client) -> Partial:
 @pytest.fixture(scope="module")
 def shared_http(suite: RunningSuite) -> Iterator[httpx.Client]:
     """An HTTP client for the module."""
-    with httpx.Client(base_url=suite.url, timeout=60.0, trust_env=False) as client:
+    with httpx.Client(base_url=suite.url, timeout=60.0, trust_env=False, verify=False) as client:
         yield client
 
 

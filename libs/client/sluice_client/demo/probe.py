@@ -48,7 +48,9 @@ def http_probe(port: int) -> Probe:
 
     def probe() -> Health:
         try:
-            answer = httpx.get(f"http://{LOOPBACK}:{port}/health/ready", timeout=_TIMEOUT_S, trust_env=False)
+            # Nothing is encrypted here, and to read the certificates of the machine takes longer than to ask.
+            url = f"http://{LOOPBACK}:{port}/health/ready"
+            answer = httpx.get(url, timeout=_TIMEOUT_S, trust_env=False, verify=False)  # noqa: S501
         except httpx.HTTPError:
             return Health.SILENT
         return Health.SERVING if answer.status_code == httpx.codes.OK else Health.NOT_SERVING
