@@ -16,6 +16,8 @@ from sluice_lineage.edges import EdgeBatch, Relation
 from sluice_lineage.graph import NO_NODE, Flags, Nodes, Pairs
 from sluice_lineage.numbering import Numbering
 
+_MERGE_KEYS: Final = {Relation.SOURCES: "target_id", Relation.TARGETS: "source_id"}
+"""By which column merges are asked for."""
 _TEXT_COLUMNS: Final = ("container_name", "mfgorder_name", "object_type", "first_name")
 _MOST_TABLES: Final = 64
 """Small tables of texts are put together before there are more: taking rows from many is slow."""
@@ -47,8 +49,8 @@ class MemoryEdges:
         self._lots = _Lots()
         self._runs: dict[Relation, EdgeRuns] = {relation: EdgeRuns() for relation in Relation}
         self._serials = EdgeRuns()
-        # Of merges that were read whole: what lots went into is put in order once somebody asks for it.
-        self._late: _Targets | None = None
+        # Merges that were read whole: only what somebody asks of them is numbered and goes to the runs.
+        self._all_merges: _AllMerges | None = None
 
     @property
     def nbytes(self) -> int:
@@ -56,8 +58,8 @@ class MemoryEdges:
         with self._lock:
             runs = (*self._runs.values(), self._serials)
             texts = self._containers.nbytes + self._names.nbytes
-            late = 0 if self._late is None else self._late.nbytes
-            return texts + self._lots.nbytes + late + sum(run.nbytes for run in runs)
+            merges = 0 if self._all_merges is None else self._all_merges.nbytes
+            return texts + self._lots.nbytes + merges + sum(run.nbytes for run in runs)
 
     def number(self, container_ids: Any) -> Nodes:
         with self._lock:
@@ -127,34 +129,45 @@ class MemoryEdges:
 
     def neighbours(self, relation: Relation, keys: Nodes) -> Pairs:
         with self._lock:
-            if relation is Relation.TARGETS:
-                self._take_late()
+            self._take_merges(relation, keys)
             return self._runs[relation].neighbours(keys)
 
     def serials_of(self, nodes: Nodes) -> Pairs:
         with self._lock:
-            self._take_late()
+            self._take_merges(Relation.TARGETS, nodes)
             return self._serials.neighbours(nodes)
 
     def _read_s(self, relation: Relation, keys: Nodes) -> Any:
-        if relation is Relation.TARGETS:
-            self._take_late()
-        return self._lots.read_s[keys] if relation is Relation.LOTS else self._runs[relation].read_s(keys)
+        if relation is Relation.LOTS:
+            return self._lots.read_s[keys]
+        read_s = self._runs[relation].read_s(keys)
+        whole = self._all_merges
+        return read_s if whole is None or relation not in _MERGE_KEYS else np.maximum(read_s, whole.read_s)
 
     def _add_merges(self, batch: EdgeBatch) -> None:
-        targets, sources = (self.number(_flat(batch.rows.column(name))) for name in ("target_id", "source_id"))
-        keys = None if batch.keys is None else self.number(_flat(batch.keys))
-        if batch.keys is None or batch.relation is Relation.SOURCES:
-            self._runs[Relation.SOURCES].add(keys, targets, sources, batch.read_s)
-        if batch.keys is None or batch.relation is Relation.TARGETS:
-            self._take_late()
-            self._late = _Targets(keys, sources, targets, _flat(batch.rows.column("serial_number")), batch.read_s)
+        if batch.keys is None:
+            if self._all_merges is None or self._all_merges.read_s <= batch.read_s:
+                self._all_merges = _AllMerges(batch.rows, batch.read_s)
+            return
+        self._number_merges(batch.relation, self.number(_flat(batch.keys)), batch.rows, batch.read_s)
 
-    def _take_late(self) -> None:
-        late, self._late = self._late, None
-        if late is not None:
-            self._runs[Relation.TARGETS].add(late.keys, late.sources, late.targets, late.read_s)
-            self._serials.add(late.keys, late.sources, self._names.number(late.serials), late.read_s)
+    def _take_merges(self, relation: Relation, keys: Nodes) -> None:
+        """Let the runs have what the merges that were read whole know better of these keys."""
+        whole = self._all_merges
+        if whole is None or relation not in _MERGE_KEYS:
+            return
+        keys = graph.distinct(keys[keys >= 0])
+        keys = keys[self._runs[relation].read_s(keys) < whole.read_s]
+        if len(keys):
+            self._number_merges(relation, keys, whole.rows_of(relation, self._containers.texts(keys)), whole.read_s)
+
+    def _number_merges(self, relation: Relation, keys: Nodes, rows: Any, read_s: float) -> None:
+        targets, sources = (self.number(_flat(rows.column(name))) for name in ("target_id", "source_id"))
+        if relation is Relation.SOURCES:
+            self._runs[relation].add(keys, targets, sources, read_s)
+            return
+        self._runs[relation].add(keys, sources, targets, read_s)
+        self._serials.add(keys, sources, self._names.number(_flat(rows.column("serial_number"))), read_s)
 
     def _add_containers(self, batch: EdgeBatch) -> None:
         rows = batch.rows
@@ -175,18 +188,19 @@ class MemoryEdges:
 
 
 @dataclass(frozen=True)
-class _Targets:
-    """What lots went into, as it was read."""
+class _AllMerges:
+    """All merges there are, as they were read: to number them takes a hundred times as long as to look through them."""
 
-    keys: Nodes | None
-    sources: Nodes
-    targets: Nodes
-    serials: Any
+    rows: Any
     read_s: float
 
     @property
     def nbytes(self) -> int:
-        return int(self.sources.nbytes + self.targets.nbytes + self.serials.nbytes)
+        return int(self.rows.nbytes)
+
+    def rows_of(self, relation: Relation, container_ids: Any) -> Any:
+        """The rows of these sources or targets."""
+        return self.rows.filter(pc.is_in(self.rows.column(_MERGE_KEYS[relation]), value_set=container_ids))
 
 
 class _Lots:
