@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import duckdb
 
 from sluice_twin.tables import SCHEMA, Column, table
-from sluice_twin.write import create_tables
+from sluice_twin.write import create_tables, tell_plant
 
 # Only names of the catalogue are put in.
 _INSERT: Final = f'insert into {SCHEMA}."{{table}}" values ({{markers}})'  # noqa: S608 - no value is part of it
@@ -31,14 +33,25 @@ def plant_of(tables: Mapping[str, Sequence[Mapping[str, object]]], out: Path, pl
         UnknownColumn: the table has no such column.
     """
     out.unlink(missing_ok=True)
+    out.write_bytes(_without_rows())
     with duckdb.connect(out, config={"threads": 1}) as connection:
-        create_tables(connection, seed=0, scale=0.0, plant_time=plant_time)
+        tell_plant(connection, seed=0, scale=0.0, plant_time=plant_time)
         for name, rows in tables.items():
             columns = table(name).columns
             values = [_values(name, columns, row) for row in rows]
             if values:
                 connection.executemany(_INSERT.format(table=name, markers=", ".join("?" * len(columns))), values)
     return out
+
+
+@cache
+def _without_rows() -> bytes:
+    """Return the file of a plant before its first row: to create its tables takes longer than all that follows."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "plant.duckdb"
+        with duckdb.connect(path, config={"threads": 1}) as connection:
+            create_tables(connection)
+        return path.read_bytes()
 
 
 def _values(name: str, columns: Sequence[Column], row: Mapping[str, object]) -> list[object]:

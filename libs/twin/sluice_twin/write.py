@@ -88,7 +88,8 @@ def _say_nothing(_table: str, _row_count: int) -> None:
 def _write(path: Path, spec: PlantSpec, wanted: Collection[str], progress: Progress) -> dict[str, int]:
     """Rows per table in a new file. Memory stays bounded: DuckDB gets 512 MB and rows come in batches."""
     with duckdb.connect(path, config={"memory_limit": "512MB", "threads": 2}) as connection:
-        create_tables(connection, spec.seed, spec.scale, PLANT_TIME)
+        create_tables(connection)
+        tell_plant(connection, spec.seed, spec.scale, PLANT_TIME)
         row_counts = dict.fromkeys(catalogue(), 0)
         for subject in subjects(spec):
             if subject.table in wanted:
@@ -97,13 +98,19 @@ def _write(path: Path, spec: PlantSpec, wanted: Collection[str], progress: Progr
     return row_counts
 
 
-def create_tables(connection: duckdb.DuckDBPyConnection, seed: int, scale: float, plant_time: datetime) -> None:
-    """Create all tables empty, and `DWH_TWIN.META` with the one row that tells the plant's clock."""
+def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create all tables empty, `DWH_TWIN.META` among them."""
+    connection.begin()
     connection.execute(f"create schema {SCHEMA}")
     for listed in catalogue().values():
         connection.execute(listed.ddl)
     connection.execute(f"create schema {META_SCHEMA}")
     connection.execute(f"create table {META_SCHEMA}.META ({_META_COLUMNS})")
+    connection.commit()
+
+
+def tell_plant(connection: duckdb.DuckDBPyConnection, seed: int, scale: float, plant_time: datetime) -> None:
+    """Insert the one row of `DWH_TWIN.META`, which tells what plant it is and its clock."""
     connection.table(f"{META_SCHEMA}.META").insert([seed, scale, GENERATOR_VERSION, plant_time])
 
 
