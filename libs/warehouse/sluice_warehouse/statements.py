@@ -138,14 +138,17 @@ def expand_ids(statement: Statement, name: str, count: int) -> Statement:
     if name not in statement.bind_names:
         raise ValueError(f"{statement.name!r} has no bind :{name}")
     tokens = list(_tokens(statement.text))
-    wide = ", ".join(f":{name}_{number}" for number in range(1, count + 1))
+    wide_names = [f"{name}_{number}" for number in range(1, count + 1)]
+    wide = ", ".join(f":{wide_name}" for wide_name in wide_names)
     for position, token in enumerate(tokens):
         if token.kind == "bind" and token.text == f":{name}":
             if not _alone_in_list(tokens, position):
                 raise ValueError(f"bind :{name} of {statement.name!r} does not stand alone in an IN list")
             tokens[position] = _Token("rest", wide)
     text = "".join(token.text for token in tokens)
-    return replace(statement, text=text, bind_names=_bind_names(text))
+    at = statement.bind_names.index(name)
+    names = [*statement.bind_names[:at], *wide_names, *statement.bind_names[at + 1 :]]
+    return replace(statement, text=text, bind_names=tuple(dict.fromkeys(names)))
 
 
 def id_binds(name: str, ids: Sequence[str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from numpy import strings
 
 from sluice_lineage.graph import NO_NODE, Flags, Ints, Nodes
 
@@ -59,7 +60,7 @@ class Numbering:
         if plain is None:
             return pa.nulls(len(numbers), pa.string())
         width = plain.shape[1] * _WORD_BYTES
-        lengths = np.strings.str_len(plain.view(f"S{width}")[:, 0])
+        lengths = strings.str_len(plain.view(f"S{width}")[:, 0])
         offsets = np.zeros(len(numbers) + 1, np.int32)
         np.cumsum(lengths, out=offsets[1:])
         data = plain.view(np.uint8).reshape(len(numbers), width)
