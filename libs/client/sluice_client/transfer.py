@@ -14,6 +14,8 @@ Compression = Literal["none", "zstd"]
 
 _PUT_FRAME = "/sluice.cache.v1.FrameService/PutFrame"
 _GET_FRAME = "/sluice.cache.v1.FrameService/GetFrame"
+_AHEAD_PIECE_COUNT = 8
+"""Two to three batches' worth; more only takes memory."""
 _COMPRESSIONS = {"none": pb.COMPRESSION_NONE, "zstd": pb.COMPRESSION_ZSTD}
 
 
@@ -61,7 +63,9 @@ def put_frame(
 
     def requests() -> Iterator[pb.PutFrameRequest | bytes]:
         yield pb.PutFrameRequest(header=header)
-        yield from pieces.on_the_wire(arrow.encode(table.schema, table.to_batches(), "zstd"))
+        encoded = arrow.encode(table.schema, table.to_batches(), "zstd")
+        # The next batch is compressed while the one before is sent.
+        yield from pieces.on_the_wire(pieces.ahead(encoded, count=_AHEAD_PIECE_COUNT))
         yield pb.PutFrameRequest(trailer=trailer)
 
     call = channel.stream_unary(

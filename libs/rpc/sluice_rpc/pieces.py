@@ -6,15 +6,21 @@ so callers that parse them as messages see no difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 from sluice_rpc.arrow import PIECE_BYTES, Piece
 
 Message = TypeVar("Message")
+Item = TypeVar("Item")
 
 CHUNK_FIELD: Final = 2
 """Number of `TableChunk chunk` in GetFrameResponse, RunQueryResponse, PutFrameRequest and ReadContainersResponse."""
+
+BULK_PIECE_BYTES: Final = 2 * PIECE_BYTES
+"""Of streams that are sent as they lie; no message limit is raised for it, gRPC's own is 4 MiB."""
 
 TRANSPORT_OPTIONS: Final = (
     # A piece travels as one HTTP/2 frame and is read by few calls; the default cuts it into 64 frames.
@@ -75,6 +81,26 @@ def on_the_wire(pieces: Iterable[Piece], field: int = CHUNK_FIELD) -> Iterator[b
     """Yield each piece as its message on the wire."""
     for piece in pieces:
         yield wire_of(piece, field)
+
+
+def ahead(items: Iterable[Item], count: int) -> Generator[Item, None, None]:
+    """Yield the items in order while a thread makes up to `count` of the next; what making one raises, this raises.
+
+    For items whose making lets other threads run: compressing, or reading from a socket. Whoever leaves early waits for
+    the one that is being made.
+    """
+    made = iter(items)
+    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as maker:
+        coming = deque(maker.submit(next, made, _END) for _ in range(count))
+        try:
+            while (item := coming.popleft().result()) is not _END:
+                coming.append(maker.submit(next, made, _END))
+                yield item
+        finally:
+            maker.shutdown(wait=False, cancel_futures=True)
+
+
+_END: Final[Any] = object()
 
 
 def _tag(field: int) -> bytes:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from sluice_rpc import arrow
+from sluice_rpc.pieces import BULK_PIECE_BYTES
 
 from sluice_cache.errors import InvalidSql
 
@@ -38,11 +38,11 @@ def map_stream(path: Path) -> tuple[pa.Table, pa.Buffer]:
         return reader.read_all(), content
 
 
-def pieces_of(content: pa.Buffer) -> Iterator[memoryview]:
-    """Yield an IPC stream that lies in memory, or is mapped, in pieces of 1 MiB as it lies."""
+def pieces_of(content: pa.Buffer | bytes) -> Iterator[memoryview]:
+    """Yield an IPC stream that lies in memory, or is mapped, in pieces of 2 MiB as it lies."""
     view = memoryview(content)
-    for start in range(0, len(view), arrow.PIECE_BYTES):
-        yield view[start : start + arrow.PIECE_BYTES]
+    for start in range(0, len(view), BULK_PIECE_BYTES):
+        yield view[start : start + BULK_PIECE_BYTES]
 
 
 def schema_to_text(schema: pa.Schema) -> bytes:

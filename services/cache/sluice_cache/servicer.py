@@ -63,7 +63,8 @@ class FrameServicer(pb_grpc.FrameServiceServicer):
         stream = self._store.open_stream(request.frame_id) if _as_it_came(request) else None
         if stream is not None:
             yield pb.GetFrameResponse(frame=convert.frame_to_proto(stream.frame))
-            yield from pieces.on_the_wire(codec.pieces_of(stream.content))
+            for part in stream.parts:
+                yield from pieces.on_the_wire(codec.pieces_of(part))
             return
         with self._store.open(request.frame_id) as opened:
             names = opened.copy.schema.names
@@ -139,10 +140,12 @@ class _Incoming:
         for request in self._requests:
             match request.WhichOneof("part"):
                 case "chunk":
-                    self.bytes += len(request.chunk.ipc)
+                    # Asked once: protobuf makes a copy of it each time.
+                    piece = request.chunk.ipc
+                    self.bytes += len(piece)
                     if 0 < max_bytes < self.bytes:
                         raise ResultTooLarge("bytes", max_bytes, self.bytes)
-                    yield request.chunk.ipc
+                    yield piece
                 case "trailer":
                     self._trailer = request.trailer
                     return

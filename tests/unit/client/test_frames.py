@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import pandas as pd
 import pytest
+from sluice.cache.v1 import frame_service_pb2 as pb
+from sluice.cache.v1 import frame_service_pb2_grpc as pb_grpc
+from sluice.table.v1 import table_pb2
 from sluice_client.frames import FrameStore, chunk_key, frame_id_of
 from sluice_client.ports import take_free
 
@@ -16,6 +21,31 @@ def nobody() -> Iterator[FrameStore]:
     """A store whose cache process is not there."""
     with FrameStore(f"127.0.0.1:{take_free(1)[0]}", timeout_s=2.0) as store:
         yield store
+
+
+class Garbling(pb_grpc.FrameServiceServicer):
+    """A cache whose frames are no IPC streams."""
+
+    def GetFrame(self, request: pb.GetFrameRequest, context: grpc.ServicerContext) -> Iterator[pb.GetFrameResponse]:
+        yield pb.GetFrameResponse(frame=pb.Frame(frame_id=request.frame_id))
+        yield pb.GetFrameResponse(chunk=table_pb2.TableChunk(ipc=b"no rows of any kind, and no schema either"))
+
+
+@pytest.fixture
+def garbled() -> Iterator[FrameStore]:
+    """A store whose cache process sends bytes that nobody can read."""
+    with ThreadPoolExecutor(1) as threads:
+        server = grpc.server(threads)
+        pb_grpc.add_FrameServiceServicer_to_server(Garbling(), server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        with FrameStore(f"127.0.0.1:{port}", timeout_s=60.0) as store:
+            yield store
+        server.stop(None).wait()
+
+
+def test_loading_bytes_that_nobody_can_read_is_none(garbled: FrameStore) -> None:
+    assert garbled.load_df("key") is None
 
 
 def test_storing_without_a_cache_is_false(nobody: FrameStore) -> None:

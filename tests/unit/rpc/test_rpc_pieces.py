@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,3 +68,33 @@ def test_messages_are_serialized_and_bytes_pass() -> None:
     assert serialize is not None
     message = pb.GetFrameResponse(frame=pb.Frame(frame_id="frame-1"))
     assert (serialize(b"as it is"), serialize(message)) == (b"as it is", message.SerializeToString())
+
+
+def test_items_made_ahead_come_in_their_order() -> None:
+    assert list(pieces.ahead(iter(range(20)), count=3)) == list(range(20))
+
+
+def test_no_more_items_are_made_ahead_than_was_said() -> None:
+    numbers = itertools.count()
+    coming = pieces.ahead(numbers, count=2)
+    assert next(coming) == 0
+    coming.close()
+    assert next(numbers) <= 3
+
+
+def test_what_making_an_item_raises_comes_in_the_items_place() -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"whole"
+        raise ValueError("broken")
+
+    coming = pieces.ahead(broken(), count=4)
+    assert next(coming) == b"whole"
+    with pytest.raises(ValueError, match="broken"):
+        next(coming)
+
+
+def test_whoever_leaves_early_leaves_no_thread() -> None:
+    coming = pieces.ahead(itertools.repeat(b"rows"), count=2)
+    next(coming)
+    coming.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]

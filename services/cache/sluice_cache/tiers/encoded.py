@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -49,7 +49,7 @@ class EncodedWriter:
     def __init__(self, folder: Path, stem: str, added: AddedCallback) -> None:
         self._file = HotFile(folder, stem, added)
         self._sink = self._file.temporary.open("wb")
-        self._crc = self._batch_count = 0
+        self.crc = self._batch_count = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Count a batch; its bytes come by `add`."""
@@ -57,13 +57,18 @@ class EncodedWriter:
 
     def add(self, piece: arrow.Piece) -> None:
         """Take the next bytes of the stream."""
-        self._crc = zlib.crc32(piece, self._crc)
+        self.crc = zlib.crc32(piece, self.crc)
         self._sink.write(piece)
+
+    def add_all(self, pieces: Iterable[arrow.Piece], crc: int) -> None:
+        """Take a whole stream whose CRC-32 is known, and no more after it."""
+        self._sink.writelines(pieces)
+        self.crc = crc
 
     def commit(self) -> str:
         """Complete the file and return its name."""
         self._sink.close()
-        return self._file.publish(Seal(time.time_ns(), self._crc), SUFFIX)
+        return self._file.publish(Seal(time.time_ns(), self.crc), SUFFIX)
 
     def abort(self) -> None:
         """Leave nothing behind; harmless after `commit`."""

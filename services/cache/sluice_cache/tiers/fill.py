@@ -66,7 +66,7 @@ class Filling:
         """Return a frame of the first tier as it came; None where it does not lie like that."""
         token = frame.copies.get(TierKind.MEMORY, "")
         copy = self._copies.read(self._memory, frame) if is_encoded(token) else self._memory.beside(frame)
-        return OpenedStream(frame, copy.content) if isinstance(copy, EncodedCopy) else None
+        return OpenedStream(frame, [copy.content]) if isinstance(copy, EncodedCopy) else None
 
     def _rows(self, source: Tier, frame: Frame) -> Opened | None:
         frame = self._catalogue.find(frame.frame_id) or frame
@@ -124,30 +124,30 @@ class Filling:
         if TierKind.MEMORY in frame.copies:
             return self.encoded(frame)
         try:
-            values = shared.whole(frame)
+            found = shared.whole(frame)
         except TierAway:
             return None
         except CopyBroken as error:
             self._copies.broken(shared, frame, error)
             return None
-        if values is None:
+        if found is None:
             self._copies.lose(shared, frame)
             return None
+        values, crc = found
         try:
-            token = self._written_encoded(values, frame)
+            token = self._written_encoded(values, crc, frame)
         except OSError as error:
             log.warning("copy not made", tier="memory", frame_id=frame.frame_id, reason=str(error))
-            return OpenedStream(frame, pa.py_buffer(b"".join(values)))
-        opened = self.encoded(frame.with_copy(TierKind.MEMORY, token))
-        self._copies.added(frame, self._memory, token)
-        self._filled()
-        return opened
+        else:
+            self._copies.added(frame, self._memory, token)
+            self._filled()
+        # Sent from here, where they were compared with their sum; the file is compared when it is first mapped.
+        return OpenedStream(frame, values)
 
-    def _written_encoded(self, values: list[bytes], frame: Frame) -> str:
+    def _written_encoded(self, values: list[bytes], crc: int, frame: Frame) -> str:
         writer = self._memory.create_encoded(frame.frame_id, frame.version)
         try:
-            for value in values:
-                writer.add(value)
+            writer.add_all(values, crc)
             return writer.commit()
         finally:
             writer.abort()

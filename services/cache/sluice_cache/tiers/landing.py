@@ -111,7 +111,9 @@ class Landing:
         self._take_bytes()
         kind = TierKind.SPOOL if isinstance(writer, SpoolWriter) else TierKind.MEMORY
         copies = {kind: writer.commit()}
-        shared = self._shared.commit() if self._shared is not None else None
+        shared = None
+        if self._shared is not None and isinstance(writer, EncodedWriter):
+            shared = self._shared.commit(writer.crc)
         self._shared = None
         return copies if shared is None else {**copies, TierKind.REDIS: shared}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -60,7 +61,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class OpenedStream:
-    """A frame held open as the compressed stream that it came as."""
+    """A frame held open as the compressed stream that it came as, in parts."""
 
     frame: Frame
-    content: pa.Buffer
+    parts: Sequence[pa.Buffer | bytes]

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 import structlog
-from sluice_rpc import arrow
+from sluice_rpc import arrow, pieces
 
 from sluice_cache.frames import Frame, TierKind
 from sluice_cache.redis_link import RedisLink
@@ -62,18 +62,18 @@ class CheckedValues:
     def __init__(self, token: str, values: Iterator[bytes]) -> None:
         self._token = token
         self._values = values
-        self._crc = 0
+        self.crc = 0
 
     def __iter__(self) -> Iterator[bytes]:
         for value in self._values:
-            self._crc = zlib.crc32(value, self._crc)
+            self.crc = zlib.crc32(value, self.crc)
             yield value
 
     def check(self) -> None:
         """Read what is left and raise CopyBroken when a value is not the one that was written."""
         for _ in self:
             pass
-        if f"-{self._crc:08x}:" not in self._token:
+        if f"-{self.crc:08x}:" not in self._token:
             raise CopyBroken(f"{self._token}: not the bytes that were written")
 
 
@@ -111,8 +111,8 @@ class RedisTier:
         name = f"{frame.frame_id}:{frame.version}:{secrets.token_hex(4)}"
         return _stored(self._link, name, content, self._holdings.add)
 
-    def whole(self, frame: Frame) -> list[bytes] | None:
-        """Return the values of a frame's copy, or None when it is not there any more.
+    def whole(self, frame: Frame) -> tuple[list[bytes], int] | None:
+        """Return the values of a frame's copy and their CRC-32, or None when it is not there any more.
 
         Raises:
             CopyBroken: a value is gone, or is not the one that was written.
@@ -123,7 +123,7 @@ class RedisTier:
             return None
         values = list(copy)
         copy.check()
-        return values
+        return values, copy.crc
 
     def close(self) -> None:
         """End the threads that send values; what they have not begun is dropped."""
@@ -170,7 +170,9 @@ class RedisTier:
         return replace(self._holdings.counts(), available=self._link.available, reason=self._link.reason)
 
     def _values(self, first: list[bytes | None], keys: list[str], frame: Frame) -> Iterator[bytes]:
-        later = (self._read(keys[at : at + VALUES_AT_ONCE]) for at in range(0, len(keys), VALUES_AT_ONCE))
+        # Redis sends the next values while those before are compared with their sum, or decoded.
+        groups = (keys[at : at + VALUES_AT_ONCE] for at in range(0, len(keys), VALUES_AT_ONCE))
+        later = pieces.ahead(map(self._read, groups), count=1)
         for value in itertools.chain(first, itertools.chain.from_iterable(later)):
             if value is None:
                 raise CopyBroken(f"{frame.frame_id}: a value is gone")
@@ -190,27 +192,30 @@ class RedisStream:
         self._stored = stored
         self._senders = senders
         self._pieces: list[arrow.Piece] = []
-        self._unsent_bytes = self._bytes = self._crc = 0
+        self._unsent_bytes = self._bytes = 0
         self._sent: list[Future[object]] = []
         self._behind = False
 
     def add(self, piece: arrow.Piece) -> None:
         """Take the next bytes of the stream."""
-        self._crc = zlib.crc32(piece, self._crc)
         self._pieces.append(piece)
         self._unsent_bytes += len(piece)
         if self._unsent_bytes >= VALUE_BYTES:
             self._send()
 
-    def commit(self) -> str | None:
-        """Return the tier's name for the copy; None when Redis has not taken all of it by now."""
+    def commit(self, crc: int) -> str | None:
+        """Return the tier's name for the copy; None when Redis has not taken all of it by now.
+
+        Args:
+            crc: CRC-32 of all that was added.
+        """
         if self._pieces:
             self._send()
         done, unfinished = wait(self._sent, SETTLE_S)
         if self._behind or unfinished or any(sent.exception() is not None for sent in done):
             self.abort()
             return None
-        token = f"{self._name}-{self._crc:08x}:{len(self._sent)}"
+        token = f"{self._name}-{crc:08x}:{len(self._sent)}"
         self._stored(token, self._bytes)
         return token
 
