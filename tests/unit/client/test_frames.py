@@ -36,7 +36,7 @@ def garbled() -> Iterator[FrameStore]:
     """A store whose cache process sends bytes that nobody can read."""
     with ThreadPoolExecutor(1) as threads:
         server = grpc.server(threads)
-        pb_grpc.add_FrameServiceServicer_to_server(Garbling(), server)
+        pb_grpc.add_FrameServiceServicer_to_server(Garbling(), server)  # type: ignore[abstract]  # nothing else is asked
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
         with FrameStore(f"127.0.0.1:{port}", timeout_s=60.0) as store:
