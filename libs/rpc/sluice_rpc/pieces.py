@@ -1,7 +1,7 @@
 """Table pieces past protobuf: the bytes of a message that holds one piece and nothing else, made and read in one copy.
 
-A piece of a table is a mebibyte, and protobuf copies it twice on either side. The bytes are the same as protobuf's own,
-so callers that parse them as messages see no difference.
+A piece of a table is a mebibyte or two, and protobuf copies it twice on either side. The bytes are the same as
+protobuf's own, so callers that parse them as messages see no difference.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ Global___Tier: _TypeAlias = Tier  # noqa: Y015
 @_typing.final
 class TableChunk(_message.Message):
     """A piece of one Arrow IPC stream. Concatenated in order, the pieces are the stream: schema, record batches of at most
-    65,536 rows, end marker. A piece is cut at about 1 MiB and need not end where an IPC message ends.
+    65,536 rows, end marker. A piece is cut at 2 MiB at most and need not end where an IPC message ends.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
