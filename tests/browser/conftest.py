@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browser.web_page import HOST, WebPage, tab
+from tests.browser.web_page import HOST, WebPage, tab, watched
 from tests.browser_programs import chromium
 from tests.running_suite import RunningSuite, open_http
 
@@ -39,9 +39,16 @@ def suite_http(suite: RunningSuite) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.fixture(scope="module")
+def kept_tab(browser: Browser) -> Page:
+    """A tab in English and light that the tests of a module use in turn: one of its own costs a test twice as much."""
+    return browser.new_context(viewport={"width": 1440, "height": 1000}, locale="en-US").new_page()
+
+
 @pytest.fixture
 def web(browser: Browser, page_url: str, request: pytest.FixtureRequest) -> Iterator[WebPage]:
-    """A fresh tab in English and light; a test may ask for other options by parametrizing indirectly."""
+    """A tab in English and light on which nothing was done; a test may ask for other options by parametrizing it."""
     options: dict[str, Any] = getattr(request, "param", {})
-    with tab(browser, page_url, **options) as opened:
+    kept: Page = request.getfixturevalue("kept_tab")
+    with tab(browser, page_url, **options) if options else watched(kept, page_url) as opened:
         yield opened

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,7 +29,7 @@ expect.set_options(timeout=PATIENCE_MS)
 
 @dataclass
 class WebPage:
-    """A tab of its own profile."""
+    """A tab."""
 
     page: Page
     url: str
@@ -63,6 +63,8 @@ class WebPage:
 
     def open_result(self, path: str) -> None:
         """Open an address with a scope and see its rows, read once: by the page itself where that is quick."""
+        # What an earlier page still asks for is not the plan that is waited for.
+        self.page.goto("about:blank")
         with self.page.expect_response(lambda answer: answer.url.endswith("/plan")) as planned:
             self.open(path)
         plan = planned.value.json()
@@ -125,18 +127,32 @@ def fetched(route: Route) -> APIResponse:
 
 
 @contextmanager
-def tab(browser: Browser, url: str, **options: Any) -> Iterator[WebPage]:
-    """Give a tab; afterwards nothing of it may have gone elsewhere or have been complained of."""
-    context = browser.new_context(**{"viewport": {"width": 1440, "height": 1000}, "locale": "en-US", **options})
-    page = context.new_page()
+def watched(page: Page, url: str) -> Iterator[WebPage]:
+    """Give a page of a browser; afterwards nothing of it may have gone elsewhere or have been complained of."""
     page.set_default_timeout(PATIENCE_MS)
     seen = WebPage(page, url)
-    page.on("request", seen.note_request)
-    page.on("console", seen.note_console)
-    page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+    heard: dict[str, Callable[[Any], None]] = {
+        "request": seen.note_request,
+        "console": seen.note_console,
+        "pageerror": lambda error: seen.complaints.append(str(error)),
+    }
+    for event, hear in heard.items():
+        page.on(event, hear)  # type: ignore[call-overload]  # the stubs know each event by its own signature
     yield seen
-    # A request that is intercepted when the tab closes is nobody's any more.
+    # A request that is intercepted when the page is left is nobody's any more.
     page.unroute_all(behavior="ignoreErrors")
-    context.close()
+    page.evaluate("try { localStorage.clear() } catch { /* not one of our pages */ }")
+    page.goto("about:blank")
+    for event, hear in heard.items():
+        page.remove_listener(event, hear)
     found = {"went elsewhere": seen.foreign, "complained of": seen.complaints}
     assert not any(found.values()), found
+
+
+@contextmanager
+def tab(browser: Browser, url: str, **options: Any) -> Iterator[WebPage]:
+    """Give a tab of a profile of its own, watched."""
+    context = browser.new_context(**{"viewport": {"width": 1440, "height": 1000}, "locale": "en-US", **options})
+    with watched(context.new_page(), url) as seen:
+        yield seen
+    context.close()

@@ -16,6 +16,7 @@ import httpx
 import pytest
 from playwright.sync_api import APIResponse, Browser, Page, Route, expect
 
+from tests.browser.axe import violations
 from tests.browser.conftest import browser, page_url  # noqa: F401
 from tests.browser.web_page import HOST, SUMMER, WebPage, cancel_all, last_unread, tab
 from tests.repo.tree import ROOT
@@ -194,7 +195,7 @@ def differing_share(page: Page, one: bytes, other: bytes) -> float:
 
 
 @pytest.mark.parametrize(("locale", "theme"), LOOKS)
-def test_31_every_state_has_its_picture(
+def test_31_every_state_has_its_picture_and_no_violation(
     browser: Browser,  # noqa: F811
     page_url: str,  # noqa: F811
     suite: RunningSuite,
@@ -204,6 +205,7 @@ def test_31_every_state_has_its_picture(
 ) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     written: dict[str, float | None] = {}
+    wrong: dict[str, list[str]] = {}
     for name, reach in STATES.items():
         path: Path = FOLDER / f"{name}-{locale}-{theme}.png"
         before = path.read_bytes() if path.exists() else None
@@ -216,9 +218,10 @@ def test_31_every_state_has_its_picture(
             web.refusals_expected = True
             reach(web)
             now = web.page.screenshot(path=str(path))
+            wrong |= {name: found} if (found := violations(web)) else {}
             web.page.unroute_all(behavior="ignoreErrors")
             cancel_all(http)
             written[name] = None if before is None else differing_share(web.page, before, now)
     shares = {name: round(share, 4) for name, share in written.items() if share is not None}
     (FOLDER / f"differences-{locale}-{theme}.json").write_text(json.dumps(shares, indent=1), encoding="utf-8")
-    assert sorted(written) == sorted(STATES)
+    assert (sorted(written), wrong) == (sorted(STATES), {})
