@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
@@ -59,7 +60,7 @@ def compile_dataset(dataset: Dataset, folder: Path) -> dict[str, pa.Schema]:
     Raises:
         CatalogError: a statement does not compile, binds what nobody brings, or yields other columns than declared.
     """
-    with duckdb.connect(config={"threads": 1, "memory_limit": "256MB"}) as connection:
+    with _database().cursor() as connection:
         connection.execute("set TimeZone = 'UTC'")
         toml = folder / "dataset.toml"
         brought = query_binds(dataset)
@@ -84,6 +85,12 @@ def compile_dataset(dataset: Dataset, folder: Path) -> dict[str, pa.Schema]:
             derived.name: schema,
             **{view.name: _compile_view(connection, dataset, view, folder) for view in dataset.views},
         }
+
+
+@functools.cache
+def _database() -> duckdb.DuckDBPyConnection:
+    # Opened once: that takes as long as to compile three statements, and a cursor sees no table of another.
+    return duckdb.connect(config={"threads": 1, "memory_limit": "256MB"})
 
 
 def _check_division(dataset: Dataset, folder: Path) -> None:
@@ -192,10 +199,18 @@ def _compile_filter(connection: duckdb.DuckDBPyConnection, dataset: Dataset, ite
             predicates = dict(item.predicates)
             for group, kind in item.groups.items():
                 binds[f"{item.name}_{group}"] = date(2025, 1, 1) if kind == "date" else ""
-    for value, predicate in predicates.items():
-        if predicate:
-            sql = _kept(dataset.derived.name, predicate)
+    alone = {value: _kept(dataset.derived.name, predicate) for value, predicate in predicates.items() if predicate}
+    for value, sql in alone.items():
+        _parsed(sql, binds, toml, f"filters.{item.name}.{value}")
+    together = " and ".join(f"({predicate}\n)" for predicate in predicates.values() if predicate)
+    try:
+        # One statement of all costs hardly more than one of each; who does not compile is then told.
+        if together:
+            _compile(connection, _kept(dataset.derived.name, together), binds, toml, f"filters.{item.name}")
+    except CatalogError:
+        for value, sql in alone.items():
             _compile(connection, sql, binds, toml, f"filters.{item.name}.{value}")
+        raise
 
 
 def _kept(table: str, predicate: str) -> str:
@@ -206,18 +221,31 @@ def _compile(
     connection: duckdb.DuckDBPyConnection, sql: str, binds: Mapping[str, BindPython], path: Path, where: str
 ) -> pa.Schema:
     """Return the columns of the one SELECT that the text must be."""
+    statement = _parsed(sql, binds, path, where)
+    try:
+        given = {name: binds[name] for name in statement.named_parameters}
+        return connection.sql(statement, params=given).to_arrow_table().schema
+    except duckdb.Error as error:
+        raise _uncompiled(error, path, where) from error
+
+
+def _parsed(sql: str, binds: Mapping[str, BindPython], path: Path, where: str) -> duckdb.Statement:
+    """Return the one SELECT that the text must be, after checking that it binds only what is brought."""
     try:
         statements = duckdb.extract_statements(sql)
-        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-            raise CatalogError(path, where, "is not one SELECT")
-        names = statements[0].named_parameters
-        unknown = sorted(names - set(binds))
-        if unknown:
-            raise CatalogError(path, where, f"binds ${unknown[0]}; there are {', '.join(sorted(binds))}")
-        return connection.sql(sql, params={name: binds[name] for name in names}).to_arrow_table().schema
     except duckdb.Error as error:
-        # The first lines say what and where; the rest points into the text with carets.
-        raise CatalogError(path, where, f"does not compile: {str(error).splitlines()[0]}") from error
+        raise _uncompiled(error, path, where) from error
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise CatalogError(path, where, "is not one SELECT")
+    unknown = sorted(statements[0].named_parameters - set(binds))
+    if unknown:
+        raise CatalogError(path, where, f"binds ${unknown[0]}; there are {', '.join(sorted(binds))}")
+    return statements[0]
+
+
+def _uncompiled(error: duckdb.Error, path: Path, where: str) -> CatalogError:
+    # The first lines say what and where; the rest points into the text with carets.
+    return CatalogError(path, where, f"does not compile: {str(error).splitlines()[0]}")
 
 
 def _tree(sql: str, path: Path) -> sqlglot.exp.Expr:

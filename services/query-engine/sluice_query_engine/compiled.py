@@ -7,6 +7,7 @@ found is compiled, as if nothing had been remembered.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +23,7 @@ from sluice_query_engine.dataset import Dataset
 
 log = structlog.get_logger()
 
-_READERS: Final = ("duckdb", "pyarrow", "sqlglot")
+_LIBRARIES: Final = ("duckdb", "pyarrow", "sqlglot")
 _PROGRAMS: Final = (Path(__file__).parent, Path(sluice_warehouse.__file__ or "").parent)
 _SUFFIX: Final = ".schemas"
 _DIGEST_SIZE: Final = 32
@@ -38,9 +39,7 @@ class CompiledSchemas:
 
     def __init__(self, directory: Path | None = None, references: Sequence[Path] = ()) -> None:
         self._directory = directory
-        self._same = (
-            b"" if directory is None else _digest([_versions(), *map(_sources, _PROGRAMS), *map(_files, references)])
-        )
+        self._same = b"" if directory is None else _digest([_readers(), *map(_files, references)])
 
     def of(self, dataset: Dataset, folder: Path) -> Mapping[str, pa.Schema]:
         """Return the output columns of each view, and of the main table under its own name.
@@ -99,12 +98,11 @@ def _write(path: Path, key: bytes, schemas: Mapping[str, pa.Schema]) -> None:
         log.warning("compiled dataset not remembered", path=str(path), reason=error.strerror)
 
 
-def _versions() -> bytes:
-    return " ".join(f"{name} {metadata.version(name)}" for name in _READERS).encode()
-
-
-def _sources(package: Path) -> bytes:
-    return _digest_of(package, sorted(package.rglob("*.py")))
+@functools.cache
+def _readers() -> bytes:
+    """Return a digest of who reads the SQL: our own code and the versions of the libraries; a process has one."""
+    versions = " ".join(f"{name} {metadata.version(name)}" for name in _LIBRARIES)
+    return _digest([versions.encode(), *(_digest_of(home, sorted(home.rglob("*.py"))) for home in _PROGRAMS)])
 
 
 def _files(folder: Path) -> bytes:
