@@ -6,7 +6,7 @@ bin := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 
 demo: .venv/ready ; $(bin)/sluice demo $(ARGS)
-test: .venv/ready ; $(bin)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
+test: .venv/ready ; $(bin)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 check: .venv/ready ; $(bin)/ruff format --check . && $(bin)/ruff check . && $(bin)/mypy libs services gateway tests bench protos/generate.py && $(bin)/buf lint && $(bin)/lint-imports --no-logo --cache-dir .import_linter_cache && $(bin)/python -m pytest -q tests/repo
 bench: .venv/ready ; $(bin)/python -m bench $(ARGS)
 soak: .venv/ready ; $(bin)/python -m pytest -m hypothesis --hypothesis-profile=soak --timeout=3600 $(ARGS) && $(bin)/python -m pytest tests/soak --timeout=3600
