@@ -103,6 +103,24 @@ def test_a_transactions_move_in_counts_once_and_whole_for_each_of_its_reasons(pl
     ]
 
 
+@pytest.mark.parametrize("view", ["summary", "trend", "analytics", "reason_pareto", "package_pareto", "type_pareto"])
+def test_a_reason_that_stands_twice_in_a_transaction_counts_its_move_in_once(plants: Plants, view: str) -> None:
+    frame = plants.of(lost("1", 10), lost("1", 20, EQUIPMENTNAME="E"), lost("2", 5, MOVEINQTY=500))
+    assert [(row["movein_qty"], row["reject_total_qty"]) for row in frame.rows(view)] == [(1500, 35)]
+
+
+def test_a_transaction_of_which_rows_are_left_out_keeps_the_largest_move_in_of_the_others(plants: Plants) -> None:
+    frame = plants.of(lost("1", 0, MOVEINQTY=900), lost("1", 7), lost("1", 8, MOVEINQTY=0))
+    assert [row["movein_qty"] for row in frame.rows("summary", {"metric_filter": "reject"})] == [1000]
+    assert [row["movein_qty"] for row in frame.rows("trend", {"metric_filter": "defect"})] == []
+
+
+def test_a_lot_with_two_rejects_of_a_reason_on_a_day_counts_once_there(plants: Plants) -> None:
+    days = {**DAYS, "end_date": "2025-03-11"}
+    frame = plants.of(lost("1"), lost("2", when="10 13:00"), lost("3", when="11 08:00"), given=days)
+    assert [row["lot_count"] for row in frame.rows("analytics")] == [1, 1]
+
+
 def test_the_move_in_is_the_same_whether_a_reason_is_chosen_in_the_warehouse_or_in_the_view(plants: Plants) -> None:
     rows = (lost("1", 10), lost("1", 30, LOSSREASONNAME="202_Broken wire"))
     before = plants.of(*rows, given={"reasons": ["202_Broken wire"]}).rows("summary")

@@ -5,7 +5,10 @@
 -- by its code (what stands before the first underscore, blank or hyphen) nor by its name.
 -- Charged off are the five parts; defects stand apart.
 -- One of the two parts has rows: those of a range, or those of lots whenever they were booked.
-with booked as (
+-- A transaction is booked at one time. What it counts once, and which lots a day has once, is found here once: views
+-- need no distinct count of rows that are alone (event_row_count = 1, reasons_differ, lot_alone), whatever narrows them.
+-- `lone_lots` needs all rows of a lot and nothing of other lots; all else here needs rows of one time alone.
+with raw as (
     select
         history_id, container_id, lot_id, workorder, spec_id, spec, own_workcenter, equipment, scrap_object_type, package,
         pj_type, pj_function, product, loss_reason, reject_comment, txn_time, movein_qty, reject_qty, standby_qty,
@@ -17,18 +20,43 @@ with booked as (
         pj_type, pj_function, product, loss_reason, reject_comment, txn_time, movein_qty, reject_qty, standby_qty,
         to_process_qty, in_process_qty, processed_qty, defect_qty
     from rejects_of
+),
+
+booked as (
+    select
+        coalesce(
+            history_id,
+            concat_ws(
+                ':', coalesce(container_id, ''), strftime(txn_time, '%Y-%m-%d %H:%M:%S'), coalesce(spec_id, '-')
+            )
+        ) as event_id,
+        raw.*
+    from raw
+),
+
+event as (
+    select
+        event_id,
+        txn_time,
+        -- Whole numbers are told apart sooner than texts: the second, and which of its transactions.
+        coalesce(cast(epoch(txn_time) as bigint), 0) * 2147483648
+            + row_number() over (partition by txn_time order by event_id) as event_number,
+        count(*) as event_row_count,
+        count(distinct loss_reason) = count(*) as reasons_differ
+    from booked
+    group by event_id, txn_time
+),
+
+lone_lots as (
+    select lot_id, loss_reason, min(txn_time) as txn_time
+    from raw
+    where lot_id <> '(NA)' and loss_reason <> '(not filled)'
+    group by lot_id, loss_reason, cast(txn_time as date)
+    having count(*) = 1
 )
 
 select
-    coalesce(
-        booked.history_id,
-        concat_ws(
-            ':',
-            coalesce(booked.container_id, ''),
-            strftime(booked.txn_time, '%Y-%m-%d %H:%M:%S'),
-            coalesce(booked.spec_id, '-')
-        )
-    ) as event_id,
+    booked.event_id,
     booked.txn_time,
     cast(booked.txn_time as date) as txn_day,
     strftime(booked.txn_time, '%Y-%m') as txn_month,
@@ -65,9 +93,21 @@ select
     booked.processed_qty,
     booked.reject_qty + booked.standby_qty + booked.to_process_qty + booked.in_process_qty
         + booked.processed_qty as reject_total_qty,
-    booked.defect_qty
+    booked.defect_qty,
+    event.event_number,
+    event.event_row_count,
+    event.reasons_differ,
+    lone_lots.lot_id is not null as lot_alone,
+    starts_with(coalesce(booked.package, ''), 'PB_') as is_pb_package
 from booked
 left join spec_workcenters on spec_workcenters.spec = booked.spec
-order by booked.txn_time, event_id, loss_reason, equipment, lot_id, spec, workcenter, reject_total_qty, booked.defect_qty,
-    booked.movein_qty, booked.reject_qty, booked.standby_qty, booked.to_process_qty, booked.in_process_qty,
+left join event
+    on event.event_id = booked.event_id
+   and event.txn_time is not distinct from booked.txn_time
+left join lone_lots
+    on lone_lots.lot_id = booked.lot_id
+   and lone_lots.txn_time = booked.txn_time
+   and lone_lots.loss_reason = booked.loss_reason
+order by booked.txn_time, booked.event_id, loss_reason, equipment, lot_id, spec, workcenter, reject_total_qty,
+    booked.defect_qty, booked.movein_qty, booked.reject_qty, booked.standby_qty, booked.to_process_qty, booked.in_process_qty,
     booked.workorder, booked.reject_comment

@@ -1,29 +1,40 @@
 -- One row per day and loss reason with selected rejects, by day and reason; key: bucket_date, loss_reason.
 -- Quantities in pieces. A transaction's move-in counts once within a row, so it does not add up over reasons; nor do lots
 -- and work orders.
-with event as (
+with summed as (
     select
         txn_day,
         loss_reason,
-        max(movein_qty) as movein,
+        coalesce(sum(movein_qty) filter (where reasons_differ), 0) as movein,
         sum(reject_total_qty) as total,
-        sum(defect_qty) as defect
+        sum(defect_qty) as defect,
+        count(*) filter (where lot_alone) as lot_count
     from selected
-    group by txn_day, loss_reason, event_id
+    group by txn_day, loss_reason
 ),
 
-summed as (
-    select txn_day, loss_reason, sum(movein) as movein, sum(total) as total, sum(defect) as defect
+event as (
+    select txn_day, loss_reason, max(movein_qty) as movein
+    from selected
+    where not reasons_differ
+    group by txn_day, loss_reason, event_number
+),
+
+moved as (
+    select txn_day, loss_reason, sum(movein) as movein
     from event
     group by txn_day, loss_reason
 ),
 
-counted as (
-    select
-        txn_day,
-        loss_reason,
-        count(distinct lot_id) as lot_count,
-        count(distinct workorder) as workorder_count
+again as (
+    select txn_day, loss_reason, count(distinct lot_id) as lot_count
+    from selected
+    where not lot_alone
+    group by txn_day, loss_reason
+),
+
+ordered as (
+    select txn_day, loss_reason, count(distinct workorder) as workorder_count
     from selected
     group by txn_day, loss_reason
 )
@@ -31,11 +42,13 @@ counted as (
 select
     summed.txn_day as bucket_date,
     summed.loss_reason,
-    cast(summed.movein as bigint) as movein_qty,
+    cast(summed.movein + coalesce(moved.movein, 0) as bigint) as movein_qty,
     cast(summed.total as bigint) as reject_total_qty,
     cast(summed.defect as bigint) as defect_qty,
-    counted.lot_count,
-    counted.workorder_count
+    summed.lot_count + coalesce(again.lot_count, 0) as lot_count,
+    ordered.workorder_count
 from summed
-join counted on counted.txn_day = summed.txn_day and counted.loss_reason = summed.loss_reason
+join ordered on ordered.txn_day = summed.txn_day and ordered.loss_reason = summed.loss_reason
+left join again on again.txn_day = summed.txn_day and again.loss_reason = summed.loss_reason
+left join moved on moved.txn_day = summed.txn_day and moved.loss_reason = summed.loss_reason
 order by bucket_date, loss_reason

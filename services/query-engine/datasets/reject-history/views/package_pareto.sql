@@ -3,24 +3,37 @@
 -- together reach 80 % are left, the one that crosses it included.
 -- A transaction's move-in counts once within an item. A click on an item sets the filter that this view alone ignores.
 with event as (
+    select package as item, max(movein_qty) as movein
+    from selected
+    where event_row_count > 1
+    group by item, event_number
+),
+
+moved as (
+    select item, sum(movein) as movein
+    from event
+    group by item
+),
+
+added as (
     select
         package as item,
-        max(movein_qty) as movein,
+        coalesce(sum(movein_qty) filter (where event_row_count = 1), 0) as movein,
         sum(reject_total_qty) as total,
         sum(defect_qty) as defect
     from selected
-    group by item, event_id
+    group by item
 ),
 
 summed as (
     select
-        item,
-        sum(movein) as movein,
-        sum(total) as total,
-        sum(defect) as defect,
-        case $metric_mode when 'defect' then sum(defect) else sum(total) end as metric
-    from event
-    group by item
+        added.item,
+        added.movein + coalesce(moved.movein, 0) as movein,
+        added.total,
+        added.defect,
+        case $metric_mode when 'defect' then added.defect else added.total end as metric
+    from added
+    left join moved on moved.item = added.item
 ),
 
 counted as (

@@ -1,18 +1,24 @@
 -- One row: the figures of all selected rejects together. No key.
 -- Quantities in pieces. Rates are percents worked out from sums and rounded once, half up, to 4 decimals; 0 of nothing.
 -- A transaction's move-in counts once, whatever the number of its reasons.
-with event as (
-    select max(movein_qty) as movein, sum(reject_total_qty) as total, sum(defect_qty) as defect
+with summed as (
+    select
+        coalesce(sum(movein_qty) filter (where event_row_count = 1), 0) as lone,
+        coalesce(sum(reject_total_qty), 0) as total,
+        coalesce(sum(defect_qty), 0) as defect
     from selected
-    group by event_id
 ),
 
-summed as (
-    select
-        coalesce(sum(movein), 0) as movein,
-        coalesce(sum(total), 0) as total,
-        coalesce(sum(defect), 0) as defect
-    from event
+event as (
+    select max(movein_qty) as movein
+    from selected
+    where event_row_count > 1
+    group by event_number
+),
+
+moved as (
+    select lone + coalesce((select sum(movein) from event), 0) as movein, total, defect
+    from summed
 ),
 
 counted as (
@@ -29,6 +35,6 @@ select
     coalesce(cast((total * 2000000 + (total + defect)) // nullif(2 * (total + defect), 0) as double) / 10000, 0) as reject_share_pct,
     lot_count,
     workorder_count
-from summed
+from moved
 cross join counted
 order by movein_qty
