@@ -169,7 +169,7 @@ def _ended(http: httpx.Client, route: str, body: Json) -> Json:
     query_id = answer.json()["query_id"]
     until = time.monotonic() + QUERY_LIMIT_S
     while time.monotonic() < until:
-        query: Json = http.get(f"/api/queries/{query_id}").raise_for_status().json()
+        query: Json = _looked_at(http, f"/api/queries/{query_id}").raise_for_status().json()
         if query["status"] in ("completed", "partial"):
             return query
         if query["status"] != "running":
@@ -204,9 +204,17 @@ def _view(http: httpx.Client, query_id: str, question: Question, name: str) -> h
     until = time.monotonic() + VIEW_LIMIT_S
     # The main table goes on being derived where the wait was over first; whoever asks again finds it.
     while True:
-        answer = http.get(f"/api/{question.route}/view", params=asked, timeout=VIEW_LIMIT_S)
+        answer = _looked_at(http, f"/api/{question.route}/view", asked)
         if answer.status_code != httpx.codes.GATEWAY_TIMEOUT or time.monotonic() > until:
             return answer
+
+
+def _looked_at(http: httpx.Client, path: str, asked: Mapping[str, str] | None = None) -> httpx.Response:
+    try:
+        return http.get(path, params=asked, timeout=VIEW_LIMIT_S)
+    except httpx.RemoteProtocolError:
+        # Between two looks on a busy machine the gateway may have closed the idle connection; a new one is opened.
+        return http.get(path, params=asked, timeout=VIEW_LIMIT_S)
 
 
 def _line(what: str, value_mib: float, limit_mib: float) -> str:

@@ -14,7 +14,7 @@ from sluice_twin.plant import DEFAULT_SEED, GENERATOR_VERSION, ROWS_AT_SCALE_1
 
 from bench.hold_plant import BUILD_DIR
 
-LARGE_ORDER: Final = "WO-LARGE"
+LARGE_ORDER: Final = "GA-LARGE"
 _LARGE_ORDER_LOTS: Final = 30_000
 _SIZES: Final = {
     "DW_MES_CONTAINER": 1_000_000,
