@@ -25,6 +25,7 @@ from bench import (
     lineage_walk,
     long_query,
     oracle_fetch,
+    page_times,
     reject_views,
     shared_tier,
     window_replay,
@@ -48,6 +49,7 @@ WORKLOADS: dict[str, Callable[[], tuple[list[Comparison], list[str]]]] = {
     "oracle-fetch": oracle_fetch.run,
     "lineage-walk": lineage_walk.run,
     "events-memory": events_memory.run,
+    "page-times": page_times.run,
 }
 _VERSIONS = ("duckdb", "pyarrow", "pandas", "grpcio", "redis")
 
