@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -55,15 +55,15 @@ class EncodedWriter:
         """Count a batch; its bytes come by `add`."""
         self._batch_count += 1
 
-    def add(self, piece: arrow.Piece) -> None:
-        """Take the next bytes of the stream."""
-        self.crc = zlib.crc32(piece, self.crc)
-        self._sink.write(piece)
+    def add(self, piece: arrow.Piece, crc: int | None = None) -> None:
+        """Take the next bytes of the stream.
 
-    def add_all(self, pieces: Iterable[arrow.Piece], crc: int) -> None:
-        """Take a whole stream whose CRC-32 is known, and no more after it."""
-        self._sink.writelines(pieces)
-        self.crc = crc
+        Args:
+            piece: these.
+            crc: CRC-32 of the stream up to their end, where the caller knows it.
+        """
+        self.crc = zlib.crc32(piece, self.crc) if crc is None else crc
+        self._sink.write(piece)
 
     def commit(self) -> str:
         """Complete the file and return its name."""

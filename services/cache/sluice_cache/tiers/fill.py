@@ -17,7 +17,7 @@ from sluice_cache.tiers.encoded import EncodedCopy
 from sluice_cache.tiers.landing import Tiers
 from sluice_cache.tiers.memory import MappedCopy, is_encoded
 from sluice_cache.tiers.opened import Opened, OpenedStream
-from sluice_cache.tiers.redis import RedisTier
+from sluice_cache.tiers.redis import CheckedValues, RedisTier
 
 log = structlog.get_logger()
 
@@ -124,30 +124,41 @@ class Filling:
         if TierKind.MEMORY in frame.copies:
             return self.encoded(frame)
         try:
-            found = shared.whole(frame)
+            coming = shared.values(frame)
+            if coming is None:
+                self._copies.lose(shared, frame)
+                return None
+            values, token = self._received(coming, frame)
         except TierAway:
             return None
         except CopyBroken as error:
             self._copies.broken(shared, frame, error)
             return None
-        if found is None:
-            self._copies.lose(shared, frame)
-            return None
-        values, crc = found
-        try:
-            token = self._written_encoded(values, crc, frame)
-        except OSError as error:
-            log.warning("copy not made", tier="memory", frame_id=frame.frame_id, reason=str(error))
-        else:
+        if token:
             self._copies.added(frame, self._memory, token)
             self._filled()
         # Sent from here, where they were compared with their sum; the file is compared when it is first mapped.
         return OpenedStream(frame, values)
 
-    def _written_encoded(self, values: list[bytes], crc: int, frame: Frame) -> str:
-        writer = self._memory.create_encoded(frame.frame_id, frame.version)
+    def _received(self, coming: CheckedValues, frame: Frame) -> tuple[list[bytes], str]:
+        """Return all values, and the name of the file they were written to as they came; empty where there is no room.
+
+        Raises:
+            CopyBroken, TierAway: they are not those that were written, or cannot be had.
+        """
+        values: list[bytes] = []
         try:
-            writer.add_all(values, crc)
-            return writer.commit()
-        finally:
-            writer.abort()
+            writer = self._memory.create_encoded(frame.frame_id, frame.version)
+            try:
+                for value in coming:
+                    values.append(value)
+                    writer.add(value, coming.crc)
+                coming.check()
+                return values, writer.commit()
+            finally:
+                writer.abort()
+        except OSError as error:
+            log.warning("copy not made", tier="memory", frame_id=frame.frame_id, reason=str(error))
+        values += coming
+        coming.check()
+        return values, ""

@@ -111,29 +111,21 @@ class RedisTier:
         name = f"{frame.frame_id}:{frame.version}:{secrets.token_hex(4)}"
         return _stored(self._link, name, content, self._holdings.add)
 
-    def whole(self, frame: Frame) -> tuple[list[bytes], int] | None:
-        """Return the values of a frame's copy and their CRC-32, or None when it is not there any more.
-
-        Raises:
-            CopyBroken: a value is gone, or is not the one that was written.
-            TierAway: it cannot be known now.
-        """
-        copy = self._opened(frame)
-        if copy is None:
-            return None
-        values = list(copy)
-        copy.check()
-        return values, copy.crc
-
     def close(self) -> None:
         """End the threads that send values; what they have not begun is dropped."""
         self._senders.shutdown(cancel_futures=True)
 
     def open(self, frame: Frame) -> RedisCopy | None:
-        values = self._opened(frame)
+        values = self.values(frame)
         return RedisCopy(values, frame) if values is not None else None
 
-    def _opened(self, frame: Frame) -> CheckedValues | None:
+    def values(self, frame: Frame) -> CheckedValues | None:
+        """Return the values of a frame's copy as they lie, or None when it is not there any more.
+
+        Raises:
+            CopyBroken: a value is gone; from their reading.
+            TierAway: it cannot be known now; also from their reading.
+        """
         token = frame.copies.get(self.kind)
         if token is None:
             self._holdings.read(hit=False)
