@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import duckdb
 import pyarrow as pa
 import pytest
 from sluice.cache.v1 import frame_service_pb2 as pb
 from sluice.cache.v1 import sql_service_pb2 as sql_pb
+from sluice_cache.errors import StatementLost
+from sluice_cache.sql.place import Inside, guarded
 from sluice_cache.tiers.opened import Ending
 from sluice_rpc import arrow
 from sluice_rpc.errors import Internal, ServiceError
@@ -89,3 +92,12 @@ def test_a_statement_under_way_meanwhile_is_read_whole_or_lost_by_name(faulty: C
     assert first.header.statement_index == 0
     assert end in {"whole", "SERVICE_UNAVAILABLE"}
     assert faulty.one([frame_source("rows", "rows-1")], SUM).to_pydict() == SUMMED
+
+
+def test_a_statement_that_anothers_fault_ended_may_be_tried_again() -> None:
+    told: list[str] = []
+    with duckdb.connect() as connection:
+        place = Inside(connection, has_native=False, broke=lambda: told.append("broke"))
+        with pytest.raises(StatementLost) as caught, guarded(place):
+            raise duckdb.FatalException("the database was ended by another statement")
+    assert (told, caught.value.reason) == (["broke"], "SERVICE_UNAVAILABLE")
