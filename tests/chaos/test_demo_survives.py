@@ -13,10 +13,16 @@ from tests.e2e.demo_process import DemoProcess, started_demo
 from tests.polling import poll_until
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that one demo after the other is started on; the first one makes the plant."""
+    return tmp_path_factory.mktemp("kept")
+
+
 @pytest.fixture
-def doomed(tmp_path: Path) -> Iterator[DemoProcess]:
+def doomed(kept: Path) -> Iterator[DemoProcess]:
     """A demo that serves and that the test may hurt."""
-    with started_demo(tmp_path, "--port", "0") as demo:
+    with started_demo(kept, "--port", "0") as demo:
         demo.await_serving()
         yield demo
 

@@ -49,9 +49,15 @@ def test_a_scale_that_makes_no_plant_is_refused(tmp_path: Path) -> None:
     assert run_sluice("demo", "--port", "0", "--scale=-1", data_dir=tmp_path).returncode == 2
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that one demo after the other is started on; the first one makes the plant."""
+    return tmp_path_factory.mktemp("kept")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_stop_signal_ends_everything(number: signal.Signals, tmp_path: Path) -> None:
-    with started_demo(tmp_path, "--port", "0") as demo:
+def test_a_stop_signal_ends_everything(number: signal.Signals, kept: Path) -> None:
+    with started_demo(kept, "--port", "0") as demo:
         demo.await_serving()
         children = demo.children()
         exit_code = demo.stop(number)
