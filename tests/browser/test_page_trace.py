@@ -123,6 +123,41 @@ def test_18_descendants_of_the_lots_behind_a_bar_lead_to_their_events_and_their_
     assert web.grid_count() == answer["views"]["list"]["page"]["total_count"]
 
 
+def tab_to(page: Page, selector: str) -> None:
+    """Press Tab until what has the focus is what is meant; fails after more than the page has to offer."""
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        if page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
+            return
+    raise AssertionError(f"Tab never reaches {selector}")
+
+
+def test_26_the_way_from_a_bar_to_the_history_of_its_lots_needs_no_mouse(web: WebPage) -> None:
+    web.open_result("/d/hold-history?r=2025-10-01..2025-12-31&x.hold_type=all")
+    keys = web.page.keyboard
+    tab_to(web.page, "section[aria-labelledby='view-reason_pareto'] .bar")
+    for key in ("ArrowDown", "ArrowDown", "Enter"):
+        keys.press(key)
+    expect(web.page.locator(".bar[aria-pressed='true']")).to_have_count(1)
+    expect(web.page.locator("[aria-busy='true']")).to_have_count(0)
+    tab_to(web.page, ".lots > button")
+    keys.press("Enter")
+    expect(web.page.get_by_test_id("lot-count")).to_be_visible()
+    tab_to(web.page, ".lots a[href*='/trace?'], .lots a[href*='/p/']")
+    keys.press("Enter")
+    expect(web.page.get_by_text("Loading the genealogy")).to_have_count(0)
+    expect(web.page.locator("[data-node]").first).to_be_visible()
+
+    tab_to(web.page, "[data-node]")
+    keys.press("Enter")
+    expect(web.page.get_by_text("1 selected")).to_be_visible()
+    tab_to(web.page, "aside a[href*='/lot-history?']")
+    keys.press("Enter")
+    expect(web.page.locator("h1")).to_have_text("Lot history")
+    keys.press("Control+Enter")
+    expect(web.page.locator(".receipt .badge").first).to_be_visible()
+
+
 FAMILY = [
     ("root", "left", "split_from"),
     ("root", "right", "split_from"),
