@@ -38,8 +38,9 @@ event as (
     select
         event_id,
         txn_time,
-        -- Whole numbers are told apart sooner than texts: the second, and which of its transactions.
-        coalesce(cast(epoch(txn_time) as bigint), 0) * 2147483648
+        -- Whole numbers are told apart sooner than texts: the second, and which of its transactions; below 2^53, which is
+        -- as far as the page counts exactly.
+        coalesce(cast(epoch(txn_time) as bigint), 0) * 1048576
             + row_number() over (partition by txn_time order by event_id) as event_number,
         count(*) as event_row_count,
         count(distinct loss_reason) = count(*) as reasons_differ
