@@ -14,7 +14,7 @@ from sluice_twin import write_plant
 from tests.running_suite import RunningSuite, open_http, running_suite
 from tests.warehouse_urls import DOORS, oracle_processes
 
-pytest_plugins = ["tests.profiles", "tests.browser_programs", "tests.compiled_once"]
+pytest_plugins = ["tests.profiles", "tests.browser_programs", "tests.compiled_once", "tests.file_order"]
 
 TWIN_SCALE = 0.02
 """Every planted oddity fits, and generating it takes a few seconds."""
