@@ -104,9 +104,7 @@ def build(
         unpacked = _unpacked(settings, folders["unpacked"], kept.store, closing)
         shelf = Shelf(kept.database, kept.store, kept.native, folders["hot"], unpacked)
         narrow = _database(settings, folders["spool"], folders["narrow"], settings.statement_memory_bytes, closing)
-        warming = _behind("warm-up", closing)
-        warming.submit(narrow.warm_up)
-        warming.submit(kept.database.warm_up)
+        _warm_up([narrow, kept.database], closing)
         places = Places(shelf, narrow, _apart(settings, folders, closing), pressure.admit)
         watch = Watch()
         closing.callback(watch.close)
@@ -262,6 +260,12 @@ def _behind(name: str, closing: ExitStack) -> ThreadPoolExecutor:
     executor = ThreadPoolExecutor(1, thread_name_prefix=name)
     closing.callback(executor.shutdown, cancel_futures=True)
     return executor
+
+
+def _warm_up(databases: Sequence[Database], closing: ExitStack) -> None:
+    executor = _behind("warm-up", closing)
+    for database in databases:
+        executor.submit(database.warm_up)
 
 
 def _services(frames: FrameServicer, sql: SqlServicer) -> list[Service]:
