@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any
 
 import httpx
 import pytest
@@ -26,21 +25,16 @@ OTHER_TABS = 7
 """With the one in front more than the six connections that a browser has for one address."""
 
 
-def slow(start_time: str, delay_s: float) -> dict[str, Any]:
-    """Return a fault that makes one chunk of the holds wait."""
-    return {"statement": "slice", "start_time": start_time, "delay_s": delay_s}
-
-
 def asked(requests: list[Request], pattern: re.Pattern[str]) -> list[Request]:
     """Return the requests whose address matches."""
     return [request for request in requests if pattern.search(request.url)]
 
 
 @pytest.fixture
-def running(web: WebPage, suite: RunningSuite, http: httpx.Client) -> Iterator[WebPage]:
+def running(web: WebPage, suite: RunningSuite) -> Iterator[WebPage]:
     """A tab whose query is under way and waits for one of its chunks."""
     web.refusals_expected = True
-    with suite.faults([slow(last_unread(suite, http), 120)]):
+    with suite.faults([{**last_unread(suite), "delay_s": 120}]):
         web.choose(*SUMMER)
         web.page.locator("button.run").click()
         expect(web.page.locator(".cells .cell.done").first).to_be_visible()
@@ -124,11 +118,11 @@ def test_12_eight_tabs_with_running_queries_leave_the_page_in_front_answering(
 
 
 def test_26_motion_stops_for_who_asks_and_all_that_is_walked_says_what_it_is(
-    browser: Browser, page_url: str, suite: RunningSuite, http: httpx.Client
+    browser: Browser, page_url: str, suite: RunningSuite
 ) -> None:
     with (
         tab(browser, page_url, reduced_motion="reduce") as web,
-        suite.faults([slow(last_unread(suite, http), 120)]),
+        suite.faults([{**last_unread(suite), "delay_s": 120}]),
     ):
         web.choose(*SUMMER)
         web.page.locator("button.run").click()

@@ -115,8 +115,10 @@ def test_25_no_state_of_a_page_has_a_violation(
     look: Callable[[WebPage], dict[str, list[str]]],
     fault: dict[str, Any],
 ) -> None:
-    last = {"statement": "slice", "start_time": last_unread(suite, http)}
-    with suite.faults([{**last, **fault}]), tab(browser, page_url, locale=locale, color_scheme=theme) as web:
+    with (
+        suite.faults([{**last_unread(suite), **fault}]),
+        tab(browser, page_url, locale=locale, color_scheme=theme) as web,
+    ):
         web.refusals_expected = True
         found = look(web)
         cancel_all(http)

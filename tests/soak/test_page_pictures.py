@@ -10,7 +10,7 @@ import base64
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx
 import pytest
@@ -209,7 +209,7 @@ def test_31_every_state_has_its_picture_and_no_violation(
     for name, reach in STATES.items():
         path: Path = FOLDER / f"{name}-{locale}-{theme}.png"
         before = path.read_bytes() if path.exists() else None
-        last: dict[str, Any] = {"statement": "slice", "start_time": last_unread(suite, http)}
+        last = last_unread(suite)
         fault = {**last, "code": "WAREHOUSE_ERROR"} if name == "partial" else {**last, "delay_s": 600}
         with (
             suite.faults([fault]),

@@ -1,9 +1,9 @@
 """Faults on cue for the embedded twin: what shall go wrong, said by a function in a test or a file in a running suite.
 
 The file is JSON, a list of rules, read anew for every statement. A rule names a `statement` and optionally a
-`start_time` (ISO 8601, compared with the bind of that name) and says what happens: `code`, the reason of a warehouse
-error; `delay_s`, a pause before the first row, or after `hang_after_row_count` rows; `after_row_count`, rows that still
-come before the error. The first rule that fits counts; a file that is not there asks for nothing.
+`start_time` or `end_time` (ISO 8601, compared with the bind of that name) and says what happens: `code`, the reason of
+a warehouse error; `delay_s`, a pause before the first row, or after `hang_after_row_count` rows; `after_row_count`,
+rows that still come before the error. The first rule that fits counts; a file that is not there asks for nothing.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ _ERRORS: Final[Mapping[str, Callable[[str], ServiceError]]] = {
     "QUERY_TIMEOUT": lambda part: StatementTimeout(part, 0),
     "CANCELLED": StatementCancelled,
 }
+
+
+_TIMES: Final = ("start_time", "end_time")
 
 
 class FaultFileError(Exception):
@@ -90,10 +93,8 @@ class FaultFile:
 def _fits(rule: Mapping[str, object], statement: Statement, binds: Mapping[str, Bind]) -> bool:
     if rule["statement"] != statement.name:
         return False
-    start_time = rule.get("start_time")
-    if start_time is None:
-        return True
-    return binds.get("start_time") == datetime.fromisoformat(str(start_time))
+    wanted = {name: rule[name] for name in _TIMES if name in rule}
+    return all(binds.get(name) == datetime.fromisoformat(str(instant)) for name, instant in wanted.items())
 
 
 def _fault(rule: Mapping[str, object], statement: Statement) -> Fault:

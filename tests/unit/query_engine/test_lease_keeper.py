@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
@@ -23,6 +24,30 @@ class LeasesGivenBackMeanwhile(MemoryLeases):
     def renew(self, lease: Lease, life_s: float) -> bool:
         self.owner.close()
         return super().renew(lease, life_s)
+
+
+class LeasesRetractedMeanwhile(MemoryLeases):
+    """Leases whose owner retracts what was announced while it is on its way again."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.retraction = ExitStack()
+
+    def announce(self, subject: str, entries: Sequence[str], life_s: float) -> None:
+        self.retraction.close()
+        super().announce(subject, entries, life_s)
+
+
+def test_what_is_retracted_during_a_beat_is_not_announced_again() -> None:
+    leases = LeasesRetractedMeanwhile(FakeClock(datetime(2026, 1, 1, tzinfo=UTC)))
+    keeper = LeaseKeeper(leases, FakeClock(datetime(2026, 1, 1, tzinfo=UTC)), life_s=3600)
+    keeper.announce("series", ["read", "on its way"])
+    leases.retraction.callback(keeper.retract, "series", ["read"])
+
+    keeper.beat()
+    keeper.close()
+
+    assert leases.announced("series") == ["on its way"]
 
 
 def test_a_lease_given_back_during_a_beat_is_not_taken_again() -> None:

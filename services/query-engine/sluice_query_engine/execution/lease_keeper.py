@@ -116,8 +116,16 @@ class LeaseKeeper:
             if not hold.lost and self._clock.monotonic() < hold.until:
                 self._renew(hold)
         for subject, entries in subjects.items():
-            with suppress(LeasesAway):
-                self._leases.announce(subject, entries, self._life_s)
+            self._repeat(subject, entries)
+
+    def _repeat(self, subject: str, entries: Sequence[str]) -> None:
+        with suppress(LeasesAway):
+            self._leases.announce(subject, entries, self._life_s)
+            with self._lock:
+                gone = [entry for entry in entries if (subject, entry) not in self._announced]
+            # Retracted since the beat began: announced again, it would bend others' plans for a whole life.
+            if gone:
+                self._leases.retract(subject, gone)
 
     def close(self) -> None:
         """Prolong nothing any more."""
