@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ from sluice.query.v1 import query_service_pb2 as pb
 from sluice.table.v1 import table_pb2
 from sluice_client.ports import take_free
 from sluice_query_engine.days import DayRule
-from sluice_rpc.errors import InvalidArgument
+from sluice_rpc.errors import FailedPrecondition, InvalidArgument
 
 from tests.engine_rig import REPOSITORY, EngineRig, datasets_with, serving_cache, serving_engine, serving_lineage
 from tests.polling import poll_until
@@ -259,3 +259,15 @@ def test_without_lineage_a_query_of_a_range_names_what_is_missing(twin_path: Pat
         assert query.receipt.row_count > 0
         resolved = run(rig, typed("A"))
         assert (resolved.state, resolved.error_code) == (pb.QUERY_STATE_FAILED, "SERVICE_UNAVAILABLE")
+
+
+def test_no_look_at_a_running_query_calls_itself_complete_before_every_row_is_there(rig: EngineRig, lots: Lots) -> None:
+    query_id = rig.ask(DATASET, typed(*lots.names), no_cache=True).query_id
+    request = pb.ReadViewRequest(query_id=query_id, views=["per_lot"], allow_partial=True)
+    looks: list[table_pb2.Receipt] = []
+    while rig.stub.GetQuery(pb.GetQueryRequest(query_id=query_id)).query.state == pb.QUERY_STATE_RUNNING:
+        with suppress(FailedPrecondition):
+            looks.append(rig.read(request)["per_lot"].receipt)
+    # Between two parts every chunk that is planned is there, and the next part is not planned yet.
+    complete = [look.row_count for look in looks if look.status == table_pb2.COMPLETENESS_COMPLETE]
+    assert set(complete) <= {sum(lots.holds.values())}

@@ -193,7 +193,7 @@ class Coordinator:
         missing = dict.fromkeys(run.unfinished(), QueryNotReady.reason)
         if run.plan is None or references is None:
             raise QueryNotReady(run.query_id)
-        outcome = Outcome(run.plan, run.stored(), {**missing, **run.failures()})
+        outcome = Outcome(run.plan, run.stored(), {**missing, **run.failures()}, unended=True)
         if outcome.empty:
             raise QueryNotReady(run.query_id)
         return self._tools.composer.compose(run, outcome, references, f"{run.query_id}-so-far")

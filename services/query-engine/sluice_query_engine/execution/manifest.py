@@ -37,11 +37,14 @@ class Outcome:
         plan: the plan.
         stored: chunks that were read, by position.
         failed: codes of chunks that are missing, by position.
+        unended: the query still runs, so that chunks may come which are not planned yet: those of parts whose ids or
+            dates come from others.
     """
 
     plan: Plan
     stored: Mapping[int, StoredChunk]
     failed: Mapping[int, str]
+    unended: bool = False
 
     def frame_of(self, chunk: PlannedChunk) -> str:
         """Return the frame of a chunk; empty when it is missing."""
@@ -189,7 +192,7 @@ def receipt_of(composition: Composition, outcome: Outcome) -> table_pb2.Receipt:
     read = [chunk for chunk in plan.chunks if chunk.index in outcome.stored and chunk.index not in codes]
     truncated = outcome.truncated
     status = table_pb2.COMPLETENESS_COMPLETE
-    if failed:
+    if failed or outcome.unended:
         status = table_pb2.COMPLETENESS_PARTIAL
     elif truncated:
         status = table_pb2.COMPLETENESS_TRUNCATED
@@ -213,6 +216,7 @@ def receipt_of(composition: Composition, outcome: Outcome) -> table_pb2.Receipt:
             read,
             [chunk for chunk in failed if codes[chunk.index] != QueryNotReady.reason],
             [chunk for chunk in failed if codes[chunk.index] == QueryNotReady.reason],
+            unended=outcome.unended,
         ),
         resolution=composition.resolution,
         as_of_time=instant_text(composition.as_of_time),

@@ -87,6 +87,8 @@ def outcome_sentence(
     read: Sequence[PlannedChunk],
     failed: Sequence[PlannedChunk],
     waiting: Sequence[PlannedChunk] = (),
+    *,
+    unended: bool = False,
 ) -> str:
     """Return one sentence for people, for example `12 of 13 chunks were there; 1 × 7 days read`."""
     there = total_count - len(read) - len(failed) - len(waiting)
@@ -96,6 +98,8 @@ def outcome_sentence(
         parts.append(f"{_amounts(failed)} failed")
     if waiting:
         parts.append(f"{_amounts(waiting)} still to come")
+    elif unended:
+        parts.append("more is still to come")
     parts += dict.fromkeys(chunk.reason for chunk in (*read, *failed) if chunk.cut)
     return "; ".join(parts)
 
