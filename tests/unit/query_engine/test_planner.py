@@ -136,6 +136,12 @@ def test_a_failed_chunk_is_named_beside_what_was_read() -> None:
     )
 
 
+def test_a_query_that_runs_says_that_more_may_come_though_nothing_planned_is_missing() -> None:
+    chunks = plan(days(0, 31), []).chunks
+    said = outcome_sentence(1, chunks[:1], [], unended=True)
+    assert said == "0 of 1 chunks were there; 1 × 31 days read; more is still to come"
+
+
 def test_a_dataset_without_start_parts_reads_exactly_its_range() -> None:
     found = plan_query(days(5, 10), [PartShape("slice", "time")], [extent("slice", 0, 7)], RULE, NOW)
     assert missing(found) == [("slice", 3)]
