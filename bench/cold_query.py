@@ -5,17 +5,15 @@ Both end when the rows are there, so the query asks for no views; the time to th
 
 from __future__ import annotations
 
-import tempfile
 import time
 from pathlib import Path
 
 import duckdb
 import httpx
-from sluice_client.redis_server import find_server
 
 from bench.hold_plant import hold_plant
 from bench.measure import Comparison, alternate, await_idle
-from tests.running_suite import open_http, running_suite
+from bench.serving import serving
 
 HOLD_COUNT = 2_000_000
 BODY: dict[str, object] = {"start_date": "2024-01-02", "end_date": "2025-12-31"}
@@ -28,11 +26,7 @@ def run() -> tuple[list[Comparison], list[str]]:
     plant = hold_plant(HOLD_COUNT)
     bare = STATEMENT.read_text(encoding="utf-8")
     counts: list[int] = []
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running_suite(Path(folder), plant, find_server()) as suite,
-        open_http(suite.url) as http,
-    ):
+    with serving(plant) as (suite, http):
 
         def ours(_: int) -> None:
             counts.append(_query(http, []))

@@ -6,16 +6,12 @@ so that only what the engine holds for the rows can differ.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from datetime import date, timedelta
-from pathlib import Path
-
-from sluice_client.redis_server import find_server
 
 from bench.hold_plant import hold_plant
 from bench.measure import Comparison, PeakSampler
-from tests.running_suite import open_http, running_suite
+from bench.serving import serving
 
 HOLD_COUNT = 2_000_000
 FIRST, LAST = date(2024, 1, 2), date(2025, 12, 31)
@@ -44,9 +40,7 @@ def _peak(ranges: Sequence[tuple[date, date]]) -> tuple[float, int]:
     plant = hold_plant(HOLD_COUNT)
     most = 0
     with (
-        tempfile.TemporaryDirectory() as folder,
-        running_suite(Path(folder), plant, find_server(), CAPPED) as suite,
-        open_http(suite.url) as http,
+        serving(plant, CAPPED) as (suite, http),
         PeakSampler(suite.pids()["query-engine"]) as sampler,
     ):
         for start, end in ranges:

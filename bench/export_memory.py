@@ -6,16 +6,13 @@ so instead.
 
 from __future__ import annotations
 
-import tempfile
 import time
-from pathlib import Path
 
 import httpx
-from sluice_client.redis_server import find_server
 
 from bench.hold_plant import hold_plant
 from bench.measure import Comparison, PeakSampler
-from tests.running_suite import open_http, running_suite
+from bench.serving import serving
 
 HOLD_COUNT = 5_000_000
 SMALL: dict[str, object] = {"start_date": "2025-10-20", "end_date": "2025-12-31"}
@@ -31,11 +28,7 @@ def run() -> tuple[list[Comparison], list[str]]:
     """Return no comparison of times, and one line for each format and process."""
     plant = hold_plant(HOLD_COUNT)
     lines = []
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running_suite(Path(folder), plant, find_server(), CAPPED) as suite,
-        open_http(suite.url) as http,
-    ):
+    with serving(plant, CAPPED) as (suite, http):
         small_id, large_id = _ask(http, SMALL), _ask(http, LARGE)
         for form in FORMATS:
             small, _, _ = _peaks(http, suite.pids(), small_id, form)

@@ -19,13 +19,13 @@ from typing import Any
 import duckdb
 import httpx
 from sluice_client.ports import take_free
-from sluice_client.redis_server import find_server
 
 from bench.long_query import memory_tier_bytes
 from bench.measure import Comparison, PeakSampler
+from bench.serving import serving
 from bench.stand_in_process import stand_in
 from bench.year_plant import LARGE_ORDER, year_plant
-from tests.running_suite import RunningSuite, open_http, running_suite
+from tests.running_suite import RunningSuite
 
 YEAR = {"start_date": "2025-01-01", "end_date": "2025-12-31"}
 START, END = datetime(2025, 1, 1), datetime(2026, 1, 1)
@@ -81,8 +81,8 @@ def _serving(plant: Path) -> Iterator[tuple[RunningSuite, httpx.Client]]:
             "query-engine": {**oracle.environment, "SLUICE_QUERY_ENGINE_WAREHOUSE_URL": oracle.url},
             "cache": {"SLUICE_CACHE_MEMORY_MAX_BYTES": str(CACHE_BUDGET_BYTES)},
         }
-        with running_suite(Path(folder), plant, find_server(), extra) as suite, open_http(suite.url) as http:
-            yield suite, http
+        with serving(plant, extra) as served:
+            yield served
 
 
 def _questions(plant: Path) -> list[Question]:

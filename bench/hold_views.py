@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
 
 import httpx
 import pandas as pd
 import pyarrow as pa
-from sluice_client.redis_server import find_server
 
 from bench import pandas_holds
 from bench.hold_plant import hold_plant
 from bench.measure import Comparison, alternate, percentile
-from tests.running_suite import open_http, running_suite
+from bench.serving import serving
 
 HOLD_COUNT = 1_000_000
 START, END = date(2024, 1, 1), date(2025, 12, 30)
@@ -28,11 +25,7 @@ CLICK_COUNT = 60
 def run() -> tuple[list[Comparison], list[str]]:
     """Return the comparisons and lines of absolute figures."""
     plant = hold_plant(HOLD_COUNT)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running_suite(Path(folder), plant, find_server()) as suite,
-        open_http(suite.url) as http,
-    ):
+    with serving(plant) as (_, http):
         query_id, row_count = _start(http)
         rows = _rows(http, query_id)
         clicks = _clicks(rows)

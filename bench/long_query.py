@@ -7,23 +7,21 @@ large ones leave for the spool; Redis holds what is small enough, below its own 
 
 from __future__ import annotations
 
-import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 from redis import Redis
 from sluice.cache.v1 import frame_service_pb2 as cache_pb
 from sluice.cache.v1.frame_service_pb2_grpc import FrameServiceStub
 from sluice.table.v1 import table_pb2 as table_pb
-from sluice_client.redis_server import find_server
 from sluice_rpc.client import open_channel
 
 from bench.hold_plant import hold_plant
 from bench.measure import Comparison, PeakSampler
+from bench.serving import serving
 from bench.twin_memory import BUFFER_BYTES, twin_growth_mib
-from tests.running_suite import RunningSuite, open_http, running_suite
+from tests.running_suite import RunningSuite
 
 HOLD_COUNT = 10_000_000
 BODY: dict[str, object] = {"start_date": "2024-01-02", "end_date": "2025-12-31", "views": []}
@@ -60,11 +58,7 @@ class Watched:
 def run() -> tuple[list[Comparison], list[str]]:
     """Return no comparison of times, and lines that say whether the promises on memory and progress hold."""
     plant = hold_plant(HOLD_COUNT)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running_suite(Path(folder), plant, find_server(), CAPPED) as suite,
-        open_http(suite.url) as http,
-    ):
+    with serving(plant, CAPPED) as (suite, http):
         # A small query first, so that what every process loads once is not counted as growth.
         _ask(http, {"start_date": "2024-01-02", "end_date": "2024-01-04", "views": []})
         pids = suite.pids()

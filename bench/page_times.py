@@ -6,25 +6,22 @@ Budgets are those of an office machine; what lies above one is named and breaks 
 from __future__ import annotations
 
 import statistics
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import httpx
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from sluice_client.redis_server import find_server
 
 from bench.hold_plant import hold_plant
 from bench.measure import Comparison, percentile
+from bench.serving import serving
 from tests.browser.made_families import tell
 from tests.browser.web_page import HOST, PATIENCE_MS, WebPage, tab
 from tests.browser_programs import chromium
 from tests.local_looks import formats, worker_path
 from tests.polling import poll_until
-from tests.running_suite import open_http, running_suite
 
 HOLD_COUNT: Final = 1_000_000
 START, END = "2024-01-01", "2025-12-30"
@@ -62,29 +59,21 @@ const settled = async () => {
   await painted();
 };
 """
-CLICK_BAR: Final = (
-    "async (at) => {"
-    + SETTLED
-    + """
-  const bars = document.querySelectorAll("section[aria-labelledby='view-reason_pareto'] .bar");
+
+
+def _clicked(targets: str, seen: str) -> str:
+    """Return the script that clicks one of the elements that CSS names and returns the ms until it is seen."""
+    return f"""async (at) => {{{SETTLED}
+  const targets = document.querySelectorAll({targets!r});
   const started = performance.now();
-  bars[at % bars.length].click();
-  await painted();
-  await settled();
+  targets[at % targets.length].click();
+  {seen}
   return performance.now() - started;
-}"""
-)
-REDRAW: Final = (
-    "async (at) => {"
-    + SETTLED
-    + """
-  const buttons = document.querySelectorAll("section[aria-labelledby='view-trend'] [aria-label='Measure'] button");
-  const started = performance.now();
-  buttons[at % buttons.length].click();
-  await painted();
-  return performance.now() - started;
-}"""
-)
+}}"""
+
+
+CLICK_BAR: Final = _clicked("section[aria-labelledby=view-reason_pareto] .bar", "await painted(); await settled();")
+REDRAW: Final = _clicked("section[aria-labelledby=view-trend] [aria-label=Measure] button", "await painted();")
 JUMP: Final = """
 async (row) => {
   const scroller = document.querySelector(".scroller");
@@ -155,9 +144,7 @@ def run() -> tuple[list[Comparison], list[str]]:
     """Return no comparisons, and a line for each budget."""
     plant = hold_plant(HOLD_COUNT)
     with (
-        tempfile.TemporaryDirectory() as folder,
-        running_suite(Path(folder), plant, find_server()) as suite,
-        open_http(suite.url) as http,
+        serving(plant) as (suite, http),
         _browser() as browser,
     ):
         url = suite.url.replace("127.0.0.1", HOST)

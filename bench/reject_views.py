@@ -7,9 +7,7 @@ same views. No look repeats one of before, so nobody's kept results answer.
 from __future__ import annotations
 
 import itertools
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -17,15 +15,15 @@ import httpx
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from sluice_client.redis_server import find_server
 from sluice_query_engine import views
 
 from bench import pandas_rejects
 from bench.measure import Comparison, alternate, await_idle
 from bench.pandas_rejects import Click
 from bench.reject_plant import reject_plant
+from bench.serving import serving
 from tests.dataset_frames import load
-from tests.running_suite import RunningSuite, open_http, running_suite
+from tests.running_suite import RunningSuite
 
 REJECT_COUNT = 2_000_000
 """Over two years, the second of which has a little more than half."""
@@ -48,11 +46,7 @@ Json = dict[str, Any]
 def run() -> tuple[list[Comparison], list[str]]:
     """Return the comparisons and the rows of the frame."""
     plant = reject_plant(REJECT_COUNT)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running_suite(Path(folder), plant, find_server()) as suite,
-        open_http(suite.url) as http,
-    ):
+    with serving(plant) as (suite, http):
         query_id = _start(http)
         table = _table(http, query_id)
         return _compare(suite, http, query_id, table), [f"rows in the frame: {table.num_rows:,}"]
