@@ -72,8 +72,8 @@ class Gateway:
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         # Where nothing is encrypted the certificates of the machine need not be read, which takes 50 ms.
-        encrypted = self.url.startswith("https:")
-        self._http = httpx.Client(base_url=self.url, timeout=_TIMEOUT, trust_env=False, verify=encrypted)
+        plain = httpx.URL(self.url).scheme == "http"
+        self._http = httpx.Client(base_url=self.url, timeout=_TIMEOUT, trust_env=False, verify=not plain)
 
     def __enter__(self) -> Self:
         return self
