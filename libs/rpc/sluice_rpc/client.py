@@ -27,7 +27,7 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
 
 
 _BULK_OPTIONS: tuple[tuple[str, int], ...] = (
-    # Half of what a message may be at most: of plain frames as they lie, fewer and larger messages cost a fifth less.
+    # As large as a message may be at most. Of plain frames as they lie, fewer and larger messages cost a fifth less.
     ("grpc.http2.max_frame_size", 2 * BULK_PIECE_BYTES),
     ("grpc.experimental.tcp_read_chunk_size", 2 * BULK_PIECE_BYTES),
     ("grpc.experimental.tcp_min_read_chunk_size", 2 * BULK_PIECE_BYTES),

@@ -46,7 +46,7 @@ class Place(Protocol):
         ...
 
     def map(self, name: str, copy: MappedCopy, path: Path) -> None:
-        """Make a hot frame readable under a name of ours. Raises CopyGone when its file went meanwhile."""
+        """Make a hot frame readable under a name. Raises CopyGone when its file went meanwhile."""
         ...
 
     def view(self, name: str, sql: str) -> None:

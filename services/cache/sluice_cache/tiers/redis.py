@@ -162,7 +162,7 @@ class RedisTier:
         return replace(self._holdings.counts(), available=self._link.available, reason=self._link.reason)
 
     def _values(self, first: list[bytes | None], keys: list[str], frame: Frame) -> Iterator[bytes]:
-        # Redis sends the next values while those before are compared with their sum, or decoded.
+        # After the first values, which are here, Redis sends some while those before are summed or decoded.
         groups = (keys[at : at + VALUES_AT_ONCE] for at in range(0, len(keys), VALUES_AT_ONCE))
         later = pieces.ahead(map(self._read, groups), count=1)
         for value in itertools.chain(first, itertools.chain.from_iterable(later)):

@@ -21,7 +21,7 @@ from sluice_query_engine.dataset import Dataset
 from sluice_query_engine.errors import CacheExpired, QueryFinished, QueryNotReady, TooManyQueries
 from sluice_query_engine.execution import id_lists
 from sluice_query_engine.execution.answering import Answering, CoordinatorLimits, Tools
-from sluice_query_engine.execution.manifest import Outcome, parameters_of
+from sluice_query_engine.execution.manifest import parameters_of
 from sluice_query_engine.execution.run import QueryRun
 from sluice_query_engine.parameters import JSON, canonical
 from sluice_query_engine.planning.identity import query_id_of
@@ -189,12 +189,8 @@ class Coordinator:
         self._beating.join()
 
     def _provisional(self, run: QueryRun) -> frames.Manifest:
-        references = run.references
-        missing = dict.fromkeys(run.unfinished(), QueryNotReady.reason)
-        if run.plan is None or references is None:
-            raise QueryNotReady(run.query_id)
-        outcome = Outcome(run.plan, run.stored(), {**missing, **run.failures()}, unended=True)
-        if outcome.empty:
+        references, outcome = run.references, run.so_far()
+        if references is None or outcome is None or outcome.empty:
             raise QueryNotReady(run.query_id)
         return self._tools.composer.compose(run, outcome, references, f"{run.query_id}-so-far")
 

@@ -123,7 +123,8 @@ class LeaseKeeper:
             self._leases.announce(subject, entries, self._life_s)
             with self._lock:
                 gone = [entry for entry in entries if (subject, entry) not in self._announced]
-            # Retracted since the beat began: announced again, it would bend others' plans for a whole life.
+            # Retracted since the beat began: announced again, it would bend others' plans for a whole life. Whoever
+            # announces the same in this moment is heard again with the next beat.
             if gone:
                 self._leases.retract(subject, gone)
 

@@ -13,8 +13,10 @@ from sluice_rpc.errors import ServiceError
 from sluice_rpc.ports import Clock
 
 from sluice_query_engine.dataset import Dataset
+from sluice_query_engine.errors import QueryNotReady
 from sluice_query_engine.execution.chunk import StoredChunk
 from sluice_query_engine.execution.interest import Interest, Patience
+from sluice_query_engine.execution.manifest import Outcome
 from sluice_query_engine.execution.scope import CancelScope
 from sluice_query_engine.execution.small_frames import timestamp
 from sluice_query_engine.parameters import JSON
@@ -184,10 +186,14 @@ class QueryRun:
         with self._changed:
             return {chunk.index: chunk.code for chunk in self._chunks if chunk.state == pb.CHUNK_STATE_FAILED}
 
-    def unfinished(self) -> list[int]:
-        """Return the positions of chunks that are neither there nor failed."""
+    def so_far(self) -> Outcome | None:
+        """Return what is there at one instant, unfinished chunks as not ready; None before there is a plan."""
         with self._changed:
-            return [chunk.index for chunk in self._chunks if chunk.state in _UNFINISHED_STATES]
+            if self.plan is None:
+                return None
+            unfinished = [chunk.index for chunk in self._chunks if chunk.state in _UNFINISHED_STATES]
+            codes = {**dict.fromkeys(unfinished, QueryNotReady.reason), **self.failures()}
+            return Outcome(self.plan, self.stored(), codes, unended=True)
 
     def finish(self, receipt: table_pb2.Receipt) -> bool:
         """End with an answer; False when it had ended before, or somebody asked for rows newer than these."""
