@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from google.protobuf import struct_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sluice.query.v1 import query_service_pb2 as pb
@@ -18,7 +20,7 @@ from sluice_warehouse import Bind, Statement
 from sluice_warehouse.errors import WarehouseError
 from sluice_warehouse.faults import Fault
 
-from tests.engine_rig import EngineRig, datasets_with, serving_cache, serving_engine
+from tests.engine_rig import DATASET, EngineRig, datasets_with, serving_cache, serving_engine
 
 YEAR = ("2025-01-01", "2025-12-31")
 EVERY_HOLD = {"hold_type": "all", "record_type": ["new", "on_hold", "released"]}
@@ -212,6 +214,18 @@ def test_an_unknown_query_id_has_expired(rig: EngineRig) -> None:
     with pytest.raises(NotFound) as caught:
         rig.views("0" * 16, "trend")
     assert caught.value.reason == "CACHE_EXPIRED"
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, [1.0, -math.inf]], ids=str)
+def test_a_number_that_is_not_finite_is_refused_by_field(rig: EngineRig, number: float | list[float]) -> None:
+    parameters = struct_pb2.Struct()
+    parameters.update({"start_date": "2025-05-01", "end_date": number})
+    with pytest.raises(InvalidArgument) as of_plan:
+        rig.stub.PlanQuery(pb.PlanQueryRequest(dataset=DATASET, parameters=parameters))
+    with pytest.raises(InvalidArgument) as of_view:
+        rig.stub.ReadView(pb.ReadViewRequest(query_id="0" * 16, filters=parameters)).__next__()
+    fields = [[item.field for item in caught.value.violations] for caught in (of_plan, of_view)]
+    assert fields == [["end_date"], ["end_date"]]
 
 
 def test_an_unknown_table_is_refused_by_name(rig: EngineRig) -> None:

@@ -255,7 +255,14 @@ def _checked(query_id: str) -> str:
 
 
 def _mapping(struct: struct_pb2.Struct) -> dict[str, object]:
-    return dict(json_format.MessageToDict(struct))
+    values: dict[str, object] = {}
+    for name, value in struct.fields.items():
+        try:
+            values[name] = json_format.MessageToDict(value)
+        except ValueError:
+            # A caller's own encoder may write what JSON has no number for.
+            raise InvalidParameter(name, "holds a number that is not finite") from None
+    return values
 
 
 def _client_id(context: grpc.ServicerContext) -> str:
