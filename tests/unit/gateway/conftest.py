@@ -37,17 +37,6 @@ class Behind:
         return Settings.model_validate({**targets, **changes})
 
 
-@pytest.fixture(scope="session")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="session", autouse=True)
-async def one_loop(anyio_backend: str) -> AsyncIterator[None]:
-    """Keep one event loop for all tests: gRPC's poller may still wake the loop of a test that is over."""
-    yield
-
-
 @pytest.fixture
 def engine() -> FakeQueryService:
     """What the query-engine does."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import grpc
 import pytest
 import structlog
@@ -12,6 +10,8 @@ from sluice_rpc.deadline import remaining_s
 from sluice_rpc.log import REQUEST_ID_KEY
 
 from tests.unit.rpc.scripted import EXCHANGE, STREAM, UNARY, UPLOAD, Act, Suite
+
+pytestmark = pytest.mark.anyio
 
 
 def test_a_call_that_names_no_deadline_gets_the_channels(suite: Suite) -> None:
@@ -26,12 +26,9 @@ def test_a_call_keeps_the_deadline_it_names(suite: Suite) -> None:
     assert 90 < suite.scripted.deadlines[0] < 101
 
 
-def test_an_asyncio_call_that_names_no_deadline_gets_the_channels(suite: Suite) -> None:
-    async def call() -> None:
-        async with suite.aio_channel(timeout_s=7) as channel:
-            await channel.unary_unary(UNARY)(b"")
-
-    asyncio.run(call())
+async def test_an_asyncio_call_that_names_no_deadline_gets_the_channels(suite: Suite) -> None:
+    async with suite.aio_channel(timeout_s=7) as channel:
+        await channel.unary_unary(UNARY)(b"")
     assert 5 < suite.scripted.deadlines[0] < 8
 
 
@@ -67,14 +64,11 @@ def test_the_request_id_of_the_caller_travels_on(suite: Suite) -> None:
     assert suite.scripted.metadata[REQUEST_ID_KEY] == "request-7"
 
 
-def test_the_request_id_of_an_asyncio_caller_travels_on(suite: Suite) -> None:
-    async def call() -> None:
+async def test_the_request_id_of_an_asyncio_caller_travels_on(suite: Suite) -> None:
+    with structlog.contextvars.bound_contextvars(request_id="request-8"):
         async with suite.aio_channel() as channel:
             async for _ in channel.unary_stream(STREAM)(b""):
                 pass
-
-    with structlog.contextvars.bound_contextvars(request_id="request-8"):
-        asyncio.run(call())
     assert suite.scripted.metadata[REQUEST_ID_KEY] == "request-8"
 
 
@@ -120,25 +114,19 @@ def test_an_exchange_raises_what_the_server_raised(suite: Suite) -> None:
         list(channel.stream_stream(EXCHANGE)(iter([b"a"])))
 
 
-def test_an_asyncio_exchange_goes_both_ways_and_has_the_channels_deadline(suite: Suite) -> None:
-    async def call() -> list[bytes]:
-        async with suite.aio_channel(timeout_s=7) as channel:
-            return [message async for message in channel.stream_stream(EXCHANGE)(iter([b"a", b"b"]))]
-
-    assert asyncio.run(call()) == [b"a", b"b", b""]
+async def test_an_asyncio_exchange_goes_both_ways_and_has_the_channels_deadline(suite: Suite) -> None:
+    async with suite.aio_channel(timeout_s=7) as channel:
+        messages = [message async for message in channel.stream_stream(EXCHANGE)(iter([b"a", b"b"]))]
+    assert messages == [b"a", b"b", b""]
     assert 5 < suite.scripted.deadlines[0] < 8
 
 
-def test_an_asyncio_exchange_raises_what_the_server_raised(suite: Suite) -> None:
+async def test_an_asyncio_exchange_raises_what_the_server_raised(suite: Suite) -> None:
     suite.raises(errors.InvalidParameter("field", "is wrong"))
-
-    async def call() -> None:
-        async with suite.aio_channel() as channel:
+    async with suite.aio_channel() as channel:
+        with pytest.raises(errors.InvalidArgument, match="is wrong"):
             async for _ in channel.stream_stream(EXCHANGE)(iter([b"a"])):
                 pass
-
-    with pytest.raises(errors.InvalidArgument, match="is wrong"):
-        asyncio.run(call())
 
 
 def test_each_call_is_counted_by_its_outcome(suite: Suite) -> None:
@@ -156,16 +144,13 @@ def test_leaving_a_stream_ends_it_at_the_server(suite: Suite) -> None:
     assert suite.scripted.ended.wait(10)
 
 
-def test_leaving_an_asyncio_stream_ends_it_at_the_server(suite: Suite) -> None:
-    async def call() -> None:
-        async with suite.aio_channel() as channel:
-            responses = channel.unary_stream(STREAM)(b"")
-            async for _ in responses:
-                break
-            responses.cancel()
-
+async def test_leaving_an_asyncio_stream_ends_it_at_the_server(suite: Suite) -> None:
     suite.scripted.act = until_ended(suite)
-    asyncio.run(call())
+    async with suite.aio_channel() as channel:
+        responses = channel.unary_stream(STREAM)(b"")
+        async for _ in responses:
+            break
+        responses.cancel()
     assert suite.scripted.ended.wait(10)
 
 

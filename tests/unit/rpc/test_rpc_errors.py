@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import grpc
 import pytest
@@ -12,6 +11,10 @@ from sluice_rpc import errors
 from sluice_rpc.errors import FieldViolation, InvalidParameter, ServiceError
 
 from tests.unit.rpc.scripted import STREAM, UNARY, UPLOAD, Suite
+
+pytestmark = pytest.mark.anyio
+
+Call = Callable[[Suite], Awaitable[None]]
 
 BASES = [
     errors.InvalidArgument,
@@ -28,52 +31,46 @@ BASES = [
 ]
 
 
-def call_unary(suite: Suite) -> None:
+async def call_unary(suite: Suite) -> None:
     with suite.channel() as channel:
         channel.unary_unary(UNARY)(b"")
 
 
-def call_stream(suite: Suite) -> None:
+async def call_stream(suite: Suite) -> None:
     with suite.channel() as channel:
         list(channel.unary_stream(STREAM)(b""))
 
 
-def call_upload(suite: Suite) -> None:
+async def call_upload(suite: Suite) -> None:
     with suite.channel() as channel:
         channel.stream_unary(UPLOAD)(iter([b"a", b"b"]))
 
 
-def call_aio_unary(suite: Suite) -> None:
-    async def call() -> None:
-        async with suite.aio_channel() as channel:
-            await channel.unary_unary(UNARY)(b"")
-
-    asyncio.run(call())
+async def call_aio_unary(suite: Suite) -> None:
+    async with suite.aio_channel() as channel:
+        await channel.unary_unary(UNARY)(b"")
 
 
-def call_aio_stream(suite: Suite) -> None:
-    async def call() -> None:
-        async with suite.aio_channel() as channel:
-            async for _ in channel.unary_stream(STREAM)(b""):
-                pass
-
-    asyncio.run(call())
+async def call_aio_stream(suite: Suite) -> None:
+    async with suite.aio_channel() as channel:
+        async for _ in channel.unary_stream(STREAM)(b""):
+            pass
 
 
 CALLS = [call_unary, call_stream, call_upload, call_aio_unary, call_aio_stream]
 
 
-def failure(suite: Suite, call: Callable[[Suite], None]) -> ServiceError:
+async def failure(suite: Suite, call: Call) -> ServiceError:
     with pytest.raises(ServiceError) as caught:
-        call(suite)
+        await call(suite)
     return caught.value
 
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("base", BASES)
-def test_every_base_comes_back_as_itself(suite: Suite, base: type[ServiceError], call: Callable[[Suite], None]) -> None:
+async def test_every_base_comes_back_as_itself(suite: Suite, base: type[ServiceError], call: Call) -> None:
     suite.raises(base("the fact", reason="SOME_REASON", limit=5))
-    caught = failure(suite, call)
+    caught = await failure(suite, call)
     assert (type(caught), caught.message, caught.reason, caught.metadata) == (
         base,
         "the fact",
@@ -83,34 +80,34 @@ def test_every_base_comes_back_as_itself(suite: Suite, base: type[ServiceError],
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_each_field_at_fault_comes_back(suite: Suite, call: Callable[[Suite], None]) -> None:
+async def test_each_field_at_fault_comes_back(suite: Suite, call: Call) -> None:
     violations = (FieldViolation("start_date", "is after end_date"), FieldViolation("lots[3]", "is blank"))
     suite.raises(InvalidParameter.of(violations))
-    assert failure(suite, call).violations == violations
+    assert (await failure(suite, call)).violations == violations
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_when_to_try_again_comes_back(suite: Suite, call: Callable[[Suite], None]) -> None:
+async def test_when_to_try_again_comes_back(suite: Suite, call: Call) -> None:
     suite.raises(errors.Unavailable("away", retry_after_s=2.5))
-    assert failure(suite, call).retry_after_s == 2.5
+    assert (await failure(suite, call)).retry_after_s == 2.5
 
 
-def test_what_needs_no_retry_names_none(suite: Suite) -> None:
+async def test_what_needs_no_retry_names_none(suite: Suite) -> None:
     suite.raises(errors.NotFound("gone"))
-    assert failure(suite, call_unary).retry_after_s is None
+    assert (await failure(suite, call_unary)).retry_after_s is None
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_an_unknown_exception_leaves_with_a_request_id_and_no_text(suite: Suite, call: Callable[[Suite], None]) -> None:
+async def test_an_unknown_exception_leaves_with_a_request_id_and_no_text(suite: Suite, call: Call) -> None:
     suite.raises(KeyError("secret lot name"))
-    caught = failure(suite, call)
+    caught = await failure(suite, call)
     assert (type(caught), caught.reason, caught.message) == (errors.Internal, "INTERNAL", "internal error")
     assert caught.metadata["request_id"]
 
 
-def test_text_outside_ascii_comes_back_whole(suite: Suite) -> None:
+async def test_text_outside_ascii_comes_back_whole(suite: Suite) -> None:
     suite.raises(errors.NotFound("站點 „Löten“ fehlt", station="站點"))
-    caught = failure(suite, call_unary)
+    caught = await failure(suite, call_unary)
     assert (caught.message, caught.metadata) == ("站點 „Löten“ fehlt", {"station": "站點"})
 
 
@@ -124,9 +121,9 @@ def test_the_first_message_of_a_stream_comes_before_its_error(suite: Suite) -> N
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_process_that_is_down_is_named(suite: Suite, call: Callable[[Suite], None]) -> None:
+async def test_a_process_that_is_down_is_named(suite: Suite, call: Call) -> None:
     suite.server.stop(0)
-    caught = failure(suite, call)
+    caught = await failure(suite, call)
     assert (caught.reason, caught.metadata) == ("SERVICE_UNAVAILABLE", {"service": "scripted"})
 
 
