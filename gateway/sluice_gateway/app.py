@@ -58,7 +58,8 @@ class Routes:
 
 def build_app(routes: Routes, metrics: HttpMetrics, ids: Ids, root_path: str) -> ASGIApp:
     """Return the application."""
-    app = FastAPI(title="Sluice", docs_url=None, redoc_url=None, openapi_url=None)
+    # A path with a slash too many is not there; a redirect would lose the problem that says so, and a base path.
+    app = FastAPI(title="Sluice", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     for methods, path, endpoint in _table(routes):
         app.add_api_route(path, endpoint, methods=methods.split(), response_model=None)
     app.mount("/docs/files", StaticFiles(directory=swagger_ui_bundle.swagger_ui_path))

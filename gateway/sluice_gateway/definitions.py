@@ -48,11 +48,11 @@ class Definition:
             name=message.name,
             route=message.route,
             json=messages.dataset(message),
-            parameters=_properties(messages.from_struct(message.parameters_schema)),
+            parameters=_properties(messages.schema(message.parameters_schema)),
             filters={
                 name: schema
                 for struct in (*(view.parameters_schema for view in message.views), message.filters_schema)
-                for name, schema in _properties(messages.from_struct(struct)).items()
+                for name, schema in _properties(messages.schema(struct)).items()
             },
             views={view.name: view.paged for view in message.views},
             titles={view.name: {column.name: column.title for column in view.columns} for view in message.views},

@@ -142,6 +142,23 @@ def check_query_id(query_id: str) -> str:
     return query_id
 
 
+def flag(pairs: Sequence[tuple[str, str]], name: str) -> bool:
+    """Return the one flag that a query string may hold; false where it is not given.
+
+    Raises:
+        InvalidParameter: it is neither true nor false, is given twice, or something else is given.
+    """
+    values = [text for given, text in pairs if given == name]
+    wrong = [FieldViolation(shortened(given), f"is unknown; known is {name}") for given, _ in pairs if given != name]
+    if len(values) > 1:
+        wrong.append(FieldViolation(name, "is given more than once"))
+    elif values and values[0] not in ("true", "false"):
+        wrong.append(FieldViolation(name, "must be true or false"))
+    if wrong:
+        raise InvalidParameter.of(wrong)
+    return values == ["true"]
+
+
 def _typed(name: str, texts: Sequence[str], definition: Definition, fields: frozenset[str]) -> JSON:
     if name in fields and name in _LISTS:
         return [*_split(texts)]

@@ -29,8 +29,17 @@ def struct(values: Mapping[str, JSON]) -> struct_pb2.Struct:
 
 
 def from_struct(message: struct_pb2.Struct) -> JSONObject:
-    """Return the Struct as a JSON object; whole numbers become integers."""
-    return {name: _value(value) for name, value in message.fields.items()}
+    """Return the Struct as a JSON object by name, since its own order is chance; whole numbers become integers."""
+    return {name: _value(value) for name, value in sorted(message.fields.items())}
+
+
+def schema(message: struct_pb2.Struct) -> JSONObject:
+    """Return the JSON Schema of an object, its properties in the order that `x-order` gives."""
+    read = from_struct(message)
+    match read:
+        case {"properties": dict(properties), "x-order": list(order)}:
+            read["properties"] = {str(name): properties[str(name)] for name in order}
+    return read
 
 
 def receipt(message: table_pb2.Receipt) -> JSONObject:
@@ -175,8 +184,8 @@ def dataset(message: pb.Dataset) -> JSONObject:
         "version": message.version,
         "day_rule": message.day_rule,
         "max_range_days": message.max_range_days,
-        "parameters": from_struct(message.parameters_schema),
-        "filters": from_struct(message.filters_schema),
+        "parameters": schema(message.parameters_schema),
+        "filters": schema(message.filters_schema),
         "initial_views": list(message.initial_views),
         "views": [_view(view) for view in message.views],
         "kind": pb.DatasetKind.Name(message.kind).removeprefix("DATASET_KIND_").lower(),
@@ -199,7 +208,7 @@ def _view(message: pb.View) -> JSONObject:
         "filters": list(message.filters),
         "sort_keys": [{"name": key.name, "descending": key.descending} for key in message.sort_keys],
         "columns": [_column(column) for column in message.columns],
-        "parameters": from_struct(message.parameters_schema),
+        "parameters": schema(message.parameters_schema),
         "selects": message.selects or None,
         "labels": dict(message.labels),
     }

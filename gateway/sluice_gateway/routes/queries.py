@@ -6,7 +6,7 @@ import asyncio
 
 import structlog
 from sluice.query.v1 import query_service_pb2 as pb
-from sluice_rpc.errors import InvalidParameter, ServiceError, of_reason
+from sluice_rpc.errors import ServiceError, of_reason
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -80,11 +80,9 @@ class QueryRoutes:
 
     async def cancel(self, request: Request, query_id: str) -> Response:
         """Withdraw this caller; `?force=true` cancels for everybody."""
-        force = request.query_params.get("force", "false")
-        if force not in ("true", "false"):
-            raise InvalidParameter("force", "must be true or false")
+        force = inputs.flag(request.query_params.multi_items(), "force")
         caller = self._identity.of(request)
-        return _state(await self._engine.cancel(inputs.check_query_id(query_id), force == "true", caller))
+        return _state(await self._engine.cancel(inputs.check_query_id(query_id), force, caller))
 
     async def retry(self, request: Request, query_id: str) -> Response:
         """Run what is missing from a finished query."""

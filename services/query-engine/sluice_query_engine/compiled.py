@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -89,7 +89,8 @@ def _write(path: Path, key: bytes, schemas: Mapping[str, pa.Schema]) -> None:
     # A struct for each table makes one schema of all.
     together = pa.schema([pa.field(name, pa.struct(list(schema))) for name, schema in schemas.items()])
     body = together.serialize().to_pybytes()
-    draft = path.with_suffix(f".{os.getpid()}")
+    # Engines in containers share process ids, and may share the folder.
+    draft = path.with_suffix(f".{uuid.uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft.write_bytes(key + hashlib.sha256(body).digest() + body)

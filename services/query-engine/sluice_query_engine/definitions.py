@@ -61,30 +61,33 @@ def to_proto(dataset: Dataset, columns: Mapping[str, pa.Schema]) -> pb.Dataset:
 
 def parameters_schema(dataset: Dataset) -> _JsonObject:
     """Return the JSON Schema of the primary parameters: an object that allows no other properties."""
-    return {
-        "$schema": DIALECT,
-        "type": "object",
-        "properties": {
-            item.name: {**_parameter_schema(item), **_value_labels(dataset, item.name)} for item in dataset.parameters
-        },
-        "required": [item.name for item in dataset.parameters if item.required],
-        "additionalProperties": False,
+    properties: dict[str, _JsonObject] = {
+        item.name: {**_parameter_schema(item), **_value_labels(dataset, item.name)} for item in dataset.parameters
     }
+    return {**_object(properties), "required": [item.name for item in dataset.parameters if item.required]}
 
 
 def filters_schema(dataset: Dataset) -> _JsonObject:
     """Return the JSON Schema of the view-time filters: an object that allows no other properties, none required."""
-    return {
-        "$schema": DIALECT,
-        "type": "object",
-        "properties": {
+    return _object(
+        {
             item.name: {
                 **_filter_schema(item),
                 **_labels(dataset.filter_labels.get(item.name, {})),
                 **_value_labels(dataset, item.name),
             }
             for item in dataset.filters
-        },
+        }
+    )
+
+
+def _object(properties: Mapping[str, _JsonObject]) -> _JsonObject:
+    """Return the schema of an object of these and no other properties; a Struct keeps no order, `x-order` does."""
+    return {
+        "$schema": DIALECT,
+        "type": "object",
+        "properties": {**properties},
+        "x-order": [*properties],
         "additionalProperties": False,
     }
 
@@ -126,15 +129,12 @@ def _view(dataset: Dataset, view: View, schema: pa.Schema) -> pb.View:
         sort_keys=[pb.SortKey(name=key.name, descending=key.descending) for key in view.sort_keys],
         chart=view.chart,
         parameters_schema=_struct(
-            {
-                "$schema": DIALECT,
-                "type": "object",
-                "properties": {
+            _object(
+                {
                     item.name: {**value_schema(item), **_labels(item.labels), **_value_labels(dataset, item.name)}
                     for item in own
-                },
-                "additionalProperties": False,
-            }
+                }
+            )
         ),
         selects=view.selects,
         labels=view.labels,

@@ -11,8 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 import redis
 from sluice.table.v1 import table_pb2
+from sluice_cache.errors import StatementLost
+from sluice_cache.tiers import CopyBroken
 from sluice_rpc.ports import FakeClock
 
+from tests import broken_parquet
 from tests.unit.cache.driver import frame_source, running
 
 TABLE = pa.table({"n": pa.array(range(50_000), pa.int64())})
@@ -54,3 +57,24 @@ def test_a_spilled_frame_is_parquet_and_another_cache_finds_it_by_its_pointer_in
         assert pq.read_table(file).column("n").equals(TABLE.column("n"))
         assert other.get("frame-1").equals(TABLE)
         assert other.one([frame_source("f", "frame-1")], SUM)["n"].to_pylist() == SUMMED
+
+
+def test_a_reader_whose_file_broke_may_try_again_where_a_later_version_came_meanwhile(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    later = pa.table({"n": pa.array(range(50_000, 70_000), pa.int64())})
+    with running(tmp_path / "cache", clock, spill_row_count=1_000) as cache:
+        cache.put("frame-1", TABLE)
+        assert cache.process is not None
+        store = cache.process.store
+        with store.open("frame-1") as opened:
+            [file] = (tmp_path / "cache" / "spool").glob("*.parquet")
+            file.write_bytes(broken_parquet.without_first_page(file.read_bytes()))
+            with pytest.raises(CopyBroken) as broken:
+                list(opened.copy.batches())
+            cache.put("frame-1", later, version=2)
+            with pytest.raises(StatementLost) as lost:
+                store.give_up(opened, broken.value)
+        assert lost.value.reason == "SERVICE_UNAVAILABLE"
+        assert cache.get("frame-1").equals(later)
+        assert cache.one([frame_source("f", "frame-1")], SUM)["n"].to_pylist() == [sum(range(50_000, 70_000))]

@@ -108,6 +108,7 @@ def hold_history() -> pb.Dataset:
                 },
                 "min_qty": {"type": "integer", "minimum": 0},
             },
+            "x-order": ["reason", "hold_type", "record_type", "min_qty", "day_filter"],
         }
     )
     made.views.add(name="trend", title="Trend", columns=[pb.Column(name="day", type="date32[day]")])

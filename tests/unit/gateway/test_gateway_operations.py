@@ -46,6 +46,16 @@ async def test_a_dataset_shows_its_schemas_and_the_columns_of_its_views(http: ht
     assert (day["name"], day["type"], day["role"], day["unit"]) == ("day", "date32[day]", None, None)
 
 
+async def test_the_fields_of_a_dataset_come_in_the_order_it_declares(http: httpx.AsyncClient) -> None:
+    filters = (await http.get("/api/datasets/hold-history")).json()["filters"]
+
+    assert (
+        [*filters["properties"]]
+        == filters["x-order"]
+        == ["reason", "hold_type", "record_type", "min_qty", "day_filter"]
+    )
+
+
 async def test_a_route_may_hold_slashes(http: httpx.AsyncClient, engine: FakeQueryService) -> None:
     await http.post("/api/resource/history/query", json={})
 

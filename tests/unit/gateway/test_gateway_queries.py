@@ -231,6 +231,20 @@ async def test_cancel_passes_on_force(http: httpx.AsyncClient, engine: FakeQuery
     assert engine.asked(pb.CancelQueryRequest) == [pb.CancelQueryRequest(query_id=QUERY_ID, force=True)]
 
 
+@pytest.mark.parametrize("query_string", ["forced=true", "force=yes", "force=true&force=false"])
+async def test_a_cancel_that_cannot_be_read_cancels_nothing(
+    http: httpx.AsyncClient, engine: FakeQueryService, query_string: str
+) -> None:
+    response = await http.delete(f"/api/queries/{QUERY_ID}?{query_string}")
+
+    fields = [item["field"] for item in response.json()["errors"]]
+    assert (response.status_code, fields, engine.asked(pb.CancelQueryRequest)) == (
+        400,
+        [query_string.split("=", maxsplit=1)[0]],
+        [],
+    )
+
+
 async def test_retry_is_accepted(http: httpx.AsyncClient) -> None:
     response = await http.post(f"/api/queries/{QUERY_ID}/retry")
 

@@ -178,6 +178,10 @@ async def test_an_unknown_path_is_404(http: httpx.AsyncClient) -> None:
     assert_problem(await http.get("/moon"), 404, "INVALID_PARAMETER")
 
 
+async def test_a_path_with_a_slash_too_many_is_404_and_no_redirect(http: httpx.AsyncClient) -> None:
+    assert_problem(await http.post("/api/lineage/ancestors/", json={}), 404, "INVALID_PARAMETER")
+
+
 async def test_a_wrong_method_is_405_and_names_the_right_one(http: httpx.AsyncClient) -> None:
     response = await http.put("/api/hold-history/query")
 

@@ -14,6 +14,11 @@ def definition(catalog: Catalog) -> pb.Dataset:
     return to_proto(catalog.get("hold-history"), catalog.columns("hold-history"))
 
 
+def test_the_order_of_the_fields_is_the_one_they_are_declared_in(dataset: Dataset) -> None:
+    assert parameters_schema(dataset)["x-order"] == ["start_date", "end_date"]
+    assert filters_schema(dataset)["x-order"] == [item.name for item in dataset.filters]
+
+
 def test_the_parameters_are_two_required_dates(dataset: Dataset) -> None:
     schema = parameters_schema(dataset)
     assert schema["required"] == ["start_date", "end_date"]
