@@ -57,10 +57,10 @@ function control(name: string, schema: Schema, required: boolean): Control {
   };
 }
 
-/** Fields in an order of their own: an object of the definition has none, so names that are ranked come first. */
+/** Fields as the definition orders them, after those that are ranked. */
 export function controls(schema: Schema, ranked: string[] = []): Control[] {
   const required = new Set(schema.required ?? []);
-  const order = [...new Set([...ranked, ...(schema.required ?? [])])];
+  const order = [...new Set([...ranked, ...((schema["x-order"] as string[] | undefined) ?? schema.required ?? [])])];
   const rank = (name: string): number => (order.includes(name) ? order.indexOf(name) : order.length);
   return Object.entries(schema.properties ?? {})
     .sort(([one], [other]) => rank(one) - rank(other) || (one < other ? -1 : 1))
