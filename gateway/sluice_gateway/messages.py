@@ -211,6 +211,8 @@ def _view(message: pb.View) -> JSONObject:
         "parameters": schema(message.parameters_schema),
         "selects": message.selects or None,
         "labels": dict(message.labels),
+        "measure": message.measure or None,
+        "note": dict(message.note),
     }
 
 

@@ -293,6 +293,8 @@ class View:
         parameters: names of the view parameters that its SQL binds.
         selects: the filter that clicking on the view sets; it does not narrow the view.
         labels: title by language.
+        measure: column that is drawn first; empty leaves it to the page.
+        note: what the figures leave out, by language; for display.
     """
 
     name: str
@@ -308,6 +310,8 @@ class View:
     parameters: tuple[str, ...] = ()
     selects: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    measure: str = ""
+    note: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -138,6 +138,8 @@ def _view(dataset: Dataset, view: View, schema: pa.Schema) -> pb.View:
         ),
         selects=view.selects,
         labels=view.labels,
+        measure=view.measure,
+        note=view.note,
     )
 
 
@@ -168,7 +170,7 @@ def _filter_schema(item: Filter) -> _JsonObject:
     match item:
         case ChoiceFilter():
             default = {} if item.default is None else {"default": item.default}
-            return {**about, "type": "string", "enum": [*item.predicates], **default}
+            return {**about, "type": "string", "enum": [*item.predicates], **default, **_every(item)}
         case SetFilter():
             values = {"type": "string", "enum": [*item.predicates]}
             return {**about, "type": "array", "items": values, "minItems": 1, "default": [*item.default]}
@@ -176,6 +178,12 @@ def _filter_schema(item: Filter) -> _JsonObject:
             return {**about, "oneOf": _match_forms(item)}
         case PatternFilter():
             return {**about, "type": "string", "pattern": _anchored(item.pattern), "examples": [item.example]}
+
+
+def _every(item: ChoiceFilter) -> _JsonObject:
+    """Return the value that keeps every row, where there is one."""
+    every = next((value for value, predicate in item.predicates.items() if not predicate), None)
+    return {} if every is None else {"x-every": every}
 
 
 def _match_forms(item: MatchFilter) -> list[_JsonObject]:

@@ -41,7 +41,7 @@ from sluice_query_engine.part_section import (
     read_tables,
 )
 from sluice_query_engine.snapshot_section import check_snapshot, read_snapshot
-from sluice_query_engine.toml_section import CatalogError, Section, read_labels
+from sluice_query_engine.toml_section import CatalogError, Section, read_labels, read_languages
 from sluice_query_engine.value_labels import choices_of, read_value_labels
 from sluice_query_engine.view_parameters import ViewParameter, read_view_parameter
 
@@ -266,8 +266,12 @@ def _views(folder: Path, file: Section, filters: Collection[str], parameters: Co
             ),
             selects=section.text("selects", ""),
             labels=read_labels(section),
+            measure=section.text("measure", ""),
+            note=read_languages(section.section("note")) if "note" in section else {},
         )
         section.close()
+        if view.measure:
+            named(section, "measure", view.measure, [column.name for column in view.columns])
         if view.paged != bool(view.sort_keys) or view.paged != bool(view.tiebreaker):
             raise section.error("paged", "a paged view, and no other, has sort keys and a tiebreaker")
         if view.selects and (named(section, "selects", view.selects, filters) in view.filters):

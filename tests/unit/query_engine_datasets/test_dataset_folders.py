@@ -103,6 +103,8 @@ null_label = "(none)"
         (TOML, 'rows_view = "list"', 'rows_view = "trend"', f"{TOML}: rows_view: 'trend' is not paged"),
         (TOML, 'rows_view = "list"', 'rows_view = "rows"', f"{TOML}: rows_view: 'rows' is not among trend"),
         (TOML, '["trend", "reason', '["trends", "reason', f"{TOML}: initial_views: 'trends' is not among"),
+        (TOML, 'measure = "qty"', 'measure = "pieces"', f"{TOML}: views.reason_pareto.measure: 'pieces' is not among"),
+        (TOML, "note = { en", "note = { English", f"{TOML}: views.duration.note.English: is no language tag"),
         (TOML, "paged = true", "", f"{TOML}: views.list.paged: a paged view, and no other, has sort keys"),
         (TOML, "lot_id = {}", 'lot_id = { expression = "lot" }', f"{TOML}: views.list.sort.lot_id: does not compile"),
         (TOML, "cum_pct = {", "share = {", f"{TOML}: views.reason_pareto.columns: declares reason, hold_count"),

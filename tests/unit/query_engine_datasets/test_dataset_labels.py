@@ -28,6 +28,8 @@ def titled(dataset: Dataset) -> Iterator[tuple[str, dict[str, str]]]:
         yield item.name, dict(dataset.filter_labels.get(item.name, {}))
     for view in dataset.views:
         yield view.name, dict(view.labels)
+        if view.note:
+            yield f"{view.name}.note", dict(view.note)
         for column in view.columns:
             yield f"{view.name}.{column.name}", dict(column.labels)
 
@@ -62,3 +64,19 @@ def test_the_words_of_view_parameters_travel_with_their_views(catalog: Catalog) 
     told = json_format.MessageToDict(to_proto(catalog.get("reject-history"), catalog.columns("reject-history")))
     [trend] = [view for view in told["views"] if view["name"] == "trend"]
     assert trend["parametersSchema"]["properties"]["granularity"]["x-value-labels"]["week"][CHINESE] == "週"
+
+
+def test_the_value_of_a_choice_that_keeps_every_row_is_named(catalog: Catalog) -> None:
+    properties = filters_schema(catalog.get("hold-history"))["properties"]
+    assert isinstance(properties, dict)
+    assert {name: schema.get("x-every") for name, schema in properties.items()} == {
+        **dict.fromkeys(properties),
+        "hold_type": "all",
+    }
+
+
+def test_what_a_view_shows_first_and_leaves_out_travels_with_it(catalog: Catalog) -> None:
+    told = json_format.MessageToDict(to_proto(catalog.get("hold-history"), catalog.columns("hold-history")))
+    shown = {view["name"]: (view.get("measure"), sorted(view.get("note", {}))) for view in told["views"]}
+    assert shown["reason_pareto"] == ("qty", [])
+    assert shown["duration"] == ("qty", ["en", CHINESE])

@@ -1319,6 +1319,26 @@ class View(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class NoteEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAME_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
@@ -1330,6 +1350,8 @@ class View(_message.Message):
     PARAMETERS_SCHEMA_FIELD_NUMBER: _builtins.int
     SELECTS_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    MEASURE_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name."""
     title: _builtins.str
@@ -1342,6 +1364,8 @@ class View(_message.Message):
     """Chart hint, for example `line` or `pareto`; empty for tables."""
     selects: _builtins.str
     """The filter that clicking on the view sets, and that therefore does not narrow it; empty where there is none."""
+    measure: _builtins.str
+    """The measure that is drawn first; empty where nothing is said."""
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Column]:
         """Output columns in order."""
@@ -1364,6 +1388,10 @@ class View(_message.Message):
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Title by language."""
 
+    @_builtins.property
+    def note(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What the figures leave out, by language, English as `en`; empty where there is nothing to say."""
+
     def __init__(
         self,
         *,
@@ -1378,10 +1406,12 @@ class View(_message.Message):
         parameters_schema: _struct_pb2.Struct | None = ...,
         selects: _builtins.str = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        measure: _builtins.str = ...,
+        note: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["parameters_schema", b"parameters_schema"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chart", b"chart", "columns", b"columns", "description", b"description", "filters", b"filters", "labels", b"labels", "name", b"name", "paged", b"paged", "parameters_schema", b"parameters_schema", "selects", b"selects", "sort_keys", b"sort_keys", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chart", b"chart", "columns", b"columns", "description", b"description", "filters", b"filters", "labels", b"labels", "measure", b"measure", "name", b"name", "note", b"note", "paged", b"paged", "parameters_schema", b"parameters_schema", "selects", b"selects", "sort_keys", b"sort_keys", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
