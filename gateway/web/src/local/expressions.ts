@@ -1,5 +1,6 @@
 /** Expressions as functions of a row. Missing values go through them as in SQL. */
 
+import type { Kept } from "./kept";
 import type { Coded, Column } from "./relation";
 import { keyOf } from "./relation";
 import { Refusal, type Expr, type Kind, type Query, type Value } from "./sql";
@@ -19,8 +20,12 @@ export interface Compiled {
 
 export interface Scope {
   column: (table: string | undefined, name: string) => Column | undefined;
-  /** Expressions that have a value of their own here: keys and aggregates of groups, windows, aliases. */
+  /** Expressions that have a value of their own here: keys and aggregates of groups, windows. */
   known?: (expr: Expr) => Compiled | undefined;
+  /** What a name of another item stands for, and where. */
+  alias?: (expr: Expr) => { expr: Expr; scope: Scope } | undefined;
+  /** What is known of all rows of the table whose columns these are. */
+  kept?: Kept | undefined;
   binds: Binds;
   scalar: (query: Query) => Compiled;
 }
@@ -30,6 +35,8 @@ const constant = (kind: Kind, value: Value): Compiled => ({ kind, at: () => valu
 export function compile(expr: Expr, scope: Scope): Compiled {
   const known = scope.known?.(expr);
   if (known) return known;
+  const alias = scope.alias?.(expr);
+  if (alias) return compile(alias.expr, alias.scope);
   switch (expr.t) {
     case "lit":
       return constant(expr.kind, expr.value);
@@ -52,7 +59,7 @@ export function compile(expr: Expr, scope: Scope): Compiled {
 
 /** Columns of a table that an expression reads; null where it reads anything else. */
 function columnsOf(expr: Expr, scope: Scope, found: Set<Column>): boolean {
-  if (scope.known?.(expr)) return false;
+  if (scope.known?.(expr) ?? scope.alias?.(expr)) return false;
   switch (expr.t) {
     case "lit":
     case "bind":
@@ -131,13 +138,33 @@ const COMPARISONS: Record<string, (order: number) => boolean> = {
   "<=": (order) => order <= 0, ">=": (order) => order >= 0,
 };
 
+/** Numbers are compared as they are, so none of them may be without an order. */
+function there(value: number): number {
+  if (Number.isNaN(value)) throw new Refusal("an order of what has none");
+  return value;
+}
+
+const MEASURED = new Set<Kind>(["int", "double", "date", "time"]);
+const NUMBER_COMPARISONS: Record<string, (one: number, other: number) => boolean> = {
+  "=": (one, other) => one === other, "<>": (one, other) => one !== other, "<": (one, other) => one < other, ">": (one, other) => one > other,
+  "<=": (one, other) => one <= other, ">=": (one, other) => one >= other,
+};
+
 function operation(op: string, args: Expr[], scope: Scope): Compiled {
   const given = args.map((item) => compile(item, scope));
   const [a, b] = given as [Compiled, Compiled];
   const bool = (at: (row: number) => Value): Compiled => ({ kind: "bool", at });
   const compares = COMPARISONS[op];
   if (compares) {
-    const [left, right] = common(a, b);
+    const [left, right, kind] = common(a, b);
+    const measures = MEASURED.has(kind) ? NUMBER_COMPARISONS[op] : undefined;
+    if (measures) {
+      return bool((row) => {
+        const x = left.at(row);
+        const y = right.at(row);
+        return x === null || y === null ? null : measures(x as number, y as number);
+      });
+    }
     return bool((row) => {
       const x = left.at(row);
       const y = right.at(row);
@@ -198,7 +225,7 @@ function arithmetic(op: string, given: Compiled[]): Compiled {
       const y = b.at(row);
       if (x === null || y === null) return null;
       const found = run(x as number, y as number);
-      return found === null ? null : whole ? exact(found) : found;
+      return found === null ? null : whole ? exact(found) : there(found);
     },
   };
 }

@@ -2,13 +2,11 @@
 
 import { tableFromIPC, Type, type Column as ArrowColumn } from "@uwdata/flechette";
 
-import type { Coded, Column, Relation } from "./relation";
+import { coded, codeOf, codesOf, type Coded, type Column, type Relation } from "./relation";
 import type { Kind, Value } from "./sql";
 
 /** The dictionary index and the unit of an instant, as flechette numbers them. */
 const MICROS_OF_UNIT = [1_000_000, 1000, 1, 0.001];
-/** A column of days or flags with more values than this is kept as numbers. */
-const MOST_CODES = 60_000;
 
 interface ArrowType { typeId: number; bitWidth?: number; unit?: number; dictionary?: ArrowType; scale?: number }
 interface ArrowBatch { length: number; nullCount: number; values: ArrayLike<number | bigint>; at: (index: number) => unknown; isValid: (index: number) => boolean }
@@ -44,8 +42,8 @@ function columnOf(name: string, column: ArrowColumn<unknown>, size: number): Col
     case Type.Date: {
       if (type.unit !== 0) return null;
       const numbers = numbersOf(batches, size, 1);
-      const coded = codesOf(numbers);
-      return coded ? { ...ofCodes(name, "date", coded), numbers } : ofNumbers(name, "date", numbers);
+      const found = codesOf(numbers);
+      return found ? { ...ofCodes(name, "date", found), numbers } : ofNumbers(name, "date", numbers);
     }
     case Type.Timestamp:
       return ofNumbers(name, "time", numbersOf(batches, size, MICROS_OF_UNIT[type.unit ?? 0] ?? 1));
@@ -58,9 +56,9 @@ function ofNumbers(name: string, kind: Kind, numbers: Float64Array): Column {
   return { name, kind, numbers, at: (row) => { const x = numbers[row]!; return Number.isNaN(x) ? null : x; } };
 }
 
-function ofCodes(name: string, kind: Kind, coded: Coded): Column {
-  const { codes, values } = coded;
-  return { name, kind, coded, at: (row) => values[codes[row]!] ?? null };
+function ofCodes(name: string, kind: Kind, found: Coded): Column {
+  const { codes, values } = found;
+  return { name, kind, coded: found, at: (row) => values[codes[row]!] ?? null };
 }
 
 function numbersOf(batches: ArrowBatch[], size: number, factor: number): Float64Array {
@@ -85,7 +83,7 @@ function flagCodes(batches: ArrowBatch[], size: number): Coded {
     }
     from += batch.length;
   }
-  return { codes, values: [null, false, true] };
+  return { codes, values: [null, false, true], unique: true };
 }
 
 /** Codes of one dictionary for all batches: each may bring a dictionary of its own, or a longer one. */
@@ -107,28 +105,5 @@ function dictionaryCodes(batches: ArrowBatch[], size: number): Coded {
     if (batch.nullCount) for (let at = 0; at < batch.length; at += 1) if (!batch.isValid(at)) codes[from + at] = 0;
     from += batch.length;
   }
-  return { codes, values };
-}
-
-function codeOf(value: Value, known: Map<Value, number>, values: Value[]): number {
-  let code = known.get(value);
-  if (code === undefined) {
-    code = values.length;
-    known.set(value, code);
-    values.push(value);
-  }
-  return code;
-}
-
-function codesOf(numbers: Float64Array): Coded | null {
-  const codes = new Uint32Array(numbers.length);
-  const values: Value[] = [null];
-  const known = new Map<Value, number>();
-  for (let row = 0; row < numbers.length; row += 1) {
-    const x = numbers[row]!;
-    if (Number.isNaN(x)) continue;
-    codes[row] = codeOf(x, known, values);
-    if (values.length > MOST_CODES) return null;
-  }
-  return { codes, values };
+  return coded(codes, values);
 }

@@ -1,6 +1,7 @@
 /** Groups, aggregates over them, and windows. Large tables are walked by code and number, not by value. */
 
 import { compile, type Compiled, type Scope } from "./expressions";
+import { measured, overTable, passing } from "./kept";
 import { keyOf, rowAt, type Relation } from "./relation";
 import { Refusal, type Call, type Kind, type Value } from "./sql";
 import { compareValues, exact } from "./values";
@@ -15,56 +16,60 @@ export interface Groups {
   of: Uint32Array;
   /** A row of each group. */
   firsts: Uint32Array;
+  /** How many rows are in each group. */
+  sizes: Float64Array;
 }
 
 /** Rows put together by equal keys; without keys all rows are one group, which is there even if they are none. */
 export function groupsOf(relation: Relation, keys: Compiled[]): Groups {
   const { size } = relation;
   const of = new Uint32Array(size);
-  if (keys.length === 0) return { count: 1, of, firsts: Uint32Array.of(size ? rowAt(relation, 0) : 0) };
+  if (keys.length === 0) return { count: 1, of, firsts: Uint32Array.of(size ? rowAt(relation, 0) : 0), sizes: Float64Array.of(size) };
   const slots = keys.reduce((product, key) => product * (key.coded?.values.length ?? Infinity), 1);
   return slots <= MOST_SLOTS ? bySlot(relation, keys, of, slots) : byKey(relation, keys, of);
 }
 
+/** `of` holds the slot of each row first: the number that the codes of its keys make, and then its group. */
 function bySlot(relation: Relation, keys: Compiled[], of: Uint32Array, slots: number): Groups {
-  const slotOf = new Uint32Array(relation.size);
+  const { size, rows } = relation;
   for (const { coded } of keys) {
-    const { codes, values } = merged(coded!);
-    const width = values.length;
-    for (let at = 0; at < relation.size; at += 1) slotOf[at] = slotOf[at]! * width + codes[rowAt(relation, at)]!;
+    const { codes } = coded!;
+    const counted = merged(coded!);
+    const width = counted.length;
+    for (let at = 0; at < size; at += 1) of[at] = of[at]! * width + counted[codes[rows ? rows[at]! : at]!]!;
   }
   const groups = new Int32Array(slots).fill(-1);
   const firsts: number[] = [];
-  for (let at = 0; at < relation.size; at += 1) {
-    const slot = slotOf[at]!;
+  const sizes = new Float64Array(Math.min(slots, size));
+  for (let at = 0; at < size; at += 1) {
+    const slot = of[at]!;
     let group = groups[slot]!;
     if (group < 0) {
       group = groups[slot] = firsts.length;
-      firsts.push(rowAt(relation, at));
+      firsts.push(rows ? rows[at]! : at);
     }
     of[at] = group;
+    sizes[group]! += 1;
   }
-  return { count: firsts.length, of, firsts: Uint32Array.from(firsts) };
+  return { count: firsts.length, of, firsts: Uint32Array.from(firsts), sizes };
 }
 
-/** Codes under which equal values are one; what was computed by code may have made several equal. */
-function merged(coded: NonNullable<Compiled["coded"]>): NonNullable<Compiled["coded"]> {
+/** The code that each code is counted as: what was computed by code may have made several values equal. */
+function merged({ values, unique }: NonNullable<Compiled["coded"]>): Uint32Array {
   const first = new Map<string, number>();
-  const target = coded.values.map((value, code) => {
+  return Uint32Array.from(values, (value, code) => {
+    if (unique) return code;
     const key = keyOf(value);
     const known = first.get(key);
     if (known === undefined) first.set(key, code);
     return known ?? code;
   });
-  if (first.size === coded.values.length) return coded;
-  const codes = new Uint32Array(coded.codes.length);
-  for (let row = 0; row < codes.length; row += 1) codes[row] = target[coded.codes[row]!]!;
-  return { codes, values: coded.values };
 }
 
 function byKey(relation: Relation, keys: Compiled[], of: Uint32Array): Groups {
   const groups = new Map<string, number>();
   const firsts: number[] = [];
+  const sizes: number[] = [];
   for (let at = 0; at < relation.size; at += 1) {
     const row = rowAt(relation, at);
     let text = "";
@@ -74,28 +79,29 @@ function byKey(relation: Relation, keys: Compiled[], of: Uint32Array): Groups {
       group = firsts.length;
       groups.set(text, group);
       firsts.push(row);
+      sizes.push(0);
     }
     of[at] = group;
+    sizes[group]! += 1;
   }
-  return { count: firsts.length, of, firsts: Uint32Array.from(firsts) };
+  return { count: firsts.length, of, firsts: Uint32Array.from(firsts), sizes: Float64Array.from(sizes) };
 }
 
 /** One value for each group. */
 export function aggregate(call: Call, relation: Relation, groups: Groups, scope: Scope, order: Sorting[]): Compiled {
-  const filter = call.filter ? compile(call.filter, scope) : null;
-  const value = call.star ? null : compile(call.args[0]!, scope);
-  const passes = (row: number): boolean => !filter || filter.at(row) === true;
-  if (call.name === "first" || call.name === "string_agg") return inOrder(call, relation, groups, value!, passes, scope, order);
+  const passes = call.filter ? passing(overTable(call.filter, scope), relation) : null;
+  if (call.name === "first" || call.name === "string_agg") return inOrder(call, relation, groups, compile(call.args[0]!, scope), passes, scope, order);
+  const value = call.star ? null : measured(call.args[0]!, scope);
   if (order.length) throw new Refusal(`${call.name}() by order`);
   if (call.name === "count") return counted(call, relation, groups, value, passes);
   if (call.distinct || !value) throw new Refusal(`${call.name}(distinct)`);
-  if (call.name === "sum" || call.name === "avg") return summed(call.name, relation, groups, value, passes, filter === null);
+  if (call.name === "sum" || call.name === "avg") return summed(call.name, relation, groups, value, passes);
+  if (value.numbers && call.name !== "any_value") return outermost(call.name, relation, groups, value, passes);
   const best: Value[] = new Array<Value>(groups.count).fill(null);
   const sign = call.name === "max" ? 1 : call.name === "min" ? -1 : 0;
   for (let at = 0; at < relation.size; at += 1) {
-    const row = rowAt(relation, at);
-    if (!passes(row)) continue;
-    const x = value.at(row);
+    if (passes && passes[at] === 0) continue;
+    const x = value.at(rowAt(relation, at));
     if (x === null) continue;
     const group = groups.of[at]!;
     const before = best[group]!;
@@ -104,15 +110,30 @@ export function aggregate(call: Call, relation: Relation, groups: Groups, scope:
   return { kind: value.kind, at: (group) => best[group] ?? null };
 }
 
+/** The largest or the smallest of numbers as they lie. */
+function outermost(name: string, { size, rows }: Relation, groups: Groups, value: Compiled, passes: Uint8Array | null): Compiled {
+  const found = new Float64Array(groups.count).fill(NaN);
+  const numbers = value.numbers!;
+  const largest = name === "max";
+  for (let at = 0; at < size; at += 1) {
+    if (passes !== null && passes[at] === 0) continue;
+    const x = numbers[rows ? rows[at]! : at]!;
+    const group = groups.of[at]!;
+    const before = found[group]!;
+    if (largest ? x > before : x < before) found[group] = x;
+    else if (before !== before) found[group] = x;
+  }
+  return { kind: value.kind, at: (group) => (Number.isNaN(found[group]!) ? null : found[group]!) };
+}
+
 /** `first` and `string_agg`, which say their own order. */
 function inOrder(
-  call: Call, relation: Relation, groups: Groups, value: Compiled, passes: (row: number) => boolean, scope: Scope, order: Sorting[],
+  call: Call, relation: Relation, groups: Groups, value: Compiled, passes: Uint8Array | null, scope: Scope, order: Sorting[],
 ): Compiled {
   if (order.length === 0) throw new Refusal(`${call.name}() in no order`);
   const members: number[][] = Array.from({ length: groups.count }, () => []);
   for (let at = 0; at < relation.size; at += 1) {
-    const row = rowAt(relation, at);
-    if (passes(row)) members[groups.of[at]!]!.push(row);
+    if (!passes || passes[at] === 1) members[groups.of[at]!]!.push(rowAt(relation, at));
   }
   const sorted = members.map((rows) => rows.sort((one, other) => comparedRows(order, one, other) || one - other));
   if (call.name === "first") {
@@ -129,34 +150,45 @@ function inOrder(
   return { kind: "text", at: (group) => texts[group] ?? null };
 }
 
-function counted(call: Call, relation: Relation, groups: Groups, value: Compiled | null, passes: (row: number) => boolean): Compiled {
+function counted(call: Call, relation: Relation, groups: Groups, value: Compiled | null, passes: Uint8Array | null): Compiled {
+  if (call.distinct && value) return countedOnce(relation, groups, value, passes);
+  if ((!value || (value.constant && value.at(0) !== null)) && !passes) return { kind: "int", at: (group) => groups.sizes[group]! };
   const counts = new Float64Array(groups.count);
-  const seen = call.distinct ? Array.from({ length: groups.count }, () => new Set<Value>()) : null;
-  for (let at = 0; at < relation.size; at += 1) {
-    const row = rowAt(relation, at);
-    if (!passes(row)) continue;
-    const x = value ? value.at(row) : true;
-    if (x === null) continue;
-    const group = groups.of[at]!;
-    if (seen) seen[group]!.add(x);
-    else counts[group]! += 1;
+  const { size, rows } = relation;
+  const { of } = groups;
+  for (let at = 0; at < size; at += 1) {
+    if (passes !== null && passes[at] === 0) continue;
+    if (value !== null && value.at(rows ? rows[at]! : at) === null) continue;
+    counts[of[at]!]! += 1;
   }
-  return { kind: "int", at: (group) => (seen ? seen[group]!.size : counts[group]!) };
+  return { kind: "int", at: (group) => counts[group]! };
 }
 
-function summed(name: string, relation: Relation, groups: Groups, value: Compiled, passes: (row: number) => boolean, all: boolean): Compiled {
+function countedOnce(relation: Relation, groups: Groups, value: Compiled, passes: Uint8Array | null): Compiled {
+  const seen = Array.from({ length: groups.count }, () => new Set<Value>());
+  for (let at = 0; at < relation.size; at += 1) {
+    if (passes && passes[at] === 0) continue;
+    const x = value.at(rowAt(relation, at));
+    if (x !== null) seen[groups.of[at]!]!.add(x);
+  }
+  return { kind: "int", at: (group) => seen[group]!.size };
+}
+
+function summed(name: string, relation: Relation, groups: Groups, value: Compiled, passes: Uint8Array | null): Compiled {
   if (value.kind !== "int" && value.kind !== "double" && value.kind !== "null") throw new Refusal(`${name}() of ${value.kind}`);
   const sums = new Float64Array(groups.count);
   const counts = new Uint32Array(groups.count);
   const { of } = groups;
+  const { size, rows } = relation;
   const { numbers } = value;
-  for (let at = 0; at < relation.size; at += 1) {
-    const row = rowAt(relation, at);
-    if (!all && !passes(row)) continue;
-    const x = numbers ? numbers[row]! : value.at(row);
-    if (x === null || Number.isNaN(x)) continue;
-    sums[of[at]!]! += x as number;
-    counts[of[at]!]! += 1;
+  for (let at = 0; at < size; at += 1) {
+    if (passes !== null && passes[at] === 0) continue;
+    const row = rows ? rows[at]! : at;
+    const x = numbers ? numbers[row]! : (value.at(row) as number | null);
+    if (x === null || x !== x) continue;
+    const group = of[at]!;
+    sums[group]! += x;
+    counts[group]! += 1;
   }
   if (value.kind === "int") sums.forEach(exact);
   if (name === "avg") return { kind: "double", at: (group) => (counts[group] ? sums[group]! / counts[group]! : null) };

@@ -2,6 +2,7 @@
 
 import { aggregate, AGGREGATES, comparedBy, groupsOf, windowOf, type Sorting } from "./groups";
 import { compile, type Binds, type Compiled, type Scope } from "./expressions";
+import { keyed, measured, nameOf, overTable, passing } from "./kept";
 import { keyOf, ofValues, picked, rowAt, type Column, type Relation } from "./relation";
 import { Refusal, type Expr, type Join, type OrderTerm, type Query, type Select, type Source, type Value } from "./sql";
 
@@ -62,22 +63,53 @@ function stacked(parts: Relation[]): Relation {
   return { size: parts.reduce((sum, part) => sum + part.size, 0), columns };
 }
 
-/** Positions in order; equal ones stay as they were. */
-function sortedPositions(relation: Relation, terms: Sorting[]): number[] {
+/** Positions in order, or the first of them; equal ones stay as they were. */
+function sortedPositions(relation: Relation, terms: Sorting[], limit: number | null = null): number[] {
+  const most = Math.min(limit ?? relation.size, relation.size);
+  if (terms.length === 0) return Array.from({ length: most }, (_, at) => at);
+  if (most * 8 < relation.size) return firstPositions(relation, terms, most);
   const positions = Array.from({ length: relation.size }, (_, at) => at);
-  if (terms.length === 0) return positions;
   const keys = terms.map((term) => positions.map((position) => term.value.at(rowAt(relation, position))));
-  return positions.sort((one, other) => {
+  positions.sort((one, other) => {
     for (const [index, term] of terms.entries()) {
       const order = comparedBy(term, keys[index]![one]!, keys[index]![other]!);
       if (order !== 0) return order;
     }
     return one - other;
   });
+  return positions.slice(0, most);
+}
+
+/** The first few in order, without putting all the others in order as well. */
+function firstPositions(relation: Relation, terms: Sorting[], most: number): number[] {
+  const compare = (one: number, other: number): number => {
+    for (const term of terms) {
+      const order = comparedBy(term, term.value.at(rowAt(relation, one)), term.value.at(rowAt(relation, other)));
+      if (order !== 0) return order;
+    }
+    return one - other;
+  };
+  const room = 2 * most + 1000;
+  let best: number[] = [];
+  let worst = -1;
+  const cutBack = (): void => {
+    best = best.sort(compare).slice(0, most);
+    worst = best[most - 1] ?? -1;
+  };
+  // Rows that lie in the opposite order would all be better than those before them.
+  const backwards = relation.size > 1 && compare(relation.size - 1, 0) < 0;
+  for (let step = 0; step < relation.size; step += 1) {
+    const position = backwards ? relation.size - 1 - step : step;
+    if (worst >= 0 && compare(position, worst) > 0) continue;
+    best.push(position);
+    if (best.length >= room) cutBack();
+  }
+  cutBack();
+  return best;
 }
 
 const sortings = (order: OrderTerm[], scope: Scope): Sorting[] =>
-  order.map(({ expr, descending, nullsFirst }) => ({ value: compile(expr, scope), descending, nullsFirst }));
+  order.map(({ expr, descending, nullsFirst }) => ({ value: measured(expr, scope), descending, nullsFirst }));
 
 function ordered(relation: Relation, order: OrderTerm[], scope: Scope): Relation {
   return order.length ? picked(relation, sortedPositions(relation, sortings(order, scope))) : relation;
@@ -116,18 +148,20 @@ class Running {
 
   /** Names as an item sees them: of columns, and of the items before it; an order sees those of items first. */
   private scope(aliasesBefore: number, aliasFirst = false): Scope {
-    const ofAlias = (expr: Expr): Compiled | undefined => {
+    const alias = (expr: Expr): { expr: Expr; scope: Scope } | undefined => {
       if (expr.t !== "ref" || expr.table) return undefined;
       const at = this.select.items.findIndex((one, index) => index < aliasesBefore && one.alias === expr.name && one.expr !== expr);
       const item = this.select.items[at];
       if (!item?.expr || (!aliasFirst && this.named.some(({ column }) => column.name === expr.name))) return undefined;
-      return compile(item.expr, this.scope(at));
+      return { expr: item.expr, scope: this.scope(at) };
     };
     return {
       binds: this.binds,
       scalar: this.scalar,
       column: (table, name) => (this.grouped ? undefined : this.column(table, name)),
-      known: (expr) => this.found.get(this.textOf(expr)) ?? ofAlias(expr),
+      known: (expr) => (this.found.size ? this.found.get(this.textOf(expr)) : undefined),
+      alias,
+      kept: this.grouped ? undefined : this.relation.kept,
     };
   }
 
@@ -216,14 +250,29 @@ class Running {
     this.group(order);
     this.windows(order);
     const items = this.items();
+    if (order.length === 0 && limit === null && this.asItLies()) return this.projected(items);
     const shown = items.map(({ expr, alias, at }) => ({ alias, value: compile(expr, this.scope(at)) }));
     const terms = sortings(order.map((term) => this.ordinal(term, items)), this.scope(Infinity, true));
-    const positions = sortedPositions(this.relation, terms);
-    const wanted = limit === null || this.select.distinct ? positions : positions.slice(0, limit);
+    const wanted = sortedPositions(this.relation, terms, this.select.distinct ? null : limit);
     const rows = wanted.map((position) => rowAt(this.relation, position));
     const columns = shown.map(({ alias, value }) => ofValues(alias, value.kind, rows.map((row) => value.at(row))));
     const made = { size: rows.length, columns };
     return this.select.distinct ? cut(distinct(made), limit) : made;
+  }
+
+  /** Whether the rows still are those of a table of the page. */
+  private asItLies(): boolean {
+    return this.relation.kept !== undefined && !this.grouped && !this.select.distinct && this.found.size === 0;
+  }
+
+  /** The items over the same rows, computed where somebody asks for them. */
+  private projected(items: { expr: Expr; alias: string; at: number }[]): Relation {
+    const columns = items.map(({ expr, alias, at }) => {
+      const scope = this.scope(at);
+      const { kind, at: of, coded, numbers } = compile(expr, scope);
+      return { name: alias, kind, at: of, coded, numbers, key: nameOf(expr, scope) ?? undefined };
+    });
+    return { ...this.relation, columns };
   }
 
   private ordinal(term: OrderTerm, items: { expr: Expr }[]): OrderTerm {
@@ -233,13 +282,16 @@ class Running {
 
   private filter(): void {
     if (!this.select.where) return;
-    const condition = compile(this.select.where, this.scope(0));
-    const kept: number[] = [];
-    for (let at = 0; at < this.relation.size; at += 1) {
-      const row = rowAt(this.relation, at);
-      if (condition.at(row) === true) kept.push(row);
+    const passes = passing(overTable(this.select.where, this.scope(0)), this.relation);
+    const { size, rows } = this.relation;
+    const kept = new Uint32Array(size);
+    let count = 0;
+    for (let at = 0; at < size; at += 1) {
+      if (passes[at] === 0) continue;
+      kept[count] = rows ? rows[at]! : at;
+      count += 1;
     }
-    this.relation = { ...this.relation, size: kept.length, rows: Uint32Array.from(kept) };
+    this.relation = { ...this.relation, size: count, rows: kept.subarray(0, count) };
   }
 
   private items(): { expr: Expr; alias: string; at: number }[] {
@@ -256,7 +308,7 @@ class Running {
     for (const expr of inspected) if (expr) walk(expr, (node) => { if (node.t === "fn" && !node.over && AGGREGATES.has(node.name)) calls.set(this.textOf(node), node); });
     if (this.select.group.length === 0 && calls.size === 0) return;
     const scope = this.scope(Infinity);
-    const keys = this.select.group.map((expr) => ({ expr, value: compile(expr, scope) }));
+    const keys = this.select.group.map((expr) => ({ expr, value: keyed(expr, scope) }));
     const groups = groupsOf(this.relation, keys.map((item) => item.value));
     const found = new Map<string, Compiled>();
     for (const [text, node] of calls) found.set(text, aggregate(node, this.relation, groups, scope, sortings(node.order, scope)));

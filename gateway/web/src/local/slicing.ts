@@ -1,8 +1,9 @@
 /** Looks at a table that this page holds, as the gateway would answer them. */
 
 import type { Cell, Json, JsonObject, Table } from "../api/types";
-import { compile, type Binds } from "./expressions";
+import type { Binds } from "./expressions";
 import { bindOf, conditionOf, type Computation, type Condition, type ViewRule } from "./filters";
+import { Kept, overTable, padded, passing } from "./kept";
 import type { Relation } from "./relation";
 import { run } from "./select";
 import { parseExpression, parseOrder, parseQuery, Refusal, type Query, type Value } from "./sql";
@@ -10,6 +11,8 @@ import { dayText, instantText } from "./values";
 
 /** Masks of conditions that are kept; a brush that moves changes one of them. */
 const MOST_MASKS = 24;
+
+const PAGE_FIELDS = ["page", "page_size", "sort", "descending"];
 
 export interface LookRequest {
   views: string[];
@@ -30,9 +33,16 @@ export function columnsRead(computation: Computation): Set<string> {
 export class LocalTable {
   private readonly masks = new Map<string, Uint8Array>();
   private readonly queries = new Map<string, Query>();
+  /** The last answer of each view: a filter that moves leaves those alone that it does not narrow. */
+  private readonly answers = new Map<string, { asked: string; table: Table }>();
   private selected: { key: string; relation: Relation } | null = null;
 
-  constructor(private readonly computation: Computation, private readonly whole: Relation) {}
+  private readonly whole: Relation;
+
+  constructor(private readonly computation: Computation, table: Relation) {
+    const columns = table.columns.map((column) => ({ ...column, key: JSON.stringify(column.name) }));
+    this.whole = { ...table, columns, kept: new Kept(table.size) };
+  }
 
   /** The views by name. Throws `Refusal` where one of them is not computed here. */
   look({ views, body, binds }: LookRequest): Record<string, Table> {
@@ -45,6 +55,15 @@ export class LocalTable {
     const own = Object.entries(rule.parameters).map(([parameter, initial]) => [parameter, bindOf(body[parameter] ?? initial, "")] as const);
     const binds: Binds = { ...given, ...Object.fromEntries(own) };
     const conditions = rule.filters.map((filter) => conditionOf(filter, this.computation.filters[filter]!, body[filter]));
+    const asked = JSON.stringify([conditions, binds, rule.paged ? PAGE_FIELDS.map((field) => body[field]) : null]);
+    const last = this.answers.get(name);
+    if (last?.asked === asked) return last.table;
+    const table = this.computed(rule, body, conditions, given, binds);
+    this.answers.set(name, { asked, table });
+    return table;
+  }
+
+  private computed(rule: ViewRule, body: JsonObject, conditions: Condition[], given: Binds, binds: Binds): Table {
     const tables = { [this.computation.table]: this.whole, selected: this.narrowed(conditions, given) };
     if (rule.paged) return this.page(rule, body, tables, binds);
     return shown(rule, run(this.parsed(rule.sql), tables, binds));
@@ -79,14 +98,7 @@ export class LocalTable {
     const key = JSON.stringify(real);
     if (this.selected?.key === key) return this.selected.relation;
     const masks = real.map((condition) => this.mask(condition, { ...binds, ...condition.binds }));
-    const rows = new Uint32Array(this.whole.size);
-    let count = 0;
-    next: for (let row = 0; row < this.whole.size; row += 1) {
-      for (const mask of masks) if (mask[row] === 0) continue next;
-      rows[count] = row;
-      count += 1;
-    }
-    const relation = { ...this.whole, size: count, rows: rows.subarray(0, count) };
+    const relation = { ...this.whole, ...chosen(masks, this.whole.size) };
     this.selected = { key, relation };
     return relation;
   }
@@ -96,21 +108,45 @@ export class LocalTable {
     let mask = this.masks.get(key);
     if (mask) return mask;
     const columns = new Map(this.whole.columns.map((column) => [column.name, column]));
-    const test = compile(parseExpression(condition.predicate), {
+    const test = overTable(parseExpression(condition.predicate), {
       binds, column: (table, name) => (table ? undefined : columns.get(name)), scalar: () => { throw new Refusal("a statement in a filter"); },
+      kept: this.whole.kept,
     });
-    mask = new Uint8Array(this.whole.size);
-    if (test.coded) {
-      const { codes, values } = test.coded;
-      const passes = Uint8Array.from(values, (value) => (value === true ? 1 : 0));
-      for (let row = 0; row < mask.length; row += 1) mask[row] = passes[codes[row]!]!;
-    } else {
-      for (let row = 0; row < mask.length; row += 1) mask[row] = test.at(row) === true ? 1 : 0;
-    }
+    mask = passing(test, this.whole);
     if (this.masks.size >= MOST_MASKS) this.masks.delete(this.masks.keys().next().value!);
     this.masks.set(key, mask);
     return mask;
   }
+}
+
+/** The rows that are 1 in every mask. */
+function chosen(masks: Uint8Array[], size: number): { size: number; rows: Uint32Array } {
+  const [first, ...others] = masks;
+  let mask = first!;
+  if (others.length) {
+    mask = new Uint8Array(padded(size));
+    mask.set(first!);
+    for (const other of others) for (let row = 0; row < size; row += 1) mask[row]! &= other[row]!;
+  }
+  // Four rows at a time: most masks are nearly empty.
+  const words = new Uint32Array(mask.buffer, 0, mask.length / 4);
+  let count = 0;
+  for (let at = 0; at < words.length; at += 1) {
+    const word = words[at]!;
+    if (word !== 0) count += (Math.imul(word, 0x01010101) >>> 24) & 7;
+  }
+  const rows = new Uint32Array(count);
+  let next = 0;
+  for (let at = 0; at < words.length; at += 1) {
+    if (words[at] === 0) continue;
+    for (let row = 4 * at; row < 4 * at + 4; row += 1) {
+      if (mask[row] === 1) {
+        rows[next] = row;
+        next += 1;
+      }
+    }
+  }
+  return { size: count, rows };
 }
 
 /** The declared columns as the gateway writes them, from a position on. */
