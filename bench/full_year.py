@@ -69,7 +69,10 @@ def run(share: float = 1.0) -> tuple[list[Comparison], list[str]]:
         for question in asked:
             _ended(http, question.route, question.body | _small(question))
         for question in asked:
-            lines += _lines(suite, http, question)
+            try:
+                lines += _lines(suite, http, question)
+            except RuntimeError as error:
+                lines.append(f"{question.name}: {error} BROKEN")
     return [], lines
 
 
@@ -173,7 +176,7 @@ def _ended(http: httpx.Client, route: str, body: Json) -> Json:
         if query["status"] in ("completed", "partial"):
             return query
         if query["status"] != "running":
-            raise RuntimeError(f"{route} ended as {query['status']}: {query}")
+            raise RuntimeError(f"{route} ended as {query['status']}: {query.get('error')}")
         time.sleep(_LOOK_S)
     raise RuntimeError(f"{route} took longer than {QUERY_LIMIT_S:g} s")
 
