@@ -4,6 +4,7 @@ import { tableFromIPC, Type, type Column as ArrowColumn } from "@uwdata/flechett
 
 import { coded, codeOf, codesOf, type Coded, type Column, type Relation } from "./relation";
 import type { Kind, Value } from "./sql";
+import { textCodes, type TextBatch } from "./texts";
 
 /** The dictionary index and the unit of an instant, as flechette numbers them. */
 const MICROS_OF_UNIT = [1_000_000, 1000, 1, 0.001];
@@ -31,8 +32,10 @@ function columnOf(name: string, column: ArrowColumn<unknown>, size: number): Col
       if (type.dictionary?.typeId !== Type.Utf8 && type.dictionary?.typeId !== Type.LargeUtf8) return null;
       return ofCodes(name, "text", dictionaryCodes(batches, size));
     case Type.Utf8:
-    case Type.LargeUtf8:
-      return { name, kind: "text", at: (row) => (column.at(row) as string | null) ?? null };
+    case Type.LargeUtf8: {
+      const found = textCodes(batches as unknown as TextBatch[], size);
+      return found ? ofCodes(name, "text", found) : { name, kind: "text", at: (row) => (column.at(row) as string | null) ?? null };
+    }
     case Type.Bool:
       return ofCodes(name, "bool", flagCodes(batches, size));
     case Type.Int:
