@@ -85,6 +85,7 @@ def _table(routes: Routes) -> list[tuple[str, str, Callable[..., Any]]]:
         ("GET", "/api/saved", routes.saved.list),
         ("POST", "/api/saved", routes.saved.save),
         ("GET", "/api/saved/{view_id}", routes.saved.get),
+        ("PUT", "/api/saved/{view_id}", routes.saved.replace),
         ("DELETE", "/api/saved/{view_id}", routes.saved.forget),
         ("POST", "/api/permalinks", routes.saved.shorten),
         ("GET", "/api/permalinks/{link_id}", routes.saved.link),

@@ -93,9 +93,9 @@ class QueryEngine:
         response = await self._stub.CancelQuery(request, timeout=self._call_s, metadata=caller.metadata)
         return response.query
 
-    async def retry(self, query_id: str, caller: Caller) -> pb.Query:
-        """Run what is missing from a finished query."""
-        request = pb.RetryQueryRequest(query_id=query_id)
+    async def retry(self, query_id: str, chunk_index: int | None, caller: Caller) -> pb.Query:
+        """Run what is missing from a finished query; of what failed only one chunk where it is given."""
+        request = pb.RetryQueryRequest(query_id=query_id, chunk_index=chunk_index)
         response = await self._stub.RetryQuery(request, timeout=self._call_s, metadata=caller.metadata)
         return response.query
 

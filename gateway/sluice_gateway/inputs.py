@@ -148,15 +148,31 @@ def flag(pairs: Sequence[tuple[str, str]], name: str) -> bool:
     Raises:
         InvalidParameter: it is neither true nor false, is given twice, or something else is given.
     """
+    value = _only(pairs, name, re.compile("true|false"), "true or false")
+    return value == "true"
+
+
+def position(pairs: Sequence[tuple[str, str]], name: str) -> int | None:
+    """Return the one position, from 0, that a query string may hold.
+
+    Raises:
+        InvalidParameter: it is no such number, is given twice, or something else is given.
+    """
+    value = _only(pairs, name, re.compile("[0-9]{1,6}"), "a position, from 0")
+    return None if value is None else int(value)
+
+
+def _only(pairs: Sequence[tuple[str, str]], name: str, allowed: re.Pattern[str], words: str) -> str | None:
+    """Return the value of the one field that a query string may hold."""
     values = [text for given, text in pairs if given == name]
     wrong = [FieldViolation(shortened(given), f"is unknown; known is {name}") for given, _ in pairs if given != name]
     if len(values) > 1:
         wrong.append(FieldViolation(name, "is given more than once"))
-    elif values and values[0] not in ("true", "false"):
-        wrong.append(FieldViolation(name, "must be true or false"))
+    elif values and not allowed.fullmatch(values[0]):
+        wrong.append(FieldViolation(name, f"must be {words}"))
     if wrong:
         raise InvalidParameter.of(wrong)
-    return values == ["true"]
+    return values[0] if values else None
 
 
 def _typed(name: str, texts: Sequence[str], definition: Definition, fields: frozenset[str]) -> JSON:

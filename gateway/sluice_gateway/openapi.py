@@ -40,7 +40,11 @@ def document(definitions: Sequence[Definition], root_path: str) -> JSONObject:
             "get": _call("Queries", "Progress as server-sent events", [_in_path("query_id", _QUERY_ID)])
         },
         "/api/queries/{query_id}/retry": {
-            "post": _call("Queries", "Run what is missing", [_in_path("query_id", _QUERY_ID)])
+            "post": _call(
+                "Queries",
+                "Run what is missing, or of what failed one chunk",
+                [_in_path("query_id", _QUERY_ID), _in_query("chunk", {"type": "integer", "minimum": 0})],
+            )
         },
         **{path: {"post": _lineage_call(path, call)} for path, call in LINEAGE_CALLS.items()},
         "/api/events": {"get": _call("Events", "Domains of events and the columns of their answers")},
@@ -117,6 +121,7 @@ def _saved_paths() -> dict[str, JSON]:
         },
         "/api/saved/{id}": {
             "get": _call("Saved", "A saved view", by_id),
+            "put": _call("Saved", "Keep something else under the id of a view of one's own", by_id, body=view),
             "delete": _call("Saved", "Forget a view of one's own", by_id),
         },
         "/api/permalinks": {"post": _call("Saved", "A short link to a long address of the web page", body=link)},

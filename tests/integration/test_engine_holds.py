@@ -184,6 +184,28 @@ def test_running_a_partial_query_again_reads_exactly_what_failed(rig: EngineRig,
     )
 
 
+def test_of_two_chunks_that_failed_one_is_tried_again_and_the_other_stays_as_it_was(
+    rig: EngineRig, faults: Faults
+) -> None:
+    faults.failing |= {FAILED_START, FAILED_START + timedelta(days=31)}
+    partial = rig.run(*YEAR)
+    failed = [chunk.index for chunk in partial.progress.chunks if chunk.state == pb.CHUNK_STATE_FAILED]
+    faults.failing.clear()
+    before = rig.warehouse.counts.started
+    asked = pb.RetryQueryRequest(query_id=partial.query_id, chunk_index=failed[1])
+    again = rig.finish(rig.stub.RetryQuery(asked).query.query_id)
+    gap = table_pb2.Gap(part="slice", start="2025-04-03T07:30:00", end="2025-05-04T07:30:00", code="WAREHOUSE_ERROR")
+    assert rig.warehouse.counts.started - before == 1
+    assert (again.state, list(again.receipt.failed_ranges)) == (pb.QUERY_STATE_PARTIAL, [gap])
+
+
+def test_a_chunk_that_did_not_fail_is_not_tried_again_alone(rig: EngineRig) -> None:
+    query = rig.run(*YEAR)
+    with pytest.raises(InvalidArgument) as caught:
+        rig.stub.RetryQuery(pb.RetryQueryRequest(query_id=query.query_id, chunk_index=0))
+    assert [item.field for item in caught.value.violations] == ["chunk"]
+
+
 def test_rows_outside_the_failed_range_are_all_there(rig: EngineRig, faults: Faults) -> None:
     whole = rig.frame(rig.run(*YEAR).query_id, "slice").table
     faults.failing.add(FAILED_START)

@@ -85,8 +85,9 @@ class QueryRoutes:
         return _state(await self._engine.cancel(inputs.check_query_id(query_id), force, caller))
 
     async def retry(self, request: Request, query_id: str) -> Response:
-        """Run what is missing from a finished query."""
-        query = await self._engine.retry(inputs.check_query_id(query_id), self._identity.of(request))
+        """Run what is missing from a finished query; `?chunk=3` of what failed only that one."""
+        chunk = inputs.position(request.query_params.multi_items(), "chunk")
+        query = await self._engine.retry(inputs.check_query_id(query_id), chunk, self._identity.of(request))
         return self._accepted(query)
 
     async def _run(

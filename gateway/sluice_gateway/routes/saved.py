@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from sluice_rpc.errors import FieldViolation, InvalidParameter
@@ -49,18 +50,21 @@ class SavedRoutes:
 
     async def save(self, request: Request) -> Response:
         """Keep a view under a name."""
-        given = await _fields(request, {"path", "name"}, {"note", "shared"})
-        name = _line(given["name"], "name", _MAX_NAME_CHARS)
-        note = _line(given.get("note", ""), "note", _MAX_NOTE_CHARS)
-        path = checked_address(_text(given["path"], "path"))
-        shared = given.get("shared", True)
-        if not isinstance(shared, bool):
-            raise InvalidParameter("shared", "must be true or false")
-        if not name:
-            raise InvalidParameter("name", "must not be empty")
+        kept = await _given_view(request)
         caller = self._counted(request)
-        view = await asyncio.to_thread(self._store.save, caller.user, name, note, path, shared=shared)
+        view = await asyncio.to_thread(
+            self._store.save, caller.user, kept.name, kept.note, kept.path, shared=kept.shared
+        )
         return _json(_view_json(view, caller), HTTPStatus.CREATED)
+
+    async def replace(self, request: Request, view_id: str) -> Response:
+        """Keep something else under the id of a view of the caller's own."""
+        kept = await _given_view(request)
+        caller = self._counted(request)
+        view = await asyncio.to_thread(
+            self._store.replace, view_id, caller.user, kept.name, kept.note, kept.path, shared=kept.shared
+        )
+        return _json(_view_json(view, caller))
 
     async def forget(self, request: Request, view_id: str) -> Response:
         """Forget a view of the caller's own."""
@@ -83,6 +87,29 @@ class SavedRoutes:
         caller = self._identity.of(request)
         self._rate.take(caller.client)
         return caller
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What is to be kept, checked."""
+
+    name: str
+    note: str
+    path: str
+    shared: bool
+
+
+async def _given_view(request: Request) -> _Given:
+    given = await _fields(request, {"path", "name"}, {"note", "shared"})
+    name = _line(given["name"], "name", _MAX_NAME_CHARS)
+    note = _line(given.get("note", ""), "note", _MAX_NOTE_CHARS)
+    path = checked_address(_text(given["path"], "path"))
+    shared = given.get("shared", True)
+    if not isinstance(shared, bool):
+        raise InvalidParameter("shared", "must be true or false")
+    if not name:
+        raise InvalidParameter("name", "must not be empty")
+    return _Given(name, note, path, shared)
 
 
 async def _fields(request: Request, required: set[str], optional: set[str]) -> dict[str, JSON]:

@@ -113,6 +113,20 @@ class SavedStore:
             file.execute(_SQL["insert_view"], {**values, "created_time": _text(view.created_time)})
         return view
 
+    def replace(self, view_id: str, owner: str, name: str, note: str, path: str, *, shared: bool) -> SavedView:
+        """Keep something else under a view's id, so that links to it lead there, and return it.
+
+        Raises:
+            NoSuchSaved: there is none that the owner may see.
+            NotYours: it is somebody else's.
+        """
+        values = {"id": view_id, "shared": shared, "name": name, "note": note, "path": path}
+        with self._transaction() as file:
+            if self._seen(file, view_id, owner).owner != owner:
+                raise NotYours
+            file.execute(_SQL["update_view"], values)
+            return self._seen(file, view_id, owner)
+
     def forget(self, view_id: str, owner: str) -> None:
         """Forget a view.
 

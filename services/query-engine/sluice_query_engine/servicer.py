@@ -147,7 +147,9 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
         return pb.CancelQueryResponse(query=self._coordinator.cancel(_checked(request.query_id), force=request.force))
 
     def RetryQuery(self, request: pb.RetryQueryRequest, context: grpc.ServicerContext) -> pb.RetryQueryResponse:
-        return pb.RetryQueryResponse(query=self._coordinator.retry(_checked(request.query_id), _client_id(context)))
+        index = request.chunk_index if request.HasField("chunk_index") else None
+        query = self._coordinator.retry(_checked(request.query_id), _client_id(context), index)
+        return pb.RetryQueryResponse(query=query)
 
     def ListRunningQueries(
         self, request: pb.ListRunningQueriesRequest, context: grpc.ServicerContext

@@ -251,6 +251,20 @@ async def test_retry_is_accepted(http: httpx.AsyncClient) -> None:
     assert (response.status_code, response.headers["Location"]) == (202, f"/api/queries/{QUERY_ID}")
 
 
+async def test_retry_of_one_chunk_names_it(http: httpx.AsyncClient, engine: FakeQueryService) -> None:
+    response = await http.post(f"/api/queries/{QUERY_ID}/retry?chunk=3")
+
+    asked = engine.asked(pb.RetryQueryRequest)
+    assert (response.status_code, asked) == (202, [pb.RetryQueryRequest(query_id=QUERY_ID, chunk_index=3)])
+
+
+@pytest.mark.parametrize("query", ["chunk=-1", "chunk=x", "chunk=1&chunk=2", "part=1", "chunk="])
+async def test_what_is_no_position_of_a_chunk_is_refused(http: httpx.AsyncClient, query: str) -> None:
+    response = await http.post(f"/api/queries/{QUERY_ID}/retry?{query}")
+
+    assert (response.status_code, response.json()["code"]) == (400, "INVALID_PARAMETER")
+
+
 async def test_plan_names_the_chunks(http: httpx.AsyncClient) -> None:
     response = await http.post("/api/hold-history/plan", json=DATES)
 

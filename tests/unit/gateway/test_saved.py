@@ -71,6 +71,28 @@ async def test_others_see_what_is_shared_and_nothing_else(http: httpx.AsyncClien
     assert (await http.get(f"/api/saved/{own}", headers=BOB)).status_code == 404
 
 
+async def test_what_is_kept_under_an_id_changes_and_its_links_stay(http: httpx.AsyncClient) -> None:
+    made = (await saved(http, ANN, name="last month")).json()
+    wanted = {"path": "/d/wip", "name": "floor", "note": "now", "shared": False}
+
+    changed = await http.put(f"/api/saved/{made['id']}", json=wanted, headers=ANN)
+
+    assert (changed.status_code, changed.json()) == (200, {**made, **wanted})
+    assert (await http.get(f"/api/saved/{made['id']}", headers=ANN)).json() == {**made, **wanted}
+    assert await listed(http, BOB) == []
+
+
+async def test_only_its_owner_changes_a_view(http: httpx.AsyncClient) -> None:
+    view = (await saved(http, ANN)).json()["id"]
+    answers = [
+        await http.put(f"/api/saved/{saved_id}", json={"path": path, "name": "x"}, headers=user)
+        for saved_id, path, user in ((view, PATH, BOB), ("0" * 16, PATH, ANN), (view, "/elsewhere", ANN))
+    ]
+
+    assert [answer.status_code for answer in answers] == [403, 404, 400]
+    assert await listed(http, ANN) == [("Holds", True)]
+
+
 async def test_only_its_owner_forgets_a_view(http: httpx.AsyncClient) -> None:
     view = (await saved(http, ANN)).json()["id"]
 

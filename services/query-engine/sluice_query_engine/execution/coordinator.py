@@ -6,8 +6,9 @@ It starts, joins, cancels and recalls; a run is brought to its end by `answering
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -15,14 +16,15 @@ from google.protobuf import json_format
 from sluice.cache.v1 import frame_service_pb2 as frames
 from sluice.query.v1 import query_service_pb2 as pb
 from sluice.table.v1 import table_pb2
-from sluice_rpc.errors import InternalFault, ServiceError, Unavailable, of_reason
+from sluice_rpc.errors import InternalFault, InvalidParameter, ServiceError, Unavailable, of_reason
 
 from sluice_query_engine.dataset import Dataset
 from sluice_query_engine.errors import CacheExpired, QueryFinished, QueryNotReady, TooManyQueries
 from sluice_query_engine.execution import id_lists
 from sluice_query_engine.execution.answering import Answering, CoordinatorLimits, Tools
 from sluice_query_engine.execution.manifest import parameters_of
-from sluice_query_engine.execution.run import QueryRun
+from sluice_query_engine.execution.run import QueryRun, progress_of
+from sluice_query_engine.execution.survey import Departures
 from sluice_query_engine.parameters import JSON, canonical
 from sluice_query_engine.planning.identity import query_id_of
 from sluice_query_engine.state import Signal
@@ -54,10 +56,25 @@ class Coordinator:
         self._beating = threading.Thread(target=self._beat, name="query-beat", daemon=True)
         self._beating.start()
 
-    def start(self, dataset: Dataset, parameters: Mapping[str, JSON], *, no_cache: bool, client_id: str) -> pb.Query:
+    def start(
+        self,
+        dataset: Dataset,
+        parameters: Mapping[str, JSON],
+        *,
+        no_cache: bool,
+        client_id: str,
+        given_up: Sequence[pb.ChunkProgress] = (),
+    ) -> pb.Query:
         """Start the query, or join the run of the same id, and return it as it stands.
 
         A run that is joined without the cache reads everything once more before it ends.
+
+        Args:
+            dataset: what is asked.
+            parameters: canonical.
+            no_cache: nothing that is there is used.
+            client_id: for whom.
+            given_up: chunks that failed before and are not tried again; they fail of the same in this run.
 
         Raises:
             TooManyQueries: as many run as this process takes on.
@@ -80,6 +97,7 @@ class Coordinator:
             self._forget(run)
             raise
         run.set_plan(departures.plan)
+        departures = self._without(departures, run, given_up)
         self._tools.ledger.open(run)
         future = self._pool.submit(self._answering.run, run, departures)
         future.add_done_callback(lambda ended: self._broke(run, ended))
@@ -144,12 +162,38 @@ class Coordinator:
             run.cancel("withdrawn by force" if force else "withdrawn by its caller")
         return run.snapshot()
 
-    def retry(self, query_id: str, client_id: str) -> pb.Query:
-        """Start the query again; what is there is not read again. Raises CacheExpired, and as `start` does."""
+    def retry(self, query_id: str, client_id: str, chunk_index: int | None = None) -> pb.Query:
+        """Start the query again; what is there is not read again, and of what failed only the chunk that is named.
+
+        Raises:
+            CacheExpired: it is not, or no longer, known.
+            InvalidParameter: the chunk that is named did not fail.
+            ServiceError: as `start` does.
+        """
         query = self._known(query_id)
+        failed = [chunk for chunk in query.progress.chunks if chunk.state == pb.CHUNK_STATE_FAILED]
+        if chunk_index is not None and chunk_index not in [chunk.index for chunk in failed]:
+            raise InvalidParameter("chunk", "is no chunk of the query that failed")
+        given_up = [] if chunk_index is None else [chunk for chunk in failed if chunk.index != chunk_index]
         dataset = self._tools.catalog.get(query.dataset)
         given = id_lists.given(self._tools.cache, json_format.MessageToDict(query.parameters))
-        return self.start(dataset, canonical(dataset, given), no_cache=False, client_id=client_id)
+        parameters = canonical(dataset, given)
+        return self.start(dataset, parameters, no_cache=False, client_id=client_id, given_up=given_up)
+
+    def _without(self, departures: Departures, run: QueryRun, given_up: Sequence[pb.ChunkProgress]) -> Departures:
+        """Leave the flights of chunks that were given up."""
+        codes = {_place(chunk): chunk.code for chunk in given_up}
+        left = {
+            chunk.index: codes[_place(chunk)]
+            for chunk in map(progress_of, departures.plan.chunks)
+            if chunk.index in departures.flights and _place(chunk) in codes
+        }
+        wanted = {index: flight for index, flight in departures.flights.items() if index not in left}
+        for index, code in left.items():
+            if not any(departures.flights[index] is flight for flight in wanted.values()):
+                self._tools.flights.leave(departures.flights[index], run)
+            run.chunk_failed(index, code)
+        return replace(departures, flights=wanted)
 
     def readable(self, query_id: str, *, allow_partial: bool) -> frames.Manifest:
         """Return the manifest that answers views of the query.
@@ -247,3 +291,8 @@ class Coordinator:
         if run.elapsed_s > self._limits.deadline_s(run.dataset):
             run.overtime.cancel()
         self._tools.ledger.write(run)
+
+
+def _place(chunk: pb.ChunkProgress) -> tuple[str, str, str, int]:
+    """Return what a chunk is known by in another plan of the same query: its bounds, or the position of its batch."""
+    return chunk.part, chunk.start, chunk.end, -1 if chunk.start else chunk.index

@@ -139,14 +139,14 @@ class QueryRun:
         with self._changed:
             self.plan = plan
             self._stored = {}
-            self._chunks = [_progress_of(chunk) for chunk in plan.chunks]
+            self._chunks = [progress_of(chunk) for chunk in plan.chunks]
             self._tell()
 
     def extend_plan(self, plan: Plan) -> None:
         """Show the chunks that a plan has beyond those shown."""
         with self._changed:
             self.plan = plan
-            self._chunks += [_progress_of(chunk) for chunk in plan.chunks[len(self._chunks) :]]
+            self._chunks += [progress_of(chunk) for chunk in plan.chunks[len(self._chunks) :]]
             self._tell()
 
     def chunk_rows(self, index: int, row_count: int) -> None:
@@ -301,7 +301,7 @@ class QueryRun:
         return progress
 
 
-def _progress_of(chunk: PlannedChunk) -> pb.ChunkProgress:
+def progress_of(chunk: PlannedChunk) -> pb.ChunkProgress:
     """Return how a chunk is shown before anything was read for it."""
     reused = chunk.extent is not None and chunk.extent.frame_id != ""
     return pb.ChunkProgress(
