@@ -19,6 +19,6 @@ export default defineConfig({
   },
   worker: { format: "es" },
   server: { proxy: { "/api": gateway, "/health": gateway, "/static": gateway, "/docs": gateway, "/openapi.json": gateway } },
-  // A document and a thread of its own for each file cost five times what the tests do; the two that need one say so.
+  // A document and a thread of its own for each file cost five times what the tests do; those that need one say so.
   test: { environment: "node", isolate: false, pool: "threads", include: ["src/**/*.test.ts"] },
 });

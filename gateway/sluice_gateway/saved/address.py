@@ -13,7 +13,9 @@ _MAX_FIELDS = 100
 _PAGE = re.compile(r"/(d/[A-Za-z0-9_-]{1,64}|trace|timeline)")
 # What a browser leaves as it is in a query string; no blank, no quote, no angle bracket, no fragment.
 _QUERY = re.compile(r"[!$%&'()*+,\-./0-9:;=?@A-Z\[\]^_`a-z{|}~]*")
-_FIELDS = frozenset({"r", "v", "s", "g", "b", "cols", "cmp", "kind", "seed", "dir", "depth", "as", "sel", "tab", "dom"})
+_FIELDS = frozenset(
+    {"r", "v", "s", "g", "b", "cols", "cmp", "kind", "seed", "dir", "depth", "as", "sel", "tab", "dom", "of"}
+)
 _NAMED_FIELD = re.compile(r"[fxm]\.[A-Za-z0-9_.-]{1,64}")
 
 

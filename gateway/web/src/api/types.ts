@@ -58,6 +58,10 @@ export interface View {
   parameters?: Schema;
   /** The filter that clicking on the view sets, and that therefore does not narrow it. */
   selects?: string | null;
+  /** The measure that is drawn first. */
+  measure?: string | null;
+  /** What its figures leave out, by language. */
+  note?: Labels;
   sort_keys: { name: string; descending: boolean }[];
   columns: Column[];
 }

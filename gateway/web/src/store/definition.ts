@@ -135,7 +135,16 @@ export const numericColumns = (view: View): Column[] => {
   const all = view.columns.filter(isMeasure);
   return [...all.filter((column) => !isPlace(column)), ...all.filter(isPlace)];
 };
+/** The measure that is drawn until somebody picks another: the one that the view declares, else the first. */
+export const firstMeasure = (view: View, measures: Column[]): Column | undefined => measures.find((column) => column.name === view.measure) ?? measures[0];
 export const textColumns = (view: View): Column[] => view.columns.filter((column) => !isMeasure(column));
+
+const LOT_COLUMNS = ["lot_id", "lot", "container_name"];
+
+/** The column of a view that names lots; undefined where it names none. */
+export function lotColumn(view: View | undefined): string | undefined {
+  return LOT_COLUMNS.find((name) => view?.columns.some((column) => column.name === name));
+}
 
 /** The parameter that takes lots of a trace: their keys or their names; undefined where the dataset asks for none. */
 export function lotParameter(dataset: Dataset): { name: string; keys: boolean; mode: string | undefined } | undefined {

@@ -11,8 +11,9 @@ import { asProblem, type Problem } from "../api/problem";
 import type { Dataset, JsonObject, OptionList, Receipt, Table, View } from "../api/types";
 import { addDays, dayCount, isDay, number } from "../format/format";
 import { language, t } from "../i18n";
+import { chipsOf, untouching } from "./chips";
 import { useComparison } from "./compare";
-import { filtersOf, label, otherParameters, rangeRoles, viewParameters, type Control } from "./definition";
+import { filtersOf, label, lotColumn, otherParameters, rangeRoles, viewParameters, type Control } from "./definition";
 import { HeldRows } from "./held";
 import { useLocalLooks } from "./local";
 import { browserPorts, QuerySession } from "./session";
@@ -114,7 +115,7 @@ export function useExplorer(dataset: Dataset) {
   const draftBody = computed(() => bodyOf(draft.start, draft.end, draft.scope));
   const draftProblem = computed<string>(() => {
     if (rangeUsable.value && (draft.start || draft.end || needsRange())) {
-      if (!isDay(draft.start) || !isDay(draft.end)) return t("scope.notADay");
+      if (!isDay(draft.start) || !isDay(draft.end)) return t([draft.start, draft.end].some((day) => /^\d{5,}-/.test(day)) ? "scope.longYear" : "scope.notADay");
       if (draft.start > draft.end) return t("scope.reversed");
       const days = dayCount(draft.start, draft.end);
       const most = dataset.max_range_days;
@@ -125,6 +126,8 @@ export function useExplorer(dataset: Dataset) {
   });
   const edited = computed(() => told.value.ran !== null && JSON.stringify(told.value.ran) !== JSON.stringify(draftBody.value));
   const busy = computed(() => ["submitting", "running", "requerying"].includes(told.value.phase));
+  const chips = computed(() => chipsOf(filters, state.value.slice));
+  const hasLots = computed(() => lotColumn(rowsView.value) !== undefined);
   const hasResult = computed(() => [...shown.values()].some((item) => item.table !== null) || blocks.size > 0);
 
   function needsRange(): boolean {
@@ -155,7 +158,10 @@ export function useExplorer(dataset: Dataset) {
   async function run(fresh = false): Promise<void> {
     if (draftProblem.value) return;
     const body = draftBody.value;
-    const next = { ...state.value, range: draftRange(), scope: Object.fromEntries(Object.entries(draft.scope).filter(([name]) => usable(name))) };
+    const scope = Object.fromEntries(Object.entries(draft.scope).filter(([name]) => usable(name)));
+    // Other lots than those that were brought come from nowhere that could be named.
+    const origin = changedFilters(scope, state.value.scope).length ? "" : state.value.origin;
+    const next = { ...state.value, range: draftRange(), scope, origin };
     state.value = next;
     await go(next, "push");
     await start(body, fresh);
@@ -400,9 +406,11 @@ export function useExplorer(dataset: Dataset) {
   return {
     dataset, state, ignored, session, told, draft, shown, blocks, rows, rowsProblem, lookReceipt, options, filters, parameters,
     chartViews, rowsViews, rowsView, roles, modes, mode, rangeUsable, shownParameters, required, draftProblem, draftBody, edited,
-    busy, hasResult, isSnapshot, run, slice, clearSlice, loadBlock, loadOptions, lookAtAll, lookBody,
+    busy, chips, hasLots, hasResult, isSnapshot, run, slice, clearSlice, loadBlock, loadOptions, lookAtAll, lookBody,
     comparison, local,
     setComparison: (compare: PageState["compare"]) => void go({ ...state.value, compare }, "replace"),
+    /** Titles of the filters that are set and leave the view as it is. */
+    untouched: (view: View) => untouching(dataset, view, chips.value).map(({ control }) => label(control, language.value)),
     retryView: (view: View) => void lookAt(laneOf(view), [view]),
     setSort: (sort: PageState["sort"]) => void go({ ...state.value, sort }, "replace"),
     setColumns: (columns: string[]) => void go({ ...state.value, columns }, "replace"),

@@ -2,19 +2,13 @@
 
 import type { Api } from "../api/client";
 import type { Dataset, JsonObject, View } from "../api/types";
-import { controls, label, lotParameter, type Control } from "./definition";
+import { controls, label, lotColumn, lotParameter, type Control } from "./definition";
 import { encodeValue } from "./state";
 
 /** More lots than this are no selection any more; an address carries about as many. */
 export const MOST_LOTS = 600;
 const MOST_PAGES = 12;
 const PAGE = 200;
-const LOT_COLUMNS = ["lot_id", "lot", "container_name"];
-
-/** The column of a view that names lots; undefined where it names none. */
-export function lotColumn(view: View | undefined): string | undefined {
-  return LOT_COLUMNS.find((name) => view?.columns.some((column) => column.name === name));
-}
 
 export interface Lots {
   names: string[];

@@ -50,7 +50,7 @@ describe("the address of a page", () => {
       const reason = choice(next);
       const state = {
         range: "2025-01-01..2025-12-31", scope: {}, slice: { reason, kind: { exclude: false, values: ["b"] } },
-        sort: { key: "qty", descending: true }, columns: ["lot"], rowsView: "list", measures: { pareto: "qty" }, compare: "yoy" as const,
+        sort: { key: "qty", descending: true }, columns: ["lot"], rowsView: "list", measures: { pareto: "qty" }, compare: "yoy" as const, origin: "hold-history,200,612,hold_time,desc",
       };
       const text = new URLSearchParams(toQuery(state)).toString();
       const back = fromQuery(Object.fromEntries(new URLSearchParams(text)), KNOWN);

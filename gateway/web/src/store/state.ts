@@ -3,6 +3,7 @@
 import type { Json, JsonObject } from "../api/types";
 import { isDay } from "../format/format";
 import type { Control } from "./definition";
+import { decodeOrigin, ORIGIN } from "./origin";
 
 /** A choice within one filter: some values, or everything but some. */
 export interface Choice {
@@ -24,10 +25,12 @@ export interface PageState {
   rowsView: string;
   measures: Record<string, string>;
   compare: Comparison;
+  /** Where the lots of the scope come from, as the address has it. */
+  origin: string;
 }
 
 export function emptyState(): PageState {
-  return { range: "", scope: {}, slice: {}, sort: null, columns: [], rowsView: "", measures: {}, compare: "" };
+  return { range: "", scope: {}, slice: {}, sort: null, columns: [], rowsView: "", measures: {}, compare: "", origin: "" };
 }
 
 const NULL = "~null";
@@ -73,6 +76,7 @@ export function toQuery(state: PageState): Record<string, string> {
   if (state.rowsView) query["v"] = state.rowsView;
   if (state.sort) query["s"] = `${state.sort.key}:${state.sort.descending ? "desc" : "asc"}`;
   if (state.columns.length > 0) query["cols"] = state.columns.join(",");
+  if (state.origin) query[ORIGIN] = state.origin;
   return query;
 }
 
@@ -120,6 +124,11 @@ function take(
   }
   if (key.startsWith("m.")) {
     state.measures[name] = text;
+    return true;
+  }
+  if (key === ORIGIN) {
+    if (!decodeOrigin(text)) return false;
+    state.origin = text;
     return true;
   }
   if (key === "cmp") {
