@@ -5,11 +5,18 @@ import { createRouter, createWebHistory } from "vue-router";
 import { keepLinks } from "./keeping";
 import HomePage from "../pages/HomePage.vue";
 
+/** The largest piece of the page comes while the rows are asked for: nearly every dataset draws a trend. */
+function datasetPage(): Promise<typeof import("../pages/DatasetPage.vue")> {
+  const page = import("../pages/DatasetPage.vue");
+  void page.then(() => import("../widgets/TrendChart.vue"));
+  return page;
+}
+
 export const router = createRouter({
   history: createWebHistory(new URL(document.baseURI).pathname),
   routes: [
     { path: "/", name: "home", component: HomePage },
-    { path: "/d/:name", name: "dataset", component: () => import("../pages/DatasetPage.vue") },
+    { path: "/d/:name", name: "dataset", component: datasetPage },
     { path: "/trace", name: "trace", component: () => import("../pages/TracePage.vue") },
     { path: "/timeline", name: "timeline", component: () => import("../pages/TimelinePage.vue") },
     { path: "/saved", name: "saved", component: () => import("../pages/SavedPage.vue") },
