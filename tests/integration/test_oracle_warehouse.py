@@ -53,7 +53,7 @@ def warehouse(server: OracleWireServer) -> Iterator[OracleWarehouse]:
 def test_wire_rows_stream_in_batches(warehouse: OracleWarehouse) -> None:
     with numbers(warehouse) as reading:
         sizes = [batch.num_rows for batch in reading]
-    assert (sum(sizes), max(sizes) <= 16_384, reading.end_confirmed) == (ROW_COUNT, True, True)
+    assert (sum(sizes), max(sizes) <= 8_192, reading.end_confirmed) == (ROW_COUNT, True, True)
 
 
 def test_wire_no_rows_is_a_result(warehouse: OracleWarehouse) -> None:

@@ -78,8 +78,10 @@ class OracleSettings(EnvironmentSettings):
     """How long a health check waits for the one before it, in seconds."""
     health_call_timeout_ms: int = Field(default=10_000, ge=10, le=10_000)
     """Longest silence of the server in a health check, in milliseconds."""
-    batch_row_count: int = Field(default=16_384, ge=1, le=65_536)
+    batch_row_count: int = Field(default=8_192, ge=1, le=65_536)
     """Rows of one round trip; they are what a reading holds in memory."""
+    # A year of 9.2 M rejects, two chunks at once, grew the engine by 31 MiB; with twice as many rows by 53 MiB, and it
+    # took no less time.
     sdu_bytes: int = Field(default=65_535, ge=512, le=2_097_152)
     """Size of packets asked of the server, in bytes."""
     reconnect_budget: int = Field(default=10, ge=0)
