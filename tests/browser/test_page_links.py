@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 
 import httpx
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
+from tests.browser.axe import violations
 from tests.browser.web_page import WebPage, fetched, tab
 
 pytestmark = pytest.mark.browser
@@ -165,6 +167,56 @@ def test_16_a_saved_view_of_the_last_days_moves_on_with_the_days(web: WebPage, b
         other.page.get_by_role("link", name="The last week").first.click()
         later = other.page.get_by_role("textbox", name="From")
         expect(later).to_have_value(day_after(first, 1))
+
+
+@pytest.fixture
+def kept(http: httpx.Client) -> Iterator[Callable[[str, str], str]]:
+    """Keeps views at the gateway, and forgets them after the test."""
+    made: list[str] = []
+
+    def keep(name: str, path: str) -> str:
+        made.append(http.post("/api/saved", json={"name": name, "path": path}).json()["id"])
+        return made[-1]
+
+    yield keep
+    for view in made:
+        http.delete(f"/api/saved/{view}")
+
+
+def test_a_saved_view_is_renamed_and_its_place_is_taken_by_what_is_shown(
+    web: WebPage, http: httpx.Client, kept: Callable[[str, str], str]
+) -> None:
+    view = kept("Of a week", "/d/hold-history?r=-7d")
+    web.open("/saved")
+    web.page.get_by_role("button", name="Change Of a week").press("Enter")
+    dialog = web.page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("Of some days")
+    assert violations(web) == []
+    dialog.get_by_label("Name").press("Enter")
+    expect(web.page.get_by_role("link", name="Of some days")).to_be_visible()
+
+    web.open_result("/d/hold-history?r=2025-11-03..2025-11-09")
+    web.page.get_by_role("button", name="Save", exact=True).click()
+    dialog.get_by_label("Save as").select_option(label="In place of: Of some days")
+    dialog.get_by_role("button", name="Replace").click()
+    expect(dialog).to_have_count(0)
+
+    found = http.get(f"/api/saved/{view}").json()
+    assert (found["name"], found["path"]) == ("Of some days", "/d/hold-history?r=2025-11-03..2025-11-09")
+
+
+def test_a_dataset_opens_with_the_view_that_was_made_its_default(web: WebPage, kept: Callable[[str, str], str]) -> None:
+    kept("Of that week", "/d/hold-history?r=2025-11-03..2025-11-09")
+    web.open("/saved")
+    web.page.get_by_role("button", name="Default Of that week").press("Enter")
+    web.open("/")
+    web.page.locator("a.card", has_text="Hold history").first.click()
+    expect(web.page.get_by_text("Opened with your default view: Of that week")).to_be_visible()
+    expect(web.page.get_by_role("textbox", name="From")).to_have_value("2025-11-03")
+
+    web.page.get_by_role("link", name="Open without it").click()
+    expect(web.page.get_by_role("textbox", name="From")).not_to_have_value("2025-11-03")
+    expect(web.page.get_by_text("Opened with your default view")).to_have_count(0)
 
 
 def test_16_a_day_is_half_past_seven_to_half_past_seven(web: WebPage, http: httpx.Client) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Route, expect
 
+from tests.browser.axe import violations
 from tests.browser.web_page import WebPage
 from tests.polling import poll_until
 from tests.running_suite import RunningSuite
@@ -103,6 +104,45 @@ def test_10_a_failed_chunk_is_named_and_only_it_is_retried(web: WebPage, suite: 
     read = [line["binds"]["start_time"] for line in suite.statements.since(before) if line["statement"] == "slice"]
     assert read == ["2024-03-31T07:30:00"]
     expect(web.page.locator(".cells .cell.failed")).to_have_count(0)
+
+
+def test_10_of_two_failed_chunks_one_is_retried_from_the_strip(web: WebPage, suite: RunningSuite) -> None:
+    failing = {"statement": "slice", "code": "WAREHOUSE_ERROR"}
+    forget(suite, "hold-history", {"start_date": "2024-09-01", "end_date": "2024-11-30"})
+    first, last = {"start_time": "2024-08-31T07:30:00"}, {"end_time": "2024-11-30T07:30:00"}
+    with suite.faults([{**failing, **first}, {**failing, **last}]):
+        web.choose("2024-09-01", "2024-11-30")
+        web.page.locator("button.run").click()
+        web.await_rows()
+        expect(web.page.locator(".cells .cell.failed")).to_have_count(2)
+    before = suite.statements.count()
+    web.page.locator(".cells .cell.failed").last.focus()
+    web.page.keyboard.press("Enter")
+    assert violations(web) == []
+    web.page.get_by_role("button", name="Retry this chunk").press("Enter")
+
+    expect(web.page.locator(".cells .cell.failed")).to_have_count(1)
+    expect(web.page.locator(".receipt .badge").first).to_have_text("Partial")
+    read = [line["binds"]["end_time"] for line in suite.statements.since(before) if line["statement"] == "slice"]
+    assert read == ["2024-11-30T07:30:00"]
+
+
+def test_operations_show_which_days_are_in_the_cache(web: WebPage, suite: RunningSuite) -> None:
+    forget(suite, "hold-history", {"start_date": "2025-10-01", "end_date": "2025-12-31"})
+    web.open_result("/d/hold-history?r=2025-12-10..2025-12-19")
+    web.page.keyboard.press("g")
+    web.page.keyboard.press("o")
+    line = web.page.get_by_role("list", name="Hold history")
+    expect(line.locator(".cell.planned").first).to_be_visible()
+    cached = line.locator(".cell.reused").last
+    assert "2025-12-10" <= str(cached.get_attribute("aria-label"))[15:25] <= "2025-12-19"
+
+    cached.focus()
+    web.page.keyboard.press("Enter")
+    expect(web.page.get_by_test_id("heat-detail")).to_contain_text("slice")
+    assert violations(web) == []
+    web.page.get_by_role("link", name="Open these days").press("Enter")
+    web.await_rows()
 
 
 def test_11_cancel_stops_and_what_was_read_is_reused(web: WebPage, suite: RunningSuite) -> None:

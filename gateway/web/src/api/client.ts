@@ -53,7 +53,9 @@ export const api = {
   query: (id: string, options: CallOptions = {}) => call<Query>("GET", `api/queries/${encoded(id)}`, undefined, options),
   cancel: (id: string, force = false) =>
     call<Query>("DELETE", `api/queries/${encoded(id)}${force ? "?force=true" : ""}`, undefined, {}),
-  retry: (id: string) => call<Query>("POST", `api/queries/${encoded(id)}/retry`, {}, {}),
+  /** Runs what is missing; of what failed only one chunk where its position is given. */
+  retry: (id: string, chunk?: number) =>
+    call<Query>("POST", `api/queries/${encoded(id)}/retry${chunk === undefined ? "" : `?chunk=${chunk}`}`, {}, {}),
   events: (id: string): EventSource => new EventSource(address(`api/queries/${encoded(id)}/events`)),
 
   look: (route: string, body: JsonObject, options: CallOptions = {}) => call<Look>("POST", `api/${route}/view`, body, options),
@@ -72,6 +74,8 @@ export const api = {
   saved: () => call<{ views: KeptView[] }>("GET", "api/saved", undefined, {}),
   savedView: (id: string) => call<KeptView>("GET", `api/saved/${encoded(id)}`, undefined, {}),
   save: (view: { path: string; name: string; note: string; shared: boolean }) => call<KeptView>("POST", "api/saved", view, {}),
+  replace: (id: string, view: { path: string; name: string; note: string; shared: boolean }) =>
+    call<KeptView>("PUT", `api/saved/${encoded(id)}`, view, {}),
   forget: (id: string) => call<undefined>("DELETE", `api/saved/${encoded(id)}`, undefined, {}),
   shorten: (path: string) => call<Permalink>("POST", "api/permalinks", { path }, {}),
   link: (id: string) => call<Permalink>("GET", `api/permalinks/${encoded(id)}`, undefined, {}),

@@ -6,6 +6,7 @@ import type { RouteLocationNormalized, RouteLocationRaw, Router } from "vue-rout
 import { api } from "../api/client";
 import { asProblem, type Problem } from "../api/problem";
 import type { KeptView } from "../api/types";
+import { defaultViews } from "./stored";
 
 /** Longer addresses are cut by mail programs, chats and some proxies. */
 export const MOST_ADDRESS_CHARS = 1800;
@@ -15,6 +16,11 @@ export const keptViews = shallowRef<KeptView[]>([]);
 export const keptProblem = shallowRef<Problem | null>(null);
 /** Why the link that was opened leads nowhere. */
 export const openingProblem = shallowRef<Problem | null>(null);
+
+/** The view with which a dataset was opened because it is its default; null once anything else is opened. */
+export const openedDefault = shallowRef<KeptView | null>(null);
+/** Behind an address: the dataset as it is, without the view that is its default. */
+export const PLAIN = "#plain";
 
 /** Addresses by the id of their link, so that going back asks nothing. */
 const addresses = new Map<string, string>();
@@ -86,9 +92,40 @@ async function shorten(router: Router, to: RouteLocationNormalized): Promise<voi
   }
 }
 
+/** The dataset that a view looks at; null for views of other pages. */
+export const datasetOf = (view: KeptView): string | null => /^\/d\/([^?]+)/.exec(view.path)?.[1] ?? null;
+
+/** Leads a dataset's bare address to the view that people chose as its default; one that is gone is forgotten. */
+async function byDefault(to: RouteLocationNormalized, router: Router): Promise<RouteLocationRaw | true> {
+  const name = String(to.params["name"]);
+  const id = defaultViews.value[name];
+  if (id === undefined || Object.keys(to.query).length > 0 || to.hash === PLAIN) return true;
+  try {
+    const view = await api.savedView(id);
+    if (datasetOf(view) !== name || !view.path.includes("?")) return true;
+    openedDefault.value = view;
+    const { path, query } = router.resolve(view.path);
+    return { path, query, replace: true };
+  } catch (error) {
+    if (asProblem(error).status === 404) setDefault(name, null);
+    return true;
+  }
+}
+
+/** Has a dataset open with a view in this browser; null opens it as it is. */
+export function setDefault(dataset: string, id: string | null): void {
+  const { [dataset]: _, ...others } = defaultViews.value;
+  defaultViews.value = id === null ? others : { ...others, [dataset]: id };
+}
+
 export function keepLinks(router: Router): void {
-  router.beforeEach((to) => (to.name === "link" || to.name === "saved-view" ? opened(router, to) : true));
+  router.beforeEach((to, from) => {
+    if (to.name === "link" || to.name === "saved-view") return opened(router, to);
+    return to.name === "dataset" && (from.name !== "dataset" || from.params["name"] !== to.params["name"]) ? byDefault(to, router) : true;
+  });
   router.afterEach((to, _from, failure) => {
-    if (!failure) void shorten(router, to);
+    if (failure) return;
+    if (openedDefault.value && (to.name !== "dataset" || to.params["name"] !== datasetOf(openedDefault.value))) openedDefault.value = null;
+    void shorten(router, to);
   });
 }

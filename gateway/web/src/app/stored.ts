@@ -2,6 +2,8 @@
 
 import { ref, watch, type Ref } from "vue";
 
+import type { Gap } from "../api/types";
+
 export function stored<T>(key: string, fallback: T): Ref<T> {
   const name = `sluice.${key}`;
   let initial = fallback;
@@ -38,6 +40,8 @@ export interface Run {
   reused: number;
   total: number;
   status: string;
+  /** What could not be read. */
+  gaps?: Gap[];
 }
 
 export interface SavedView {
@@ -53,6 +57,8 @@ const MOST_RUNS = 200;
 
 export const runs = stored<Run[]>("runs", []);
 export const savedViews = stored<SavedView[]>("saved", []);
+/** Ids of the saved views with which datasets open, by the dataset's name. */
+export const defaultViews = stored<Record<string, string>>("defaults", {});
 export const singleKeys = stored<boolean>("keys", true);
 
 export function remember(run: Run): void {

@@ -177,6 +177,7 @@ export function useExplorer(dataset: Dataset) {
       dataset: dataset.name, title: dataset.title, path: route.fullPath, time: new Date().toISOString(),
       seconds: (Date.now() - startedMs) / 1000, rows: receipt?.row_count ?? progress?.row_count ?? 0,
       reused: receipt?.chunks.reused ?? 0, total: receipt?.chunks.total ?? 0, status: receipt?.status ?? "complete",
+      gaps: receipt?.failed_ranges ?? [],
     });
   }
 

@@ -129,12 +129,12 @@ export class QuerySession {
     }
   }
 
-  /** Runs the chunks that failed, and only those. */
-  async retryFailed(): Promise<void> {
+  /** Runs the chunks that failed, and only those; or only the one of them at a position. */
+  async retryFailed(chunk?: number): Promise<void> {
     const { queryId, ran } = this.state;
     const number = this.begin("running");
     try {
-      const query = await this.patiently(number, () => this.ports.api.retry(queryId));
+      const query = await this.patiently(number, () => this.ports.api.retry(queryId, chunk));
       if (number !== this.runNumber) return;
       await this.follow(number, query);
     } catch (error) {
