@@ -115,6 +115,21 @@ def test_a_transaction_of_which_rows_are_left_out_keeps_the_largest_move_in_of_t
     assert [row["movein_qty"] for row in frame.rows("trend", {"metric_filter": "defect"})] == []
 
 
+@pytest.mark.parametrize("view", ["summary", "trend"])
+def test_a_transaction_of_two_lots_counts_its_move_in_once(plants: Plants, view: str) -> None:
+    frame = plants.of(lost("1", 10), lost("1", 20, CONTAINERID="P" * 16), lost("2", 5, MOVEINQTY=500))
+    [row] = frame.rows(view, EVERYTHING)
+    assert (row["movein_qty"], row["reject_total_qty"]) == (1500, 35)
+
+
+def test_a_transaction_of_two_lots_counts_its_move_in_whole_for_the_package_and_type_of_each(plants: Plants) -> None:
+    frame = plants.of(lost("1", 10), lost("1", 20, CONTAINERID="P" * 16), lost("2", 5, MOVEINQTY=500))
+    everything = {**EVERYTHING, "scope": "all"}
+    packages = [(row["item"], row["movein_qty"]) for row in frame.rows("package_pareto", everything)]
+    types = [(row["item"], row["movein_qty"]) for row in frame.rows("type_pareto", everything)]
+    assert (packages, types) == ([("PB_SMA", 1000), ("SMA", 1500)], [("BJT", 1000), ("Zener", 1500)])
+
+
 def test_a_lot_with_two_rejects_of_a_reason_on_a_day_counts_once_there(plants: Plants) -> None:
     days = {**DAYS, "end_date": "2025-03-11"}
     frame = plants.of(lost("1"), lost("2", when="10 13:00"), lost("3", when="11 08:00"), given=days)

@@ -84,11 +84,11 @@ def division_of(derived: pb.DerivedTable, parse: check.Parse, text_of: Callable[
         if not step.divide_by:
             raise InvalidSql(f"step {step.name!r} needs a column to divide by", field="steps")
         inner = entry["value"]["query_node"]
-        steps.append(Step(step.name, text_of(_statement(tree, inner, before)), step.divide_by))
+        steps.append(Step(step.name, text_of(statement_reading(tree, inner, before)), step.divide_by))
     if wanted:
         raise InvalidSql(f"there is no common table expression {min(wanted)!r}", field="steps")
     own = {**node, "cte_map": {"map": []}}
-    return Division(tuple(steps), text_of(_statement(tree, own, before)), derived.divide_by)
+    return Division(tuple(steps), text_of(statement_reading(tree, own, before)), derived.divide_by)
 
 
 def shares_of_values(column: str, count: int) -> list[Share]:
@@ -130,7 +130,7 @@ def _ordered_by(node: check.Node, column: str) -> bool:
     return bool(names) and names[-1] == column
 
 
-def _statement(tree: check.Node, node: check.Node, before: Sequence[check.Node]) -> check.Node:
+def statement_reading(tree: check.Node, node: check.Node, before: Sequence[check.Node]) -> check.Node:
     """Return the statement of a node that may read some common table expressions, with those that it does read."""
     own = (node.get("cte_map") or {}).get("map", [])
     kept: list[check.Node] = []

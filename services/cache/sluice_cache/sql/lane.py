@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import duckdb
+import pyarrow as pa
 
 from sluice_cache.errors import UnreadRows
 from sluice_cache.frames import TierKind
@@ -16,6 +17,7 @@ from sluice_cache.sql.call import Call
 from sluice_cache.sql.database import Database
 from sluice_cache.sql.place import Inside, Place, guarded, translated
 from sluice_cache.sql.relations import Relations, Shelf, Source
+from sluice_cache.sql.shared import Shared
 from sluice_cache.sql.tables import Bound
 
 
@@ -68,6 +70,13 @@ class Lane:
         self._call = call
         self._held = ExitStack()
         self._open: tuple[Place, Relations] | None = None
+        self._shared: dict[int, Shared] = {}
+        self._kept: set[str] = set()
+
+    def share(self, statements: Sequence[Bound], shared: Sequence[Shared | None]) -> None:
+        """Be told what statements have in common; it is made when the first of them runs, and gone with the lane."""
+        found = zip(statements, shared, strict=False)
+        self._shared = {id(statement): common for statement, common in found if common is not None}
 
     @property
     def held(self) -> bool:
@@ -94,17 +103,30 @@ class Lane:
         place, relations = self._opened()
         with self._unread(place, relations), self._call.bounding(place.stop), translated(place):
             try:
-                reader = place.read(bound.select.sql, bound.values)
+                reader = self._begun(place, bound)
             except duckdb.ConversionException:
                 # A text that no value of an ENUM equals can be all there is to it; texts take any.
                 if not relations.as_texts():
                     raise
+                self._shared = {}
                 reader = place.read(bound.select.sql, bound.values)
         running = Running(reader, place, self._call, lambda: self._examine(place, relations))
         try:
             yield running
         finally:
             running.close()
+
+    def _begun(self, place: Place, bound: Bound) -> pa.RecordBatchReader:
+        """Begin a statement, on tables of what it has in common with others where it has something."""
+        shared = self._shared.get(id(bound))
+        if shared is None or not isinstance(place, Inside):
+            return place.read(bound.select.sql, bound.values)
+        for name, group in shared.groups.items():
+            if name not in self._kept:
+                self._held.callback(place.drop, name)
+                place.keep(name, group.sql, group.values)
+                self._kept.add(name)
+        return place.read(shared.sql, shared.values)
 
     def plan(self, bound: Bound) -> str:
         """Return DuckDB's plan of a statement as JSON."""

@@ -134,6 +134,20 @@ class Inside:
         self._broken = True
         self._told()
 
+    def keep(self, name: str, sql: str, bound: Mapping[str, Bind]) -> None:
+        """Write the table of a statement down under a name of ours."""
+        text = f"create temp table {identifier(name)} as {sql}"
+        self._connection.execute(text, dict(bound) or None).fetchall()
+
+    def drop(self, name: str) -> None:
+        """Take a table away again that was written down, or was to be."""
+        if self._broken:
+            return
+        try:
+            self._connection.execute(f"drop table if exists temp.{identifier(name)}").fetchall()
+        except duckdb.FatalException:
+            self.broke()
+
 
 def view(connection: duckdb.DuckDBPyConnection, name: str, sql: str) -> None:
     """Make a temporary view whose text is ours."""

@@ -23,6 +23,7 @@ from sluice_cache.sql.explain import plan_text
 from sluice_cache.sql.lane import Lane, Places
 from sluice_cache.sql.relations import Source
 from sluice_cache.sql.results import Result, Results
+from sluice_cache.sql.shared import Sharing
 from sluice_cache.sql.tables import Bound, Statement, Table, bound, frame_ids_of, result_key, tables_of, values_of
 from sluice_cache.tiers.memory import MappedCopy
 
@@ -70,6 +71,7 @@ class Runner:
         self._store = places.shelf.store
         self._native = places.shelf.native
         self._parse = places.shelf.database.parse
+        self._sharing = Sharing(self._parse, places.shelf.database.text_of)
         self._results = results
         self._deriver = deriver
         self._limits = limits
@@ -89,7 +91,10 @@ class Runner:
         # What must be computed first takes places of its own, so it comes before this call's is leased.
         sources = [self._source(tables[name], call) for name in needed]
         limits = _least(request.limits, self._limits)
-        with closing(Lane(self._places, sources, self._room(request, checked), call)) as lane:
+        room = self._room(request, checked)
+        shared = self._sharing.of(checked) if room is None and len(checked) > 1 and not request.explain else []
+        with closing(Lane(self._places, sources, room, call)) as lane:
+            lane.share(checked, shared)
             for index, item in enumerate(checked):
                 if request.explain:
                     plan = plan_text(lane.plan(item))

@@ -43,7 +43,9 @@ event as (
         coalesce(cast(epoch(txn_time) as bigint), 0) * 1048576
             + row_number() over (partition by txn_time order by event_id) as event_number,
         count(*) as event_row_count,
-        count(distinct loss_reason) = count(*) as reasons_differ
+        count(distinct loss_reason) = count(*) as reasons_differ,
+        min(coalesce(package, '')) = max(coalesce(package, ''))
+            and min(coalesce(pj_type, '')) = max(coalesce(pj_type, '')) as event_of_one_kind
     from booked
     group by event_id, txn_time
 ),
@@ -98,6 +100,7 @@ select
     event.event_number,
     event.event_row_count,
     event.reasons_differ,
+    event.event_of_one_kind,
     lone_lots.lot_id is not null as lot_alone,
     starts_with(coalesce(booked.package, ''), 'PB_') as is_pb_package
 from booked

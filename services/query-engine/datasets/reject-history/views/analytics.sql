@@ -1,19 +1,21 @@
 -- One row per day and loss reason with selected rejects, by day and reason; key: bucket_date, loss_reason.
 -- Quantities in pieces. A transaction's move-in counts once within a row, so it does not add up over reasons; nor do lots
 -- and work orders.
-with summed as (
+-- Groups that other views of the page begin with in the same words are made once for all of them (ADR 0046).
+with day_reason as (
     select
         txn_day,
         loss_reason,
-        coalesce(sum(movein_qty) filter (where reasons_differ), 0) as movein,
+        coalesce(sum(movein_qty) filter (where event_row_count = 1), 0) as lone,
+        coalesce(sum(movein_qty) filter (where reasons_differ), 0) as differing,
         sum(reject_total_qty) as total,
         sum(defect_qty) as defect,
-        count(*) filter (where lot_alone) as lot_count
+        count(*) filter (where lot_alone) as lone_lot_count
     from selected
     group by txn_day, loss_reason
 ),
 
-event as (
+repeated as (
     select txn_day, loss_reason, max(movein_qty) as movein
     from selected
     where not reasons_differ
@@ -22,7 +24,7 @@ event as (
 
 moved as (
     select txn_day, loss_reason, sum(movein) as movein
-    from event
+    from repeated
     group by txn_day, loss_reason
 ),
 
@@ -42,12 +44,12 @@ ordered as (
 select
     summed.txn_day as bucket_date,
     summed.loss_reason,
-    cast(summed.movein + coalesce(moved.movein, 0) as bigint) as movein_qty,
+    cast(summed.differing + coalesce(moved.movein, 0) as bigint) as movein_qty,
     cast(summed.total as bigint) as reject_total_qty,
     cast(summed.defect as bigint) as defect_qty,
-    summed.lot_count + coalesce(again.lot_count, 0) as lot_count,
+    summed.lone_lot_count + coalesce(again.lot_count, 0) as lot_count,
     ordered.workorder_count
-from summed
+from day_reason as summed
 join ordered on ordered.txn_day = summed.txn_day and ordered.loss_reason = summed.loss_reason
 left join again on again.txn_day = summed.txn_day and again.loss_reason = summed.loss_reason
 left join moved on moved.txn_day = summed.txn_day and moved.loss_reason = summed.loss_reason

@@ -2,26 +2,51 @@
 -- Shares are of all items, cumulated before they are rounded, half up, to 4 decimals. With $scope top80 the items that
 -- together reach 80 % are left, the one that crosses it included.
 -- A transaction's move-in counts once within an item. A click on an item sets the filter that this view alone ignores.
+-- Groups that other views of the page begin with in the same words are made once for all of them (ADR 0046).
 with event as (
-    select package as item, max(movein_qty) as movein
+    select event_number, event_of_one_kind, txn_day, package, pj_type, max(movein_qty) as movein
     from selected
     where event_row_count > 1
-    group by item, event_number
+    group by event_number, event_of_one_kind, txn_day, package, pj_type
+),
+
+lot as (
+    select distinct lot_id, package, pj_type
+    from selected
+),
+
+kind as (
+    select
+        package,
+        pj_type,
+        coalesce(sum(movein_qty) filter (where event_row_count = 1), 0) as lone,
+        sum(reject_total_qty) as total,
+        sum(defect_qty) as defect
+    from selected
+    group by package, pj_type
+),
+
+counting as (
+    select package as item, sum(movein) as movein
+    from event
+    where event_of_one_kind
+    group by item
+    union all
+    select package, max(movein)
+    from event
+    where not event_of_one_kind
+    group by package, event_number
 ),
 
 moved as (
     select item, sum(movein) as movein
-    from event
+    from counting
     group by item
 ),
 
 added as (
-    select
-        package as item,
-        coalesce(sum(movein_qty) filter (where event_row_count = 1), 0) as movein,
-        sum(reject_total_qty) as total,
-        sum(defect_qty) as defect
-    from selected
+    select package as item, sum(lone) as movein, sum(total) as total, sum(defect) as defect
+    from kind
     group by item
 ),
 
@@ -38,7 +63,7 @@ summed as (
 
 counted as (
     select package as item, count(distinct lot_id) as lot_count
-    from selected
+    from lot
     group by item
 ),
 

@@ -2,7 +2,21 @@
 -- Shares are of all items, cumulated before they are rounded, half up, to 4 decimals. With $scope top80 the items that
 -- together reach 80 % are left, the one that crosses it included.
 -- A transaction's move-in counts once within an item. A click on an item sets the filter that this view alone ignores.
-with event as (
+-- Groups that other views of the page begin with in the same words are made once for all of them (ADR 0046).
+with day_reason as (
+    select
+        txn_day,
+        loss_reason,
+        coalesce(sum(movein_qty) filter (where event_row_count = 1), 0) as lone,
+        coalesce(sum(movein_qty) filter (where reasons_differ), 0) as differing,
+        sum(reject_total_qty) as total,
+        sum(defect_qty) as defect,
+        count(*) filter (where lot_alone) as lone_lot_count
+    from selected
+    group by txn_day, loss_reason
+),
+
+repeated as (
     select loss_reason as item, max(movein_qty) as movein
     from selected
     where not reasons_differ
@@ -11,17 +25,13 @@ with event as (
 
 moved as (
     select item, sum(movein) as movein
-    from event
+    from repeated
     group by item
 ),
 
 added as (
-    select
-        loss_reason as item,
-        coalesce(sum(movein_qty) filter (where reasons_differ), 0) as movein,
-        sum(reject_total_qty) as total,
-        sum(defect_qty) as defect
-    from selected
+    select loss_reason as item, sum(differing) as movein, sum(total) as total, sum(defect) as defect
+    from day_reason
     group by item
 ),
 

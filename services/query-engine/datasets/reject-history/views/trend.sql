@@ -1,30 +1,48 @@
 -- One row per bucket of $granularity in which a selected reject was booked, oldest first; key: bucket_date, its first day.
 -- Quantities in pieces. Rates are percents worked out from sums and rounded once, half up, to 4 decimals; 0 of nothing.
 -- A transaction's move-in counts once, whatever the number of its reasons.
-with summed as (
+-- Groups that other views of the page begin with in the same words are made once for all of them (ADR 0046).
+with day_reason as (
     select
         txn_day,
-        sum(movein_qty) filter (where event_row_count = 1) as movein,
+        loss_reason,
+        coalesce(sum(movein_qty) filter (where event_row_count = 1), 0) as lone,
+        coalesce(sum(movein_qty) filter (where reasons_differ), 0) as differing,
         sum(reject_total_qty) as total,
-        sum(defect_qty) as defect
+        sum(defect_qty) as defect,
+        count(*) filter (where lot_alone) as lone_lot_count
     from selected
-    group by txn_day
+    group by txn_day, loss_reason
 ),
 
 event as (
-    select txn_day, max(movein_qty) as movein
+    select event_number, event_of_one_kind, txn_day, package, pj_type, max(movein_qty) as movein
     from selected
     where event_row_count > 1
+    group by event_number, event_of_one_kind, txn_day, package, pj_type
+),
+
+several as (
+    select txn_day, max(movein) as movein
+    from event
+    where not event_of_one_kind
     group by txn_day, event_number
 ),
 
 -- A transaction has one day, so days add up to weeks and months.
 added as (
-    select txn_day, movein, total, defect
-    from summed
+    select txn_day, sum(lone) as movein, sum(total) as total, sum(defect) as defect
+    from day_reason
+    group by txn_day
     union all
-    select txn_day, movein, 0, 0
+    select txn_day, sum(movein), 0, 0
     from event
+    where event_of_one_kind
+    group by txn_day
+    union all
+    select txn_day, sum(movein), 0, 0
+    from several
+    group by txn_day
 ),
 
 bucket as (
