@@ -1,4 +1,4 @@
-"""Frames of the cache as Arrow over a channel: put and read, each byte copied once on the way."""
+"""Frames of the cache as Arrow over a channel: put and read, each byte copied once on the way (ADR 0045)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, Literal
 import grpc
 import pyarrow as pa
 from sluice.cache.v1 import frame_service_pb2 as pb
-from sluice_rpc import arrow, pieces
+from sluice_rpc import arrow, fixed_texts, pieces
 
 Compression = Literal["none", "zstd"]
 
 _PUT_FRAME = "/sluice.cache.v1.FrameService/PutFrame"
 _GET_FRAME = "/sluice.cache.v1.FrameService/GetFrame"
-_AHEAD_PIECE_COUNT = 8
+_AHEAD_PIECE_COUNT = 4
 """Two to three batches' worth; more only takes memory."""
 _COMPRESSIONS = {"none": pb.COMPRESSION_NONE, "zstd": pb.COMPRESSION_ZSTD}
 
@@ -47,7 +47,12 @@ def read_frame(
         response_deserializer=pieces.deserializer(pb.GetFrameResponse.FromString),
     )
     request = pb.GetFrameRequest(
-        frame_id=frame_id, columns=columns, offset=offset, limit=limit, compression=_COMPRESSIONS[compression]
+        frame_id=frame_id,
+        columns=columns,
+        offset=offset,
+        limit=limit,
+        compression=_COMPRESSIONS[compression],
+        packed_texts=True,
     )
     return arrow.decode(_pieces(call(request)))
 
@@ -55,7 +60,7 @@ def read_frame(
 def put_frame(
     channel: grpc.Channel, header: pb.FrameHeader, table: pa.Table, trailer: pb.FrameTrailer
 ) -> pb.PutFrameResponse:
-    """Put a table as a frame, its rows as zstd, and return the frame as it now stands.
+    """Put a table as a frame, its rows compressed, and return the frame as it now stands.
 
     Raises:
         ServiceError: INVALID_PARAMETER, RESULT_TOO_LARGE, MEMORY_PRESSURE or what the channel raises.
@@ -63,9 +68,12 @@ def put_frame(
 
     def requests() -> Iterator[pb.PutFrameRequest | bytes]:
         yield pb.PutFrameRequest(header=header)
-        encoded = arrow.encode(table.schema, table.to_batches(), "zstd")
+        schema = fixed_texts.packed_schema(table)
+        batches = fixed_texts.packed(table.to_batches(max_chunksize=arrow.BATCH_ROW_COUNT), schema)
+        encoded = arrow.encode_parts(schema, batches, "lz4", pieces.BULK_PIECE_BYTES)
         # The next batch is compressed while the one before is sent.
-        yield from pieces.on_the_wire(pieces.ahead(encoded, count=_AHEAD_PIECE_COUNT))
+        for parts in pieces.ahead(encoded, count=_AHEAD_PIECE_COUNT):
+            yield pieces.wire_of(*parts)
         yield pb.PutFrameRequest(trailer=trailer)
 
     call = channel.stream_unary(

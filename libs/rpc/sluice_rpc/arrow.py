@@ -1,4 +1,4 @@
-"""Arrow tables as pieces of one IPC stream, cut at about 1 MiB so that no gRPC message limit is ever raised."""
+"""Arrow tables as pieces of one IPC stream, cut at 1 or 2 MiB so that no gRPC message limit is ever raised."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Literal
 
 import pyarrow as pa
 
+from sluice_rpc import fixed_texts
+
 BATCH_ROW_COUNT = 65_536
 PIECE_BYTES = 1 << 20
 
@@ -18,7 +20,7 @@ _CLAIM_BYTES = 256 << 20
 ZSTD_LEVEL = -1
 """Against Arrow's default of 1 a third more bytes, and a third less of a processor to encode and decode (ADR 0042)."""
 
-Codec = Literal["zstd"]
+Codec = Literal["lz4", "zstd"]
 
 Piece = bytes | memoryview
 """Bytes of an IPC stream, cut anywhere."""
@@ -29,7 +31,21 @@ def encode(schema: pa.Schema, batches: Iterable[pa.RecordBatch], codec: Codec | 
 
     Batches above 65,536 rows are sliced. One batch is held at a time. No piece is empty; all but the last are 1 MiB.
     """
-    buffer = _PieceBuffer()
+    return map(b"".join, encode_parts(schema, batches, codec))
+
+
+def encode_parts(
+    schema: pa.Schema, batches: Iterable[pa.RecordBatch], codec: Codec | None = None, piece_bytes: int = PIECE_BYTES
+) -> Iterator[list[memoryview]]:
+    """Yield the pieces as `encode` does, each in parts that nobody has copied yet.
+
+    Args:
+        schema: of every batch.
+        batches: the rows.
+        codec: of the batches; None leaves them plain.
+        piece_bytes: size of all pieces but the last.
+    """
+    buffer = _PieceBuffer(piece_bytes)
     with pa.ipc.new_stream(buffer.sink, schema, options=write_options(codec)) as writer:
         yield from buffer.full_pieces()
         for batch in batches:
@@ -42,7 +58,11 @@ def encode(schema: pa.Schema, batches: Iterable[pa.RecordBatch], codec: Codec | 
 
 def write_options(codec: Codec | None) -> pa.ipc.IpcWriteOptions:
     """Return how Sluice writes IPC streams under a codec, wherever it does."""
-    return pa.ipc.IpcWriteOptions(compression=None if codec is None else pa.Codec(codec, compression_level=ZSTD_LEVEL))
+    return pa.ipc.IpcWriteOptions(compression=_codec(codec) if codec is not None else None)
+
+
+def _codec(codec: Codec) -> pa.Codec:
+    return pa.Codec(codec, compression_level=ZSTD_LEVEL) if codec == "zstd" else pa.Codec(codec)
 
 
 def decode(pieces: Iterable[Piece]) -> pa.RecordBatchReader:
@@ -51,22 +71,36 @@ def decode(pieces: Iterable[Piece]) -> pa.RecordBatchReader:
     Raises:
         pyarrow.ArrowInvalid: the pieces are no IPC stream, or end in the middle of one.
     """
-    return pa.ipc.open_stream(pa.PythonFile(_PieceReader(iter(pieces)), mode="r"))
+    return open_stream(pa.PythonFile(_PieceReader(iter(pieces)), mode="r"))
+
+
+def open_stream(source: pa.NativeFile | pa.Buffer) -> pa.RecordBatchReader:
+    """Return a reader over an IPC stream, its rows as they were before they were packed for the way.
+
+    Raises:
+        pyarrow.ArrowInvalid: it is no IPC stream; also from the reader.
+    """
+    reader = pa.ipc.open_stream(source)
+    if not fixed_texts.is_packed(reader.schema):
+        return reader
+    schema = fixed_texts.unpacked_schema(reader.schema)
+    return pa.RecordBatchReader.from_batches(schema, fixed_texts.unpacked(reader, reader.schema))
 
 
 class _PieceBuffer:
-    """A sink that hands out what was written so far in pieces, each byte copied once."""
+    """A sink that hands out what was written so far in pieces, as parts of what was written."""
 
-    def __init__(self) -> None:
+    def __init__(self, piece_bytes: int) -> None:
+        self._piece_bytes = piece_bytes
         self._parts: deque[memoryview] = deque()
         self._size = 0
         self.sink = pa.PythonFile(_Appender(self._append), mode="w")
 
-    def full_pieces(self) -> Iterator[bytes]:
-        while self._size >= PIECE_BYTES:
-            yield self._cut(PIECE_BYTES)
+    def full_pieces(self) -> Iterator[list[memoryview]]:
+        while self._size >= self._piece_bytes:
+            yield self._cut(self._piece_bytes)
 
-    def rest(self) -> Iterator[bytes]:
+    def rest(self) -> Iterator[list[memoryview]]:
         if self._size:
             yield self._cut(self._size)
 
@@ -74,7 +108,7 @@ class _PieceBuffer:
         self._parts.append(part)
         self._size += part.nbytes
 
-    def _cut(self, size: int) -> bytes:
+    def _cut(self, size: int) -> list[memoryview]:
         taken: list[memoryview] = []
         missing = size
         while missing:
@@ -85,7 +119,7 @@ class _PieceBuffer:
             taken.append(part)
             missing -= part.nbytes
         self._size -= size
-        return b"".join(taken)
+        return taken
 
 
 class _Appender(io.RawIOBase):

@@ -7,7 +7,7 @@ failure becomes the error family again, every call carries a deadline and the re
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import grpc
@@ -28,10 +28,16 @@ _QUIET_PREFIX = "/grpc."
 
 
 class ServerInterceptor(grpc.ServerInterceptor):
-    """Turns exceptions into statuses and writes one line per RPC."""
+    """Turns exceptions into statuses and writes one line per RPC.
 
-    def __init__(self, metrics: RpcMetrics) -> None:
+    Args:
+        metrics: observe every RPC.
+        taking_pieces: methods whose requests are pieces of tables, or messages.
+    """
+
+    def __init__(self, metrics: RpcMetrics, taking_pieces: Collection[str] = ()) -> None:
         self._metrics = metrics
+        self._taking_pieces = taking_pieces
         self._ids = RandomIds()
 
     def intercept_service(
@@ -45,8 +51,11 @@ class ServerInterceptor(grpc.ServerInterceptor):
         method = handler_call_details.method
         metadata = dict(handler_call_details.invocation_metadata or ())
         request_id = str(metadata.get(REQUEST_ID_KEY) or self._ids.new())
-        serializers = {
-            "request_deserializer": handler.request_deserializer,
+        parse = handler.request_deserializer
+        serializers: dict[str, Any] = {
+            "request_deserializer": (
+                pieces.deserializer(parse) if parse is not None and method in self._taking_pieces else parse
+            ),
             # Streams of table pieces come as bytes that are the message already.
             "response_serializer": pieces.serializer(handler.response_serializer),
         }

@@ -37,11 +37,11 @@ _IPC_TAG: Final = b"\x0a"
 """Field 1, length-delimited: `bytes ipc` of TableChunk."""
 
 
-def wire_of(piece: Piece, field: int = CHUNK_FIELD) -> bytes:
-    """Return the message whose only field is a TableChunk of this piece, as it stands on the wire."""
-    size = memoryview(piece).nbytes
+def wire_of(*parts: Piece, field: int = CHUNK_FIELD) -> bytes:
+    """Return the message whose only field is a TableChunk of these parts of a piece, as it stands on the wire."""
+    size = sum(memoryview(part).nbytes for part in parts)
     inner = _IPC_TAG + _varint(size)
-    return b"".join((_tag(field), _varint(len(inner) + size), inner, piece))
+    return b"".join((_tag(field), _varint(len(inner) + size), inner, *parts))
 
 
 def piece_of(wire: bytes, field: int = CHUNK_FIELD) -> memoryview | None:
@@ -80,7 +80,7 @@ def deserializer(
 def on_the_wire(pieces: Iterable[Piece], field: int = CHUNK_FIELD) -> Iterator[bytes]:
     """Yield each piece as its message on the wire."""
     for piece in pieces:
-        yield wire_of(piece, field)
+        yield wire_of(piece, field=field)
 
 
 def ahead(items: Iterable[Item], count: int) -> Generator[Item, None, None]:

@@ -29,10 +29,11 @@ SIGNAL_CHECK_S: Final = 0.5
 
 @dataclass(frozen=True)
 class Service:
-    """One gRPC service: its full name and how it is added to a server."""
+    """One gRPC service: its full name, how it is added to a server, and which methods are sent pieces of tables."""
 
     name: str
     add: Callable[[grpc.Server], None]
+    taking_pieces: tuple[str, ...] = ()
 
 
 class RpcServer:
@@ -52,10 +53,11 @@ class RpcServer:
         self._settings = settings
         self._registry = registry
         self._names = [service.name for service in services]
+        taking_pieces = {f"/{service.name}/{method}" for service in services for method in service.taking_pieces}
         self._executor = ThreadPoolExecutor(settings.worker_thread_count, thread_name_prefix="rpc")
         self._server = grpc.server(
             self._executor,
-            interceptors=[ServerInterceptor(RpcMetrics(process, registry))],
+            interceptors=[ServerInterceptor(RpcMetrics(process, registry), taking_pieces)],
             maximum_concurrent_rpcs=settings.max_concurrent_rpc_count,
             # Two processes on one port would split the calls between them in silence.
             options=[("grpc.so_reuseport", 0), *TRANSPORT_OPTIONS],

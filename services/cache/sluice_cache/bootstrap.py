@@ -273,6 +273,7 @@ def _services(frames: FrameServicer, sql: SqlServicer) -> list[Service]:
         Service(
             "sluice.cache.v1.FrameService",
             lambda server: frame_service_pb2_grpc.add_FrameServiceServicer_to_server(frames, server),
+            taking_pieces=("PutFrame",),
         ),
         Service(
             "sluice.cache.v1.SqlService",

@@ -37,7 +37,7 @@ class FrameServicer(pb_grpc.FrameServiceServicer):
         self._pressure = pressure
 
     def PutFrame(
-        self, request_iterator: Iterator[pb.PutFrameRequest], context: grpc.ServicerContext
+        self, request_iterator: Iterator[pb.PutFrameRequest | memoryview], context: grpc.ServicerContext
     ) -> pb.PutFrameResponse:
         incoming = _Incoming(request_iterator)
         header = incoming.header()
@@ -61,7 +61,7 @@ class FrameServicer(pb_grpc.FrameServiceServicer):
         if request.offset < 0 or request.limit < 0:
             raise InvalidParameter("offset", "offset and limit are never negative")
         stream = self._store.open_stream(request.frame_id) if _as_it_came(request) else None
-        if stream is not None:
+        if stream is not None and (request.packed_texts or not stream.is_packed):
             yield pb.GetFrameResponse(frame=convert.frame_to_proto(stream.frame))
             for part in stream.parts:
                 yield from pieces.on_the_wire(codec.pieces_of(part))
@@ -124,7 +124,7 @@ class FrameServicer(pb_grpc.FrameServiceServicer):
 class _Incoming:
     """The messages of one put, in their order: header, pieces, trailer."""
 
-    def __init__(self, requests: Iterator[pb.PutFrameRequest]) -> None:
+    def __init__(self, requests: Iterator[pb.PutFrameRequest | memoryview]) -> None:
         self._requests = requests
         self._trailer: pb.FrameTrailer | None = None
         self._row_count = 0
@@ -132,25 +132,26 @@ class _Incoming:
 
     def header(self) -> pb.FrameHeader:
         first = next(self._requests, None)
-        if first is None or first.WhichOneof("part") != "header":
+        if not isinstance(first, pb.PutFrameRequest) or first.WhichOneof("part") != "header":
             raise InvalidFrame("header", "the first message of a put is its header")
         return first.header
 
-    def pieces(self, max_bytes: int) -> Iterator[bytes]:
+    def pieces(self, max_bytes: int) -> Iterator[arrow.Piece]:
         for request in self._requests:
-            match request.WhichOneof("part"):
-                case "chunk":
-                    # Asked once: protobuf makes a copy of it each time.
-                    piece = request.chunk.ipc
-                    self.bytes += len(piece)
-                    if 0 < max_bytes < self.bytes:
-                        raise ResultTooLarge("bytes", max_bytes, self.bytes)
-                    yield piece
-                case "trailer":
-                    self._trailer = request.trailer
-                    return
-                case _:
-                    raise InvalidFrame("header", "a put has one header")
+            if isinstance(request, memoryview):
+                piece: arrow.Piece = request
+            elif request.WhichOneof("part") == "chunk":
+                # Asked once: protobuf makes a copy of it each time.
+                piece = request.chunk.ipc
+            elif request.WhichOneof("part") == "trailer":
+                self._trailer = request.trailer
+                return
+            else:
+                raise InvalidFrame("header", "a put has one header")
+            self.bytes += len(piece)
+            if 0 < max_bytes < self.bytes:
+                raise ResultTooLarge("bytes", max_bytes, self.bytes)
+            yield piece
 
     def counted(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -161,7 +162,7 @@ class _Incoming:
         """Return the trailer, which ends the put and must say what came."""
         if self._trailer is None:
             last = next(self._requests, None)
-            if last is None or last.WhichOneof("part") != "trailer":
+            if not isinstance(last, pb.PutFrameRequest) or last.WhichOneof("part") != "trailer":
                 raise InvalidFrame("trailer", "the stream ended without its trailer")
             self._trailer = last.trailer
         if self._trailer.row_count != self._row_count:

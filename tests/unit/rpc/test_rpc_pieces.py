@@ -5,15 +5,30 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
+import grpc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 from sluice.cache.v1 import frame_service_pb2 as pb
 from sluice.cache.v1 import sql_service_pb2 as sql_pb
 from sluice.query.v1 import query_service_pb2 as query_pb
 from sluice.table.v1 import table_pb2
 from sluice_rpc import pieces
+from sluice_rpc.interceptors import ServerInterceptor
+from sluice_rpc.telemetry import RpcMetrics
+
+
+@dataclass
+class Details:
+    """What a server says of a call before it begins."""
+
+    method: str
+    invocation_metadata: tuple[tuple[str, str | bytes], ...] = ()
+
 
 SIZES = [1, 127, 128, 16_383, 16_384, 1 << 20, (1 << 21) - 1]
 
@@ -40,7 +55,7 @@ def test_the_field_of_the_piece_is_what_the_protos_say(message: type[pb.GetFrame
 
 def test_a_field_of_another_number_is_a_piece_of_its_message() -> None:
     field = query_pb.ReadFrameResponse.DESCRIPTOR.fields_by_name["chunk"].number
-    message = query_pb.ReadFrameResponse.FromString(pieces.wire_of(b"rows", field))
+    message = query_pb.ReadFrameResponse.FromString(pieces.wire_of(b"rows", field=field))
     assert message.chunk.ipc == b"rows"
 
 
@@ -68,6 +83,19 @@ def test_messages_are_serialized_and_bytes_pass() -> None:
     assert serialize is not None
     message = pb.GetFrameResponse(frame=pb.Frame(frame_id="frame-1"))
     assert (serialize(b"as it is"), serialize(message)) == (b"as it is", message.SerializeToString())
+
+
+@pytest.mark.parametrize(("method", "kind"), [("/s/Put", memoryview), ("/s/Other", pb.PutFrameRequest)])
+def test_only_methods_that_take_pieces_get_them(method: str, kind: type) -> None:
+    handler: grpc.RpcMethodHandler[Any, Any] = grpc.stream_unary_rpc_method_handler(
+        lambda requests, context: None, request_deserializer=pb.PutFrameRequest.FromString
+    )
+    metrics = RpcMetrics("small", CollectorRegistry())
+    details = Details(method)
+    wrapped = ServerInterceptor(metrics, {"/s/Put"}).intercept_service(lambda _: handler, details)
+    assert wrapped is not None
+    assert wrapped.request_deserializer is not None
+    assert isinstance(wrapped.request_deserializer(pieces.wire_of(b"rows")), kind)
 
 
 def test_items_made_ahead_come_in_their_order() -> None:

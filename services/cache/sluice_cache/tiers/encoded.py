@@ -1,4 +1,4 @@
-"""Hot files that lie as they came, zstd IPC streams: sent on as they are, decoded when somebody needs their rows."""
+"""Hot files that lie as they came, compressed streams: sent on as they are, decoded when somebody needs their rows."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class EncodedCopy:
     def __init__(self, frame: Frame, content: pa.Buffer) -> None:
         self._frame = frame
         self.content = content
-        with pa.ipc.open_stream(content) as reader:
+        with arrow.open_stream(content) as reader:
             self.schema: pa.Schema = reader.schema
 
     def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-        with pa.ipc.open_stream(self.content) as reader:
+        with arrow.open_stream(self.content) as reader:
             yield from counted(reader, self._frame, columns)
 
     def close(self) -> None:
@@ -80,6 +80,6 @@ class EncodedWriter:
     def read_back(self) -> Iterator[pa.RecordBatch]:
         """Yield the batches counted so far, so that they can go elsewhere; nothing is added after it."""
         self._sink.close()
-        with pa.memory_map(str(self._file.temporary)) as source, pa.ipc.open_stream(source) as reader:
+        with pa.memory_map(str(self._file.temporary)) as source, arrow.open_stream(source) as reader:
             for _ in range(self._batch_count):
                 yield reader.read_next_batch()

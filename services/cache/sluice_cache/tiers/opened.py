@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pyarrow as pa
+from sluice_rpc import fixed_texts
 
 from sluice_cache.frames import Frame, TierKind
 from sluice_cache.tiers.memory import MappedCopy
@@ -65,3 +66,12 @@ class OpenedStream:
 
     frame: Frame
     parts: Sequence[pa.Buffer | bytes]
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether its readers have to know how to make text of what it holds."""
+        try:
+            return fixed_texts.is_packed(pa.ipc.read_schema(pa.py_buffer(self.parts[0])))
+        except pa.ArrowInvalid:
+            # A schema that does not end in the first part: who reads the rows finds out.
+            return True

@@ -1,4 +1,4 @@
-"""L2: small frames in Redis as zstd IPC in values of 2 MiB."""
+"""L2: small frames in Redis as compressed IPC in values of 2 MiB."""
 
 from __future__ import annotations
 
@@ -218,7 +218,8 @@ class RedisStream:
             self._senders.submit(self._unlink, keys)
 
     def _send(self) -> None:
-        value = b"".join(self._pieces)
+        # What came as one piece is sent as it lies.
+        value = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
         self._unsent_bytes = 0
         self._bytes += len(value)
@@ -227,7 +228,7 @@ class RedisStream:
             key = _key(self._link.prefix, self._name, len(self._sent))
             self._sent.append(self._senders.submit(self._set, key, value))
 
-    def _set(self, key: str, value: bytes) -> object:
+    def _set(self, key: str, value: arrow.Piece) -> object:
         return self._link.call(lambda client: client.set(key, value, ex=UNNAMED_LIFE_S))
 
     def _unlink(self, keys: list[str]) -> None:

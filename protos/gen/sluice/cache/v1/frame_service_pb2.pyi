@@ -33,7 +33,9 @@ class _CompressionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Compressi
     COMPRESSION_NONE: _Compression.ValueType  # 1
     """Plain buffers."""
     COMPRESSION_ZSTD: _Compression.ValueType  # 2
-    """Zstandard."""
+    """Compressed: a whole frame as it was put, if it was put compressed (LZ4 or Zstandard); Zstandard else. Every reader
+    of Arrow IPC takes either without being told.
+    """
 
 class Compression(_Compression, metaclass=_CompressionEnumTypeWrapper):
     """How record batches are compressed on the wire."""
@@ -43,7 +45,9 @@ COMPRESSION_UNSPECIFIED: Compression.ValueType  # 0
 COMPRESSION_NONE: Compression.ValueType  # 1
 """Plain buffers."""
 COMPRESSION_ZSTD: Compression.ValueType  # 2
-"""Zstandard."""
+"""Compressed: a whole frame as it was put, if it was put compressed (LZ4 or Zstandard); Zstandard else. Every reader
+of Arrow IPC takes either without being told.
+"""
 Global___Compression: _TypeAlias = Compression  # noqa: Y015
 
 class _PressureLevel:
@@ -93,7 +97,9 @@ class PutFrameRequest(_message.Message):
 
     @_builtins.property
     def chunk(self) -> _table_pb2.TableChunk:
-        """A piece of the IPC stream; the codec of its record batches is the sender's choice."""
+        """A piece of the IPC stream; the codec of its record batches is the sender's choice. Columns of `fixed_size_binary`
+        whose field has `sluice.fixed_text` in its metadata are text, checked as such.
+        """
 
     @_builtins.property
     def trailer(self) -> Global___FrameTrailer:
@@ -253,6 +259,7 @@ class GetFrameRequest(_message.Message):
     OFFSET_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     COMPRESSION_FIELD_NUMBER: _builtins.int
+    PACKED_TEXTS_FIELD_NUMBER: _builtins.int
     frame_id: _builtins.str
     """Id of the frame."""
     offset: _builtins.int
@@ -261,6 +268,10 @@ class GetFrameRequest(_message.Message):
     """Most rows wanted. 0 means all."""
     compression: Global___Compression.ValueType
     """Codec of the record batches."""
+    packed_texts: _builtins.bool
+    """The reader makes text of columns of `fixed_size_binary` whose field has `sluice.fixed_text` in its metadata. Unset,
+    no such column comes; a frame that was put with some is encoded anew for each compressed read.
+    """
     @_builtins.property
     def columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Columns in the order wanted. Empty means all."""
@@ -273,10 +284,11 @@ class GetFrameRequest(_message.Message):
         offset: _builtins.int = ...,
         limit: _builtins.int = ...,
         compression: Global___Compression.ValueType = ...,
+        packed_texts: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "compression", b"compression", "frame_id", b"frame_id", "limit", b"limit", "offset", b"offset"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "compression", b"compression", "frame_id", b"frame_id", "limit", b"limit", "offset", b"offset", "packed_texts", b"packed_texts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
