@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import duckdb
 from hypothesis import strategies as st
-from sluice_query_engine.dataset import ChoiceFilter, Dataset, MatchFilter, Parameter, SetFilter
+from sluice_query_engine.dataset import Dataset, Parameter
+from sluice_query_engine.view import ChoiceFilter, MatchFilter, SetFilter
 
 MACHINES: Final = "select distinct RESOURCEID from DWH.DW_MES_JOB"
 LISTS: Final[Mapping[str, str]] = {

@@ -14,22 +14,11 @@ import pyarrow as pa
 import sqlglot
 
 from sluice_query_engine import export, views
-from sluice_query_engine.dataset import (
-    BindPython,
-    ChoiceFilter,
-    Dataset,
-    Derived,
-    Filter,
-    MatchFilter,
-    ParameterType,
-    PatternFilter,
-    SetFilter,
-    SortKey,
-    View,
-)
+from sluice_query_engine.dataset import BindPython, Dataset, Derived, ParameterType
 from sluice_query_engine.execution.manifest import clipped
 from sluice_query_engine.parts import Part, Stage
 from sluice_query_engine.toml_section import CatalogError
+from sluice_query_engine.view import ChoiceFilter, Filter, MatchFilter, PatternFilter, SetFilter, SortKey, View
 
 QUERY_BINDS: Final[Mapping[str, BindPython]] = {
     "start_time": datetime(2025, 1, 1),

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 import pyarrow as pa
 from google.protobuf import json_format, struct_pb2
 
-from sluice_query_engine.dataset import ChoiceFilter, Dataset, Filter, MatchFilter, PatternFilter, SetFilter, View
+from sluice_query_engine.dataset import Dataset
+from sluice_query_engine.view import ChoiceFilter, Filter, MatchFilter, PatternFilter, SetFilter, View
 
 _JsonObject = dict[str, object]
 

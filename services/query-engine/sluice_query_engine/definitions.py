@@ -9,17 +9,8 @@ import pyarrow as pa
 from google.protobuf import json_format, struct_pb2
 from sluice.query.v1 import query_service_pb2 as pb
 
-from sluice_query_engine.dataset import (
-    ChoiceFilter,
-    Dataset,
-    Filter,
-    MatchFilter,
-    Parameter,
-    PatternFilter,
-    SetFilter,
-    View,
-    ViewColumn,
-)
+from sluice_query_engine.dataset import Dataset, Parameter
+from sluice_query_engine.view import ChoiceFilter, Filter, MatchFilter, PatternFilter, SetFilter, View, ViewColumn
 from sluice_query_engine.view_parameters import value_schema
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final, cast, get_args
 
-from sluice_query_engine.dataset import Aggregate, ColumnRole, ViewColumn
 from sluice_query_engine.toml_section import Section, read_labels
+from sluice_query_engine.view import Aggregate, ColumnRole, ViewColumn
 
 _MOST_DIGITS: Final = 12
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
-from sluice_query_engine.dataset import ChoiceFilter, Filter, MatchFilter, PatternFilter, SetFilter
 from sluice_query_engine.toml_section import Section
+from sluice_query_engine.view import ChoiceFilter, Filter, MatchFilter, PatternFilter, SetFilter
 
 
 def read_filter(name: str, section: Section) -> Filter:

@@ -9,16 +9,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sluice_query_engine.dataset import (
-    BindPython,
-    ChoiceFilter,
-    Dataset,
-    Filter,
-    MatchFilter,
-    PatternFilter,
-    SetFilter,
-)
+from sluice_query_engine.dataset import BindPython, Dataset
 from sluice_query_engine.parameters import parse_date
+from sluice_query_engine.view import ChoiceFilter, Filter, MatchFilter, PatternFilter, SetFilter
 from sluice_query_engine.violations import Violations, has_control_character, one_of, shown
 
 _MAX_PATTERN_LENGTH = 200

@@ -12,19 +12,7 @@ import pyarrow as pa
 from sluice_rpc.errors import InvalidParameter
 from sluice_warehouse.statements import MAX_ID_COUNT, parse
 
-from sluice_query_engine.dataset import (
-    Dataset,
-    Derived,
-    Filter,
-    LimitDefaults,
-    Limits,
-    Reference,
-    Snapshot,
-    SortKey,
-    View,
-    ViewColumn,
-    WarmUp,
-)
+from sluice_query_engine.dataset import Dataset, Derived, LimitDefaults, Limits, Reference, Snapshot, WarmUp
 from sluice_query_engine.days import DayRule
 from sluice_query_engine.display_section import read_view_column
 from sluice_query_engine.filter_section import read_filter
@@ -43,6 +31,7 @@ from sluice_query_engine.part_section import (
 from sluice_query_engine.snapshot_section import check_snapshot, read_snapshot
 from sluice_query_engine.toml_section import CatalogError, Section, read_labels, read_languages
 from sluice_query_engine.value_labels import choices_of, read_value_labels
+from sluice_query_engine.view import Filter, SortKey, View, ViewColumn
 from sluice_query_engine.view_parameters import ViewParameter, read_view_parameter
 
 LIMIT_DEFAULTS: Final = LimitDefaults()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import TypeAlias
 
-from sluice_query_engine.dataset import ChoiceFilter, Filter, Parameter, SetFilter
+from sluice_query_engine.dataset import Parameter
 from sluice_query_engine.toml_section import Section, read_languages
+from sluice_query_engine.view import ChoiceFilter, Filter, SetFilter
 from sluice_query_engine.view_parameters import ViewParameter
 
 ValueLabels: TypeAlias = Mapping[str, Mapping[str, str]]

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sluice_query_engine.dataset import BindPython, ChoiceFilter, Dataset, MatchFilter, SetFilter, SortKey, View
+from sluice_query_engine.dataset import BindPython, Dataset
 from sluice_query_engine.errors import ViewNotFound
 from sluice_query_engine.filters import Condition, conditions
+from sluice_query_engine.view import ChoiceFilter, MatchFilter, SetFilter, SortKey, View
 from sluice_query_engine.view_parameters import view_values
 from sluice_query_engine.violations import Violations, one_of, shortened, shown
 

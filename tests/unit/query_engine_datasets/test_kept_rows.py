@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from sluice_query_engine.dataset import Dataset, MatchFilter
+from sluice_query_engine.dataset import Dataset
+from sluice_query_engine.view import MatchFilter
 
 from tests.unit.query_engine_datasets.hold_frames import HoldFrame, hand_made, hold
 
