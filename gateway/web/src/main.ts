@@ -3,6 +3,7 @@ import { createApp } from "vue";
 import App from "./App.vue";
 import { loadCatalogue } from "./app/catalogue";
 import { router } from "./app/router";
+import { loadTexts } from "./i18n";
 import "./theme/tokens.css";
 
 /** Once the document's own words are on the screen, or could be: a tab that nobody sees paints nothing. */
@@ -17,4 +18,4 @@ function painted(): Promise<void> {
 // What the first page needs is on its way while the document is painted.
 const app = createApp(App).use(router);
 void loadCatalogue();
-void painted().then(() => app.mount("#app"));
+void Promise.all([loadTexts(), painted()]).then(() => app.mount("#app"));

@@ -1,15 +1,15 @@
 /** Texts of the page in its two languages; keys are checked by the compiler, plurals come from Intl. */
 
-import { computed, ref } from "vue";
+import { computed, ref, shallowReactive } from "vue";
 
 import en from "./en.json";
-import zhTW from "./zh-TW.json";
 
 export type Language = "en" | "zh-TW";
 export type Key = keyof typeof en;
 type Texts = Record<Key, string>;
 
-const texts: Record<Language, Texts> = { en, "zh-TW": zhTW satisfies Texts };
+/** English is part of the page; of other languages the one that is chosen is loaded. */
+const texts = shallowReactive<Partial<Record<Language, Texts>>>({ en });
 const STORED = "sluice.language";
 
 function initial(): Language {
@@ -25,7 +25,18 @@ function initial(): Language {
 export const language = ref<Language>(initial());
 const plurals = computed(() => new Intl.PluralRules(language.value));
 
-export function setLanguage(chosen: Language): void {
+/** Has the texts of the language here; without them, where they cannot be loaded, the page is in English. */
+export async function loadTexts(chosen: Language = language.value): Promise<void> {
+  if (texts[chosen]) return;
+  try {
+    texts[chosen] = (await import("./zh-TW.json")).default satisfies Texts;
+  } catch {
+    // The next choice tries again.
+  }
+}
+
+export async function setLanguage(chosen: Language): Promise<void> {
+  await loadTexts(chosen);
   language.value = chosen;
   document.documentElement.lang = chosen === "zh-TW" ? "zh-Hant-TW" : "en";
   try {
@@ -37,7 +48,7 @@ export function setLanguage(chosen: Language): void {
 
 /** The text of a key; `{name}` is replaced, and `one|other` picks the form for `n`. */
 export function t(key: Key, values: Record<string, string | number> = {}): string {
-  let text = texts[language.value][key];
+  let text = (texts[language.value] ?? en)[key];
   if ("n" in values && text.includes("|")) {
     const [one = "", other = ""] = text.split("|");
     const n = Number(String(values["n"]).replace(/[^\d.-]/g, ""));

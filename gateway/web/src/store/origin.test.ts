@@ -21,12 +21,12 @@ test("an origin survives the address, and what is none is none", () => {
   expect(["", "x", "hold-history,200", "hold-history,200,612,<b>,desc", undefined].map(decodeOrigin)).toEqual([null, null, null, null, null]);
 });
 
-test("what was left out is said with the order in which lots were taken, in both languages", () => {
-  setLanguage("en");
+test("what was left out is said with the order in which lots were taken, in both languages", async () => {
+  await setLanguage("en");
   const english = originText(origin, datasets);
-  setLanguage("zh-TW");
+  await setLanguage("zh-TW");
   const chinese = originText({ ...origin, more: true }, datasets);
-  setLanguage("en");
+  await setLanguage("en");
 
   expect(english).toBe("200 of 612 lots of Hold history: the first by Held, latest first.");
   expect(chinese).toBe("取自Hold 歷史:超過 612 批中的前 200 批,順序為Hold 時間(由新到舊)。");
