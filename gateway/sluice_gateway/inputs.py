@@ -57,7 +57,8 @@ class Asked:
     Attributes:
         parameters: primary parameters as given; the query-engine checks their values.
         filters: view-time filters, checked against the dataset's schema.
-        dataset: a snapshot of which the newest is meant; empty where a query is named.
+        dataset: the one of the route. The query that is named must be its own; of a snapshot the newest is meant where
+            none is.
         views: names in the order asked; empty means the initial views.
         wants_views: false when a query was asked for with an empty list of views: its rows are read, nothing is shown.
         page, page_size: 0 means the default.
@@ -86,7 +87,7 @@ def asked(given: Mapping[str, JSON], definition: Definition, accepts: Accepts) -
         InvalidParameter: with every unknown, missing or wrong field.
         ViewNotFound: a named view does not exist.
     """
-    result = Asked()
+    result = Asked(dataset=definition.name)
     wrong: list[FieldViolation] = []
     for name, value in given.items():
         if name in accepts.fields:
@@ -98,9 +99,8 @@ def asked(given: Mapping[str, JSON], definition: Definition, accepts: Accepts) -
             wrong += schemas.check(definition.filters[name], result.filters[name], name)
         else:
             wrong.append(_unknown(name, definition, accepts))
-    if definition.snapshot and not result.query_id and accepts is not FRAME:
-        result.dataset = definition.name
-    elif "query_id" in accepts.fields and not result.query_id and "query_id" not in given:
+    newest = definition.snapshot and accepts is not FRAME
+    if "query_id" in accepts.fields and not (result.query_id or newest) and "query_id" not in given:
         wrong.append(FieldViolation("query_id", "is required"))
     if not result.wants_views and not accepts.parameters:
         wrong.append(FieldViolation("views" if "views" in given else "view", "must name at least one view"))

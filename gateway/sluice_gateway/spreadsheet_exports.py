@@ -82,7 +82,7 @@ class SpreadsheetExports:
 
     async def _check_row_count(self, wanted: pb.ExportRowsRequest, caller: Caller) -> None:
         first_row = pb.ReadViewRequest(
-            query_id=wanted.query_id, views=[wanted.view], filters=wanted.filters, page_size=1
+            query_id=wanted.query_id, dataset=wanted.dataset, views=[wanted.view], filters=wanted.filters, page_size=1
         )
         answer = await self._engine.read_view(first_row, caller)
         for view in answer.views:

@@ -115,6 +115,16 @@ def test_views_options_exports_and_frames_never_touch_the_warehouse(rig: EngineR
     assert {item.filter for item in options.options} >= {"hold_type", "reason"}
 
 
+def test_a_query_named_with_its_own_dataset_is_read_and_with_another_is_not(rig: EngineRig) -> None:
+    query_id = rig.run("2025-01-01", "2025-01-31").query_id
+    own = pb.ReadViewRequest(query_id=query_id, dataset=DATASET, views=["trend"])
+    assert rig.read(own)["trend"].table.num_rows >= 31
+    with pytest.raises(InvalidArgument, match=f"is a query of {DATASET}, not of job-query"):
+        rig.read(pb.ReadViewRequest(query_id=query_id, dataset="job-query", views=["list"]))
+    with pytest.raises(InvalidArgument, match=f"is a query of {DATASET}, not of job-query"):
+        list(rig.stub.ReadFrame(pb.ReadFrameRequest(query_id=query_id, dataset="job-query")))
+
+
 def test_a_views_receipt_is_the_querys_without_warehouse_work(rig: EngineRig) -> None:
     query = rig.run(*YEAR)
     receipt = rig.views(query.query_id, "trend")["trend"].receipt

@@ -55,3 +55,19 @@ def test_more_than_fifty_machines_are_refused(http: httpx.Client) -> None:
     machines = [f"{number:016x}" for number in range(51)]
     answer = http.post("/api/job-query/query", json={**AUTUMN, "resource_ids": machines})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "resource_ids")
+
+
+@pytest.mark.parametrize("path", ["view", "options", "export", "frame"])
+def test_a_query_is_not_answered_under_the_name_of_another_dataset(http: httpx.Client, path: str) -> None:
+    started = http.post("/api/reject-history/query", json={**AUTUMN, "views": []}, headers={"Prefer": "wait=60"})
+    assert started.status_code == 200, started.text
+    answer = http.get(f"/api/hold-history/{path}", params={"query_id": started.json()["query_id"]})
+    assert (answer.status_code, answer.json()["errors"]) == (
+        400,
+        [
+            {
+                "field": "query_id",
+                "description": "is a query of reject-history, not of hold-history; ask reject-history for it",
+            }
+        ],
+    )

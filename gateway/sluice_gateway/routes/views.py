@@ -104,7 +104,7 @@ class ViewRoutes:
         """Stream one stored table as Arrow or Parquet."""
         definition, asked = await self._asked(request, route, inputs.FRAME)
         file_format = _format(asked.format or "arrow", ("arrow", "parquet"))
-        wanted = pb.ReadFrameRequest(query_id=asked.query_id, table=asked.table)
+        wanted = pb.ReadFrameRequest(query_id=asked.query_id, dataset=asked.dataset, table=asked.table)
         name = f"{definition.name}-frame"
         return await self._streamed(self._engine.read_frame(wanted, self._identity.of(request)), name, file_format)
 

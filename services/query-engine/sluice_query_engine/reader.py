@@ -26,7 +26,7 @@ from sluice_query_engine.execution.coordinator import Coordinator
 from sluice_query_engine.execution.manifest import bind_value
 from sluice_query_engine.execution.scope import CancelScope
 from sluice_query_engine.execution.small_frames import instant_of
-from sluice_query_engine.violations import one_of, shown
+from sluice_query_engine.violations import one_of, shortened, shown
 
 MAX_VIEW_ROW_COUNT: Final = 100_000
 """Rows of one view that is not an export; a view is an answer for people."""
@@ -100,6 +100,7 @@ class Reader:
         filters: Mapping[str, object],
         options: ViewOptions,
         *,
+        dataset: str = "",
         scope: CancelScope,
         deadline_s: float,
     ) -> tuple[table_pb2.Receipt, list[ViewAnswer]]:
@@ -107,8 +108,11 @@ class Reader:
 
         A page beyond the last is answered by the last; only that takes a second call.
 
+        Args:
+            dataset: whose query it is to be; empty for any.
+
         Raises:
-            ViewNotFound, InvalidParameter: the request.
+            ViewNotFound, InvalidParameter: the request, or the query is another dataset's.
             CacheExpired, QueryNotReady: the query.
         """
 
@@ -129,10 +133,16 @@ class Reader:
             answers = [self._clamped(manifest, answer, scope, deadline_s) for answer in answers]
             return self._receipt(manifest, tier), answers
 
-        return self._of_one_version(query_id, answer, allow_partial=options.allow_partial)
+        return self._of_one_version(query_id, dataset, answer, allow_partial=options.allow_partial)
 
     def options(
-        self, query_id: str, filters: Mapping[str, object], scope: CancelScope, deadline_s: float
+        self,
+        query_id: str,
+        filters: Mapping[str, object],
+        *,
+        dataset: str = "",
+        scope: CancelScope,
+        deadline_s: float,
     ) -> tuple[table_pb2.Receipt, list[tuple[str, pa.Table]]]:
         """Return the receipt and for each filter its values with their rows. Raises as `views` does."""
 
@@ -142,7 +152,7 @@ class Reader:
             tables = [(item.filter, answer.table()) for item, answer in zip(composed, answered, strict=True)]
             return self._receipt(manifest, _slowest(answered)), tables
 
-        return self._of_one_version(query_id, answer)
+        return self._of_one_version(query_id, dataset, answer)
 
     def rows(
         self,
@@ -151,6 +161,7 @@ class Reader:
         filters: Mapping[str, object],
         options: ViewOptions,
         *,
+        dataset: str = "",
         scope: CancelScope,
         deadline_s: float,
     ) -> Streamed:
@@ -160,23 +171,23 @@ class Reader:
             statement = export.rows_statement(self._dataset(manifest), view, filters, options.sort, options.descending)
             return self._streamed(manifest, _statement(statement.sql, statement.binds), scope, deadline_s)
 
-        return self._of_one_version(query_id, answer)
+        return self._of_one_version(query_id, dataset, answer)
 
-    def table(self, query_id: str, name: str, scope: CancelScope, deadline_s: float) -> Streamed:
+    def table(self, query_id: str, name: str, *, dataset: str = "", scope: CancelScope, deadline_s: float) -> Streamed:
         """Return one table of the query as it is stored, streamed; no name means the main table.
 
         Raises:
-            InvalidParameter: the query has no such table.
+            InvalidParameter: the query has no such table, or is another dataset's than the one named.
             CacheExpired, QueryNotReady: the query.
         """
 
         def answer(manifest: frames.Manifest) -> Streamed:
             return self._streamed(manifest, self._whole_table(self._dataset(manifest), name), scope, deadline_s)
 
-        return self._of_one_version(query_id, answer)
+        return self._of_one_version(query_id, dataset, answer)
 
     def _of_one_version(
-        self, query_id: str, answer: Callable[[frames.Manifest], _Answer], *, allow_partial: bool = False
+        self, query_id: str, dataset: str, answer: Callable[[frames.Manifest], _Answer], *, allow_partial: bool = False
     ) -> _Answer:
         """Return an answer whose rows and receipt are of the same manifest, though the query may be run again now.
 
@@ -184,6 +195,7 @@ class Reader:
         """
         for _ in range(_VERSION_ATTEMPT_COUNT):
             manifest = self._coordinator.readable(query_id, allow_partial=allow_partial)
+            _require_of(manifest, dataset)
             answered = answer(manifest)
             now = self._cache.get_manifest(manifest.manifest_id)
             if now is not None and now.version == manifest.version:
@@ -267,6 +279,13 @@ class Reader:
             for response in responses:
                 if response.WhichOneof("part") == "chunk":
                     yield response.chunk.ipc
+
+
+def _require_of(manifest: frames.Manifest, dataset: str) -> None:
+    """Raise InvalidParameter where a query is another dataset's than the one named: its rows are not that one."""
+    of = manifest.labels["dataset"]
+    if dataset and dataset != of:
+        raise InvalidParameter("query_id", f"is a query of {of}, not of {shortened(dataset)}; ask {of} for it")
 
 
 _ALL_ROWS: Final = 2**62

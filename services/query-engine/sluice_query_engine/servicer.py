@@ -168,6 +168,7 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
                 descending=request.descending if request.HasField("descending") else None,
                 allow_partial=request.allow_partial,
             ),
+            dataset=request.dataset,
             scope=_scope(context),
             deadline_s=remaining_s(context, VIEW_DEADLINE_S),
         )
@@ -181,8 +182,9 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
         receipt, tables = self._reader.options(
             self._meant(request.query_id, request.dataset),
             _mapping(request.filters),
-            _scope(context),
-            remaining_s(context, VIEW_DEADLINE_S),
+            dataset=request.dataset,
+            scope=_scope(context),
+            deadline_s=remaining_s(context, VIEW_DEADLINE_S),
         )
         return pb.ReadOptionsResponse(receipt=receipt, options=[_options(name, table) for name, table in tables])
 
@@ -195,6 +197,7 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
             request.view,
             _mapping(request.filters),
             ViewOptions(sort=request.sort, descending=descending),
+            dataset=request.dataset,
             scope=_scope(context),
             deadline_s=remaining_s(context, VIEW_DEADLINE_S),
         )
@@ -204,7 +207,11 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
 
     def ReadFrame(self, request: pb.ReadFrameRequest, context: grpc.ServicerContext) -> Iterator[pb.ReadFrameResponse]:
         streamed = self._reader.table(
-            _checked(request.query_id), request.table, _scope(context), remaining_s(context, VIEW_DEADLINE_S)
+            _checked(request.query_id),
+            request.table,
+            dataset=request.dataset,
+            scope=_scope(context),
+            deadline_s=remaining_s(context, VIEW_DEADLINE_S),
         )
         yield pb.ReadFrameResponse(receipt=streamed.receipt)
         for chunk in _chunks(streamed):
@@ -216,7 +223,10 @@ class QueryServicer(query_service_pb2_grpc.QueryServiceServicer):
         return parameters
 
     def _meant(self, query_id: str, dataset: str) -> str:
-        """Return the query that is to answer: the one named, or the newest of a snapshot."""
+        """Return the query that is to answer: the one named, or the newest of a snapshot.
+
+        Whether a query that is named with a dataset is one of it, its reader sees.
+        """
         if query_id or not dataset:
             return _checked(query_id)
         found = self._catalog.get(dataset)

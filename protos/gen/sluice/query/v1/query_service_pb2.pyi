@@ -767,7 +767,9 @@ class ReadViewRequest(_message.Message):
     allow_partial: _builtins.bool
     """Answer from the finished chunks while the query still runs."""
     dataset: _builtins.str
-    """In place of `query_id`: a dataset of kind snapshot, of which the newest is read."""
+    """In place of `query_id`: a dataset of kind snapshot, of which the newest is read. Beside it: the dataset whose query
+    it is to be; a query of another one is refused.
+    """
     @_builtins.property
     def views(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """View names in the order the answers are wanted. Empty means the dataset's initial views."""
@@ -913,7 +915,9 @@ class ReadOptionsRequest(_message.Message):
     query_id: _builtins.str
     """16 lower-case hexadecimal characters."""
     dataset: _builtins.str
-    """In place of `query_id`: a dataset of kind snapshot, of which the newest is read."""
+    """In place of `query_id`: a dataset of kind snapshot, of which the newest is read. Beside it: the dataset whose query
+    it is to be; a query of another one is refused.
+    """
     @_builtins.property
     def filters(self) -> _struct_pb2.Struct:
         """View-time filters that narrow the other filters' values."""
@@ -1042,7 +1046,9 @@ class ExportRowsRequest(_message.Message):
     descending: _builtins.bool
     """Direction of `sort`. Unset means the default of the sort key."""
     dataset: _builtins.str
-    """In place of `query_id`: a dataset of kind snapshot, of which the newest is read."""
+    """In place of `query_id`: a dataset of kind snapshot, of which the newest is read. Beside it: the dataset whose query
+    it is to be; a query of another one is refused.
+    """
     @_builtins.property
     def filters(self) -> _struct_pb2.Struct:
         """View-time filters by name."""
@@ -1107,19 +1113,23 @@ class ReadFrameRequest(_message.Message):
 
     QUERY_ID_FIELD_NUMBER: _builtins.int
     TABLE_FIELD_NUMBER: _builtins.int
+    DATASET_FIELD_NUMBER: _builtins.int
     query_id: _builtins.str
     """16 lower-case hexadecimal characters."""
     table: _builtins.str
     """Table name; empty means the dataset's main table."""
+    dataset: _builtins.str
+    """The dataset whose query it is to be; a query of another one is refused. Empty means any."""
     def __init__(
         self,
         *,
         query_id: _builtins.str = ...,
         table: _builtins.str = ...,
+        dataset: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["query_id", b"query_id", "table", b"table"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "query_id", b"query_id", "table", b"table"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
