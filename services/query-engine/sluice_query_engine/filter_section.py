@@ -64,6 +64,9 @@ def _pattern(name: str, section: Section) -> Filter:
     for group in (*groups, select):
         if group not in pattern.groupindex:
             raise section.error("pattern", f"has no group {group!r}")
+    days = section.texts("days", ())
+    if len(days) > 2 or any(groups.get(group) != "date" for group in days):
+        raise section.error("days", "is not one or two groups of dates")
     example = section.text("example")
     if not pattern.fullmatch(example):
         raise section.error("example", "does not match the pattern")
@@ -76,6 +79,7 @@ def _pattern(name: str, section: Section) -> Filter:
         select=select,
         predicates=_predicates(section),
         example=example,
+        days=days,
     )
 
 

@@ -97,6 +97,12 @@ null_label = "(none)"
         (TOML, 'column = "hold_reason"', 'column = "why"', f"{TOML}: filters.reason.column: does not compile"),
         (TOML, "new|release)", "new|release", f"{TOML}: filters.day_filter.pattern: is no regular expression"),
         (TOML, 'example = "2025-03-14:new"', 'example = "x"', f"{TOML}: filters.day_filter.example: does not match"),
+        (
+            TOML,
+            'days = ["first", "last"]',
+            'days = ["event"]',
+            f"{TOML}: filters.days.days: is not one or two groups of dates",
+        ),
         (TOML, 'select = "event"', 'select = "what"', f"{TOML}: filters.day_filter.pattern: has no group 'what'"),
         (TOML, 'filters = ["hold_type"', 'filters = ["type"', f"{TOML}: views.reason_pareto.filters: 'type' is not"),
         (TOML, "[filters.reason]", IDLE_FILTER + "[filters.reason]", f"{TOML}: filters: ['idle'] narrow no view"),
