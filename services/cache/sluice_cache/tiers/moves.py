@@ -1,4 +1,4 @@
-"""Down and sideways: frames used least move to the spool, out of Redis too; those that just came are copied there."""
+"""Down and sideways: hot frames that are used least move to the spool, those that just came are copied to Redis."""
 
 from __future__ import annotations
 
@@ -62,19 +62,16 @@ class Moves:
     def demote(self, frame: Frame) -> None:
         """Move a hot frame down; where the spool takes nothing, it goes."""
         token = frame.copies[TierKind.MEMORY]
-        self._spool_the_last(self._memory, frame)
+        # A copy in Redis does not keep it: what is over Redis' own limit goes from there at any time.
+        if frame.keep_until_time > self._clock.now() and TierKind.SPOOL not in frame.copies:
+            copy = self._copies.read(self._memory, frame)
+            if copy is not None:
+                self._copy_to(self._spool, frame, copy)
         changed = self._catalogue.change(frame, lambda present: present.without_token(TierKind.MEMORY, token))
         if changed is not None and not changed.copies:
             self._copies.gone(changed)
         self._memory.delete(token)
         self._memory.evicted()
-
-    def _spool_the_last(self, tier: Tier, frame: Frame) -> None:
-        """Copy a frame to the spool that has no copy but the one in a tier, before that one is given up."""
-        if frame.keep_until_time > self._clock.now() and len(frame.copies) == 1:
-            copy = self._copies.read(tier, frame)
-            if copy is not None:
-                self._copy(frame, copy, tier, self._spool)
 
     def share(self, frame: Frame) -> None:
         """Have a hot frame copied to the shared tier, after its put was answered and while nobody waits for others."""
@@ -87,7 +84,7 @@ class Moves:
         if isinstance(copy, EncodedCopy):
             self._keep(shared, frame, copy)
         elif copy is not None:
-            self._copy(frame, copy, self._memory, shared)
+            self._copy_to(shared, frame, copy)
         self.trim()
 
     def _keep(self, shared: RedisTier, frame: Frame, copy: EncodedCopy) -> None:
@@ -104,16 +101,15 @@ class Moves:
         tokens = set(shared.overflow())
         for frame in self._catalogue.all() if tokens else []:
             if frame.copies.get(shared.kind) in tokens:
-                self._spool_the_last(shared, frame)
                 self._copies.lose(shared, frame)
                 shared.evicted()
                 if self._catalogue.find(frame.frame_id) is None:
                     self._copies.gone(frame)
 
-    def _copy(self, frame: Frame, copy: Copy, source: Tier, to: Tier) -> None:
-        """Copy a frame from the tier where it lies into another, unless that takes nothing."""
+    def _copy_to(self, tier: Tier, frame: Frame, copy: Copy) -> None:
+        """Copy a hot frame into a tier, unless the tier takes nothing."""
         try:
-            writer = to.create(frame.frame_id, frame.version, copy.schema)
+            writer = tier.create(frame.frame_id, frame.version, copy.schema)
             try:
                 for batch in copy.batches():
                     writer.write(batch)
@@ -121,9 +117,9 @@ class Moves:
             finally:
                 writer.abort()
         except CopyBroken as error:
-            self._copies.broken(source, frame, error)
+            self._copies.broken(self._memory, frame, error)
         except (TierFull, TierAway, OSError) as error:
             # Also what the disk says to a file that is only begun: nobody's put fails since another frame cannot move.
-            log.info("copy not kept", tier=to.kind.name.lower(), frame_id=frame.frame_id, reason=str(error))
+            log.info("copy not kept", tier=tier.kind.name.lower(), frame_id=frame.frame_id, reason=str(error))
         else:
-            self._copies.added(frame, to, token)
+            self._copies.added(frame, tier, token)
