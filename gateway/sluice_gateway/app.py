@@ -39,6 +39,9 @@ log = structlog.get_logger()
 WEB_PAGE_PATHS = ("/", "/d/{name}", "/trace", "/timeline", "/saved", "/saved/{id}", "/p/{id}", "/ops", "/ops/{tab}")
 """Addresses of the web page; it is one document, and every other address stays a problem."""
 
+_Route = tuple[str, str, Callable[..., Any]]
+"""Methods, path and function."""
+
 
 @dataclass(frozen=True)
 class Routes:
@@ -60,7 +63,7 @@ def build_app(routes: Routes, metrics: HttpMetrics, ids: Ids, root_path: str) ->
     """Return the application."""
     # A path with a slash too many is not there; a redirect would lose the problem that says so, and a base path.
     app = FastAPI(title="Sluice", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    for methods, path, endpoint in _table(routes):
+    for methods, path, endpoint in [*_beside_the_api(routes), *_api(routes)]:
         app.add_api_route(path, endpoint, methods=methods.split(), response_model=None)
     app.mount("/docs/files", StaticFiles(directory=swagger_ui_bundle.swagger_ui_path))
     app.mount("/static", StaticFiles(directory=STATIC_DIR))
@@ -69,8 +72,7 @@ def build_app(routes: Routes, metrics: HttpMetrics, ids: Ids, root_path: str) ->
     return RequestScope(app, metrics, ids, root_path)
 
 
-def _table(routes: Routes) -> list[tuple[str, str, Callable[..., Any]]]:
-    """Return methods, path and function; first match wins, so datasets, whose routes may hold slashes, come last."""
+def _beside_the_api(routes: Routes) -> list[_Route]:
     return [
         *(("GET", path, routes.pages.page) for path in WEB_PAGE_PATHS),
         ("GET", "/assets/{name}", routes.pages.asset),
@@ -81,6 +83,12 @@ def _table(routes: Routes) -> list[tuple[str, str, Callable[..., Any]]]:
         ("GET", "/health/live", routes.health.live),
         ("GET", "/health/ready", routes.health.ready),
         ("GET", "/metrics", routes.health.metrics),
+    ]
+
+
+def _api(routes: Routes) -> list[_Route]:
+    """Return the API; first match wins, so datasets, whose routes may hold slashes, come last."""
+    return [
         ("GET", "/api/me", routes.pages.me),
         ("GET", "/api/saved", routes.saved.list),
         ("POST", "/api/saved", routes.saved.save),

@@ -28,24 +28,7 @@ def document(definitions: Sequence[Definition], root_path: str) -> JSONObject:
         "/api/datasets/{name}/computation": {
             "get": _call("Datasets", "What its views and filters compute, as SQL", [_in_path("name", _TEXT)]),
         },
-        "/api/queries/{query_id}": {
-            "get": _call("Queries", "A query as it stands", [_in_path("query_id", _QUERY_ID)]),
-            "delete": _call(
-                "Queries",
-                "Withdraw from a query",
-                [_in_path("query_id", _QUERY_ID), _in_query("force", {"type": "boolean"})],
-            ),
-        },
-        "/api/queries/{query_id}/events": {
-            "get": _call("Queries", "Progress as server-sent events", [_in_path("query_id", _QUERY_ID)])
-        },
-        "/api/queries/{query_id}/retry": {
-            "post": _call(
-                "Queries",
-                "Run what is missing, or of what failed one chunk",
-                [_in_path("query_id", _QUERY_ID), _in_query("chunk", {"type": "integer", "minimum": 0})],
-            )
-        },
+        **_query_paths(),
         **{path: {"post": _lineage_call(path, call)} for path, call in LINEAGE_CALLS.items()},
         "/api/events": {"get": _call("Events", "Domains of events and the columns of their answers")},
         **_saved_paths(),
@@ -67,6 +50,29 @@ def document(definitions: Sequence[Definition], root_path: str) -> JSONObject:
         },
         "servers": [{"url": root_path or "/"}],
         "paths": paths,
+    }
+
+
+def _query_paths() -> dict[str, JSON]:
+    return {
+        "/api/queries/{query_id}": {
+            "get": _call("Queries", "A query as it stands", [_in_path("query_id", _QUERY_ID)]),
+            "delete": _call(
+                "Queries",
+                "Withdraw from a query",
+                [_in_path("query_id", _QUERY_ID), _in_query("force", {"type": "boolean"})],
+            ),
+        },
+        "/api/queries/{query_id}/events": {
+            "get": _call("Queries", "Progress as server-sent events", [_in_path("query_id", _QUERY_ID)])
+        },
+        "/api/queries/{query_id}/retry": {
+            "post": _call(
+                "Queries",
+                "Run what is missing, or of what failed one chunk",
+                [_in_path("query_id", _QUERY_ID), _in_query("chunk", {"type": "integer", "minimum": 0})],
+            )
+        },
     }
 
 

@@ -87,9 +87,7 @@ class Coordinator:
                 return there.snapshot()
             if sum(run.running for run in self._runs.values()) >= self._limits.max_running_count:
                 raise TooManyQueries(self._limits.max_running_count)
-            patience = self._limits.patience
-            run = QueryRun(query_id, dataset, parameters, self._tools.clock, client_id, patience=patience)
-            self._remember(run)
+            run = self._remembered(query_id, dataset, parameters, client_id)
         try:
             departures = self._tools.survey.depart(run, parameters, no_cache=no_cache)
         except ServiceError as error:
@@ -259,12 +257,16 @@ class Coordinator:
             log.error("query broke", query_id=run.query_id, exc_info=error)
             run.fail(InternalFault(run.request_id))
 
-    def _remember(self, run: QueryRun) -> None:
-        self._runs.pop(run.query_id, None)
-        self._runs[run.query_id] = run
-        ended = [query_id for query_id, other in self._runs.items() if not other.running]
-        for query_id in ended[: max(0, len(self._runs) - _KEPT_RUN_COUNT)]:
-            del self._runs[query_id]
+    def _remembered(self, query_id: str, dataset: Dataset, parameters: Mapping[str, JSON], client_id: str) -> QueryRun:
+        """Return a new run, which takes the place of an earlier one; the oldest that have ended are forgotten."""
+        patience = self._limits.patience
+        run = QueryRun(query_id, dataset, parameters, self._tools.clock, client_id, patience=patience)
+        self._runs.pop(query_id, None)
+        self._runs[query_id] = run
+        ended = [name for name, other in self._runs.items() if not other.running]
+        for name in ended[: max(0, len(self._runs) - _KEPT_RUN_COUNT)]:
+            del self._runs[name]
+        return run
 
     def _forget(self, run: QueryRun) -> None:
         with self._lock:
