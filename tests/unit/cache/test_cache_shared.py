@@ -109,6 +109,13 @@ def test_answers_of_a_request_are_those_of_each_statement_by_itself(cache: Cache
     assert together[0].to_pylist() == [{"n": 900, "lots": 90}]
 
 
+def test_a_name_is_the_same_in_whatever_case_it_is_written(cache: Cache) -> None:
+    put_rows(cache)
+    few = "with Rows as (select * from rows where qty < 7), lots as (select distinct lot from rows)"
+    asked = [sql_pb.SqlStatement(sql=f"{few} select count(*) as {name} from LOTS order by 1") for name in ("a", "b")]
+    assert [table.to_pylist() for table in cache.run(SOURCES, *asked)] == [[{"a": 7}], [{"b": 7}]]
+
+
 def test_a_request_leaves_no_table_behind_for_the_next(cache: Cache) -> None:
     put_rows(cache)
     cache.run(SOURCES, statement(TOTAL), statement(BY_REASON))

@@ -136,16 +136,17 @@ def statement_reading(tree: check.Node, node: check.Node, before: Sequence[check
     kept: list[check.Node] = []
     read = set(_relations(node))
     for entry in reversed(before):
-        if entry["key"] in read:
+        if str(entry["key"]).lower() in read:
             kept.insert(0, entry)
             read.update(_relations(entry["value"]))
     return {**tree, "node": {**node, "cte_map": {"map": [*kept, *own]}}}
 
 
 def _relations(value: Any) -> Iterator[str]:
+    """Yield the names that are read, in lower case: DuckDB does not tell them apart by it."""
     if isinstance(value, dict):
         if value.get("type") == "BASE_TABLE":
-            yield str(value["table_name"])
+            yield str(value["table_name"]).lower()
         for item in value.values():
             yield from _relations(item)
     elif isinstance(value, list):
