@@ -90,13 +90,15 @@ def test_the_wheel_over_a_trend_scrolls_the_page_and_zooms_with_ctrl(web: WebPag
 
 
 def test_a_trend_keeps_its_place_while_it_is_loaded(web: WebPage) -> None:
+    web.open_result(PAGE)
     held: list[Route] = []
 
     def hold(route: Route) -> None:
         held.append(route)
 
     web.page.route(re.compile(r"/assets/TrendChart-.*\.js$"), hold)
-    web.open_result(PAGE)
+    web.open(PAGE)
+    expect(web.page.locator(".scroller .line").first).to_be_visible()
     panel = web.page.locator(TREND)
     expect(panel.get_by_text("Loading")).to_be_visible()
     before = box(panel)
