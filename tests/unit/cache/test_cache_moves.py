@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -81,7 +82,7 @@ def test_a_frame_that_is_no_longer_hot_outlives_what_redis_had_of_it(tmp_path: P
     def tiers(frame_id: str) -> set[int]:
         return set(cache.frames.StatFrame(pb.StatFrameRequest(frame_id=frame_id)).frame.tiers)
 
-    budgets = {"memory_max_bytes": 16 << 20, "native_max_bytes": 0}
+    budgets: dict[str, Any] = {"memory_max_bytes": 16 << 20, "native_max_bytes": 0}
     with running(tmp_path / "cache", SystemClock(), redis_url=redis_url, **budgets) as cache:
         cache.put("frame-1", ROWS, codec=None)
         poll_until(lambda: table_pb2.TIER_REDIS in tiers("frame-1"), 60.0, "the copy in Redis")
