@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import FloatRect, Locator, Route, expect
+from playwright.sync_api import FloatRect, Locator, Route, ViewportSize, expect
 
 from tests.browser.web_page import WebPage, number
 from tests.polling import poll_until
@@ -16,7 +16,7 @@ PAGE = "/d/hold-history?r=2025-09-02..2025-12-31&x.hold_type=all"
 """More days than the trend shows without a slider."""
 PARETO = "section[aria-labelledby='view-reason_pareto']"
 TREND = "section[aria-labelledby='view-trend']"
-LAPTOP = {"width": 1366, "height": 768}
+LAPTOP: ViewportSize = {"width": 1366, "height": 768}
 
 
 def box(of: Locator) -> FloatRect:
