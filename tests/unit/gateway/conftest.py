@@ -37,6 +37,11 @@ class Behind:
         return Settings.model_validate({**targets, **changes})
 
 
+@pytest.fixture(scope="session", autouse=True)
+def kept_loop(one_loop: None) -> None:
+    """Have the one loop from the first test to the last."""
+
+
 @pytest.fixture
 def engine() -> FakeQueryService:
     """What the query-engine does."""

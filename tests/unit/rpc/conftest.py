@@ -1,4 +1,4 @@
-"""A scripted server for each test."""
+"""A scripted server for each test, and one event loop for all."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.unit.rpc.scripted import Suite, start_suite
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kept_loop(one_loop: None) -> None:
+    """Have the one loop from the first test to the last."""
 
 
 @pytest.fixture
