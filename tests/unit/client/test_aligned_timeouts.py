@@ -23,10 +23,14 @@ def test_every_process_gives_its_statements_all_of_them() -> None:
     engine, lineage = EngineSettings(warehouse_url="duckdb:///x"), LineageSettings(warehouse_url="duckdb:///x")
     assert {
         engine.chunk_deadline_s,
-        engine.stage_deadline_s,
         lineage.statement_timeout_s,
         CacheSettings().statement_timeout_s,
     } == {STATEMENT_S}
+
+
+def test_a_table_of_many_statements_has_longer_than_one_and_its_query_longer_still() -> None:
+    engine = EngineSettings(warehouse_url="duckdb:///x")
+    assert STATEMENT_S < engine.stage_deadline_s < engine.query_deadline_s
 
 
 def test_the_gateway_waits_longer_than_a_statement_runs_and_a_caller_longer_than_the_gateway() -> None:
