@@ -307,7 +307,7 @@ def _planned(plan: Plan) -> list[pb.PlannedChunk]:
             part=chunk.part,
             start=chunk.start_text,
             end=chunk.end_text,
-            id_count=len(chunk.ids),
+            id_count=chunk.id_count,
             cached=chunk.extent is not None,
             reason=chunk.reason,
         )

@@ -314,5 +314,5 @@ def _slices(
 
 def _gap(chunk: PlannedChunk, code: str) -> table_pb2.Gap:
     return table_pb2.Gap(
-        part=chunk.part, start=chunk.start_text, end=chunk.end_text, id_count=len(chunk.ids), code=code
+        part=chunk.part, start=chunk.start_text, end=chunk.end_text, id_count=chunk.id_count, code=code
     )

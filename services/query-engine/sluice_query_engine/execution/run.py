@@ -309,7 +309,7 @@ def progress_of(chunk: PlannedChunk) -> pb.ChunkProgress:
         part=chunk.part,
         start=chunk.start_text,
         end=chunk.end_text,
-        id_count=len(chunk.ids),
+        id_count=chunk.id_count,
         state=pb.CHUNK_STATE_REUSED if reused else pb.CHUNK_STATE_QUEUED,
         row_count=chunk.extent.row_count if chunk.extent is not None and reused else 0,
     )

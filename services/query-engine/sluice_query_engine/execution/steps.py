@@ -93,12 +93,12 @@ class Steps:
     def _computed(self, run: QueryRun, stage: Stage, ids: tuple[str, ...], *, anew: bool) -> Taken:
         kind = str(run.parameters.get(stage.kind_parameter, "")) if stage.kind_parameter else ""
         job = StageJob(stage, ids, kind, timedelta(seconds=run.dataset.limits.ttl_s))
-        chunk = _chunk(run, stage, ids)
+        chunk = _chunk(run, stage, len(ids))
         found = None if anew else self._stages.find(job)
         if found is not None:
             stored = found.stored
             extent = IdExtent(
-                stage.name, frozenset(ids), stored.frame_id, read_time=stored.read_time, row_count=stored.row_count
+                stage.name, frozenset(), stored.frame_id, read_time=stored.read_time, row_count=stored.row_count
             )
             _extend(run, replace(chunk, extent=extent, reason="was computed before"))
             run.resolution = found.resolution or run.resolution
@@ -121,7 +121,7 @@ class Steps:
             return self._stages.read(job, scope, lambda rows: run.chunk_rows(chunk.index, rows), anew=anew)
 
     def _failed(self, run: QueryRun, item: Part | Stage, error: ServiceError) -> Taken:
-        chunk = _chunk(run, item, ())
+        chunk = _chunk(run, item, 0)
         _extend(run, chunk)
         run.chunk_failed(chunk.index, error.reason)
         return Taken({}, (error,))
@@ -143,9 +143,9 @@ def _plan(run: QueryRun) -> Plan:
     return run.plan or Plan(None, None, ())
 
 
-def _chunk(run: QueryRun, item: Part | Stage, ids: tuple[str, ...]) -> PlannedChunk:
+def _chunk(run: QueryRun, item: Part | Stage, id_count: int) -> PlannedChunk:
     by = "resolves what was typed" if isinstance(item, Stage) and item.values_parameter else "waits for other parts"
-    return PlannedChunk(len(_plan(run).chunks), item.name, None, None, None, by, ids)
+    return PlannedChunk(len(_plan(run).chunks), item.name, None, None, None, by, stage_id_count=id_count)
 
 
 def _extend(run: QueryRun, chunk: PlannedChunk) -> None:

@@ -27,6 +27,8 @@ class PlannedChunk:
         reason: why it is cut where it is, for people.
         ids: the batch, sorted; empty for all other chunks.
         cut: it is a piece of something longer that is missing.
+        stage_id_count: of a table that lineage computes, of how many ids; which they are is not kept: a year's lots are
+            170,000 for each such table.
     """
 
     index: int
@@ -37,6 +39,12 @@ class PlannedChunk:
     reason: str
     ids: tuple[str, ...] = ()
     cut: bool = False
+    stage_id_count: int = 0
+
+    @property
+    def id_count(self) -> int:
+        """Its ids; 0 for what is of a time range or of a start."""
+        return len(self.ids) or self.stage_id_count
 
     @property
     def days(self) -> int:
@@ -110,8 +118,8 @@ def _amounts(chunks: Sequence[PlannedChunk]) -> str:
 
 
 def _length_words(chunk: PlannedChunk) -> str:
-    if chunk.ids:
-        return "1 id" if len(chunk.ids) == 1 else f"{len(chunk.ids)} ids"
+    if chunk.id_count:
+        return "1 id" if chunk.id_count == 1 else f"{chunk.id_count} ids"
     if chunk.end is None:
         return chunk.part
     return "1 day" if chunk.days == 1 else f"{chunk.days} days"
