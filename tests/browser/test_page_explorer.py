@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 
 import httpx
@@ -223,6 +224,18 @@ def test_17_a_link_is_copied_without_a_secure_context(web: WebPage) -> None:
     web.page.get_by_role("button", name="Copy link").click()
 
     expect(web.page.get_by_role("button", name="Copied")).to_be_visible()
+
+
+def test_17_a_copied_link_names_its_days(web: WebPage) -> None:
+    web.open_result("/d/hold-history?r=-30d")
+    web.page.get_by_role("button", name="Copy link").click()
+    expect(web.page.get_by_role("button", name="Copied")).to_be_visible()
+
+    box = web.page.get_by_placeholder("2025-03-14:new")
+    box.focus()
+    web.page.keyboard.press("Control+V")
+
+    expect(box).to_have_value(re.compile(r"[?&]r=\d{4}-\d\d-\d\d\.\.\d{4}-\d\d-\d\d"))
 
 
 def test_22_a_list_of_values_asks_when_it_closes_and_esc_restores(web: WebPage) -> None:
