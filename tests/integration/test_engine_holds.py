@@ -125,13 +125,6 @@ def test_a_query_named_with_its_own_dataset_is_read_and_with_another_is_not(rig:
         list(rig.stub.ReadFrame(pb.ReadFrameRequest(query_id=query_id, dataset="job-query")))
 
 
-def test_days_outside_the_querys_range_are_refused_with_the_range(rig: EngineRig) -> None:
-    query_id = rig.run("2025-01-01", "2025-01-31").query_id
-    with pytest.raises(InvalidArgument, match="days: has no day of the query, which is of 2025-01-01 to 2025-01-31"):
-        rig.views(query_id, "list", filters={"days": "new:2025-02-01..2025-02-03"})
-    assert rig.views(query_id, "list", filters={"days": "new:2025-01-31..2025-02-03"})["list"].table.num_rows > 0
-
-
 def test_a_views_receipt_is_the_querys_without_warehouse_work(rig: EngineRig) -> None:
     query = rig.run(*YEAR)
     receipt = rig.views(query.query_id, "trend")["trend"].receipt

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sluice_query_engine import views
 from sluice_query_engine.dataset import Dataset
-from sluice_query_engine.filters import Dates, conditions
+from sluice_query_engine.filters import conditions
 from sluice_query_engine.view_parameters import view_values
 from sluice_query_engine.violations import Violations, shown
 
@@ -17,8 +17,6 @@ def rows_statement(
     filters: Mapping[str, object] | None = None,
     sort: str = "",
     descending: bool | None = None,
-    *,
-    dates: Dates | None = None,
 ) -> views.ViewStatement:
     """Return the statement of all rows of a paged view; no name means the dataset's rows view.
 
@@ -33,7 +31,7 @@ def rows_statement(
     if not found.paged:
         violations.add("view", f"{shown(found.name)} has no rows to export")
         violations.raise_if_any()
-    selection = conditions(dataset, filters or {}, violations, dates)
+    selection = conditions(dataset, filters or {}, violations)
     values = view_values(dataset.view_parameters, filters or {}, violations)
     key = views.find_sort_key(found, sort, violations)
     violations.raise_if_any()

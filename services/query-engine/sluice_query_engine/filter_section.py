@@ -65,8 +65,8 @@ def _pattern(name: str, section: Section) -> Filter:
         if group not in pattern.groupindex:
             raise section.error("pattern", f"has no group {group!r}")
     days = section.texts("days", ())
-    if len(days) > 2 or any(groups.get(group) != "date" for group in days):
-        raise section.error("days", "is not one or two groups of dates")
+    if len(days) not in (0, 2) or any(groups.get(group) != "date" for group in days):
+        raise section.error("days", "is not two groups of dates")
     example = section.text("example")
     if not pattern.fullmatch(example):
         raise section.error("example", "does not match the pattern")

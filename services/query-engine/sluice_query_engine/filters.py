@@ -6,18 +6,14 @@ No value ever enters a text: a predicate is the dataset's own, values travel as 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TypeAlias
 
 from sluice_query_engine.dataset import BindPython, Dataset
 from sluice_query_engine.parameters import parse_date
 from sluice_query_engine.view import ChoiceFilter, Filter, MatchFilter, PatternFilter, SetFilter
 from sluice_query_engine.violations import Violations, has_control_character, one_of, shown
-
-Dates: TypeAlias = tuple[date, date]
-"""First and last date of a query, both included."""
 
 _MAX_PATTERN_LENGTH = 200
 
@@ -30,24 +26,19 @@ class Condition:
     binds: Mapping[str, BindPython] = field(default_factory=dict)
 
 
-def conditions(
-    dataset: Dataset, given: Mapping[str, object], violations: Violations, dates: Dates | None = None
-) -> dict[str, Condition]:
+def conditions(dataset: Dataset, given: Mapping[str, object], violations: Violations) -> dict[str, Condition]:
     """Return the condition of each filter by name, in declaration order, defaults included.
 
     Null counts as not given. What is wrong is added to `violations`, and the filter then keeps every row.
-
-    Args:
-        dates: of the query whose rows are looked at; None where it has none, or where no rows are.
     """
     known = {item.name for item in (*dataset.filters, *dataset.view_parameters)}
     for name in given:
         if name not in known:
             violations.add(str(name), f"is not a filter of {dataset.name}; it has {one_of(sorted(known))}")
-    return {item.name: _condition(item, given.get(item.name), violations, dates) for item in dataset.filters}
+    return {item.name: _condition(item, given.get(item.name), violations) for item in dataset.filters}
 
 
-def _condition(item: Filter, value: object, violations: Violations, dates: Dates | None) -> Condition:
+def _condition(item: Filter, value: object, violations: Violations) -> Condition:
     match item:
         case ChoiceFilter():
             return _choice(item, value, violations)
@@ -56,7 +47,7 @@ def _condition(item: Filter, value: object, violations: Violations, dates: Dates
         case MatchFilter():
             return _match(item, value, violations)
         case PatternFilter():
-            return _pattern(item, value, violations, dates)
+            return _pattern(item, value, violations)
 
 
 def _choice(item: ChoiceFilter, value: object, violations: Violations) -> Condition:
@@ -167,7 +158,7 @@ def _text_fault(item: MatchFilter, value: object) -> str | None:
     return None
 
 
-def _pattern(item: PatternFilter, value: object, violations: Violations, dates: Dates | None) -> Condition:
+def _pattern(item: PatternFilter, value: object, violations: Violations) -> Condition:
     if value is None:
         return Condition("")
     found = None
@@ -183,20 +174,8 @@ def _pattern(item: PatternFilter, value: object, violations: Violations, dates: 
             violations.add(item.name, parsed)
             return Condition("")
         binds[f"{item.name}_{group}"] = parsed
-    fault = _days_fault([date.fromisoformat(found[group]) for group in item.days], dates)
-    if fault is not None:
-        violations.add(item.name, fault)
+    days = [date.fromisoformat(found[group]) for group in item.days]
+    if days != sorted(days):
+        violations.add(item.name, f"begins on {days[0]} and ends on {days[1]}; give the earlier day first")
         return Condition("")
     return Condition(item.predicates[found[item.select]], binds)
-
-
-def _days_fault(days: Sequence[date], dates: Dates | None) -> str | None:
-    """Tell what is wrong with the first and the last of some days of a query; one day is both."""
-    if not days:
-        return None
-    first, last = days[0], days[-1]
-    if first > last:
-        return f"begins on {first} and ends on {last}, before it begins; give the earlier day first"
-    if dates is not None and (last < dates[0] or first > dates[1]):
-        return f"has no day of the query, which is of {dates[0]} to {dates[1]}; give days of these, or ask for others"
-    return None

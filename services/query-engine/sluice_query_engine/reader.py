@@ -23,11 +23,9 @@ from sluice_query_engine.errors import QueryNotReady
 from sluice_query_engine.execution.chunk_rows import stored_schema
 from sluice_query_engine.execution.composer import main_count_sql, single_count
 from sluice_query_engine.execution.coordinator import Coordinator
-from sluice_query_engine.execution.manifest import bind_value, parameters_of
+from sluice_query_engine.execution.manifest import bind_value
 from sluice_query_engine.execution.scope import CancelScope
 from sluice_query_engine.execution.small_frames import instant_of
-from sluice_query_engine.filters import Dates
-from sluice_query_engine.parameters import date_range, ranged
 from sluice_query_engine.violations import one_of, shortened, shown
 
 MAX_VIEW_ROW_COUNT: Final = 100_000
@@ -123,7 +121,6 @@ class Reader:
                 self._dataset(manifest),
                 names,
                 filters,
-                dates=self._dates(manifest),
                 page=options.page,
                 page_size=options.page_size,
                 sort=options.sort,
@@ -150,7 +147,7 @@ class Reader:
         """Return the receipt and for each filter its values with their rows. Raises as `views` does."""
 
         def answer(manifest: frames.Manifest) -> tuple[table_pb2.Receipt, list[tuple[str, pa.Table]]]:
-            composed = views.options(self._dataset(manifest), filters, self._dates(manifest))
+            composed = views.options(self._dataset(manifest), filters)
             answered = self._run(manifest, [_statement(item.sql, item.binds) for item in composed], scope, deadline_s)
             tables = [(item.filter, answer.table()) for item, answer in zip(composed, answered, strict=True)]
             return self._receipt(manifest, _slowest(answered)), tables
@@ -171,9 +168,7 @@ class Reader:
         """Return every row of a paged view, streamed. Raises as `views` does."""
 
         def answer(manifest: frames.Manifest) -> Streamed:
-            statement = export.rows_statement(
-                self._dataset(manifest), view, filters, options.sort, options.descending, dates=self._dates(manifest)
-            )
+            statement = export.rows_statement(self._dataset(manifest), view, filters, options.sort, options.descending)
             return self._streamed(manifest, _statement(statement.sql, statement.binds), scope, deadline_s)
 
         return self._of_one_version(query_id, dataset, answer)
@@ -225,13 +220,6 @@ class Reader:
             age = self._clock.now() - instant_of(receipt.read_time)
             receipt.stale = age.total_seconds() > 2 * snapshot.interval_s
         return receipt
-
-    def _dates(self, manifest: frames.Manifest) -> Dates | None:
-        dataset = self._dataset(manifest)
-        if dataset.snapshot is not None or not dataset.has_range:
-            return None
-        parameters = parameters_of(manifest, dataset)
-        return date_range(dataset, parameters) if ranged(dataset, parameters) else None
 
     def _dataset(self, manifest: frames.Manifest) -> Dataset:
         return self._catalog.get(manifest.labels["dataset"])

@@ -101,7 +101,7 @@ class PatternFilter:
         select: the group whose text picks the predicate.
         predicates: SQL condition over the main table by text of the `select` group.
         example: a text that matches, for messages.
-        days: the date groups, one or two, that are the first and the last of some days of the query's range.
+        days: the two date groups that are the first and the last of some days; swapped ends are refused.
     """
 
     name: str

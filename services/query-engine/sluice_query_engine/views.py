@@ -13,7 +13,7 @@ from typing import Final
 
 from sluice_query_engine.dataset import BindPython, Dataset
 from sluice_query_engine.errors import ViewNotFound
-from sluice_query_engine.filters import Condition, Dates, conditions
+from sluice_query_engine.filters import Condition, conditions
 from sluice_query_engine.view import ChoiceFilter, MatchFilter, SetFilter, SortKey, View
 from sluice_query_engine.view_parameters import view_values
 from sluice_query_engine.violations import Violations, one_of, shortened, shown
@@ -76,7 +76,6 @@ def compose(
     names: Sequence[str],
     filters: Mapping[str, object],
     *,
-    dates: Dates | None = None,
     page: int = 0,
     page_size: int = 0,
     sort: str = "",
@@ -84,8 +83,7 @@ def compose(
 ) -> list[ViewStatement]:
     """Return the statement of each view in the order asked; no names mean the initial views.
 
-    Page 0 is read as 1 and page size 0 as 50; page, size and sort are for the paged views among them. `dates` are
-    the query's, for filters that choose among its days.
+    Page 0 is read as 1 and page size 0 as 50; page, size and sort are for the paged views among them.
 
     Raises:
         ViewNotFound: the dataset has no view of a name.
@@ -93,7 +91,7 @@ def compose(
     """
     asked = [find_view(dataset, name) for name in names or dataset.initial_views]
     violations = Violations()
-    found = conditions(dataset, filters, violations, dates)
+    found = conditions(dataset, filters, violations)
     values = view_values(dataset.view_parameters, filters, violations)
     _check_page(page, page_size, violations)
     keys = {view.name: find_sort_key(view, sort, violations) for view in asked if view.paged}
@@ -115,14 +113,14 @@ def compose(
     ]
 
 
-def options(dataset: Dataset, filters: Mapping[str, object], dates: Dates | None = None) -> list[OptionStatement]:
+def options(dataset: Dataset, filters: Mapping[str, object]) -> list[OptionStatement]:
     """Return a statement for each filter that has values to choose from, narrowed by the others, never by itself.
 
     Raises:
         InvalidParameter: with every violation of the filters.
     """
     violations = Violations()
-    found = conditions(dataset, filters, violations, dates)
+    found = conditions(dataset, filters, violations)
     view_values(dataset.view_parameters, filters, violations)
     violations.raise_if_any()
     statements = []

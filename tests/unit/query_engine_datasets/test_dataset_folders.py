@@ -101,7 +101,7 @@ null_label = "(none)"
             TOML,
             'days = ["first", "last"]',
             'days = ["event"]',
-            f"{TOML}: filters.days.days: is not one or two groups of dates",
+            f"{TOML}: filters.days.days: is not two groups of dates",
         ),
         (TOML, 'select = "event"', 'select = "what"', f"{TOML}: filters.day_filter.pattern: has no group 'what'"),
         (TOML, 'filters = ["hold_type"', 'filters = ["type"', f"{TOML}: views.reason_pareto.filters: 'type' is not"),

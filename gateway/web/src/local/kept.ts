@@ -99,7 +99,7 @@ export function nameOf(expr: Expr, scope: Scope): string | null {
     case "lit":
       return JSON.stringify([expr.kind, expr.value]);
     case "bind":
-      return JSON.stringify(scope.binds[expr.name] ?? null);
+      return `$${JSON.stringify(scope.binds[expr.name] ?? null)}`;
     case "ref":
       return scope.column(expr.table, expr.name)?.key ?? null;
     case "op":

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import type { Column, Dataset, View } from "../api/types";
 import { filtersOf } from "./definition";
-import { lastDay, stretchChoice, stretchesWithin, stretchFilter, stretchOf } from "./brush";
+import { lastDay, stretchChoice, stretchFilter, stretchOf } from "./brush";
 
 const PATTERN = "^(?:(?<event>new|release):(?<first>\\d{4}-\\d{2}-\\d{2})\\.\\.(?<last>\\d{4}-\\d{2}-\\d{2}))$";
 const axis = (filter?: string): Column => ({ name: "day", type: "date32[day]", role: "time", filter: filter ?? null });
@@ -38,12 +38,5 @@ describe("a stretch of an axis", () => {
 
   it("takes its filters in a form that the page knows", () => {
     expect(filtersOf(TWO_DAYS).map((item) => item.kind)).toEqual(["pattern"]);
-  });
-
-  it("goes with the days that are no longer asked for", () => {
-    const slice = { stretch: { exclude: false, values: ["new:2025-03-01..2025-03-09"] } };
-    const within = (first: string, last: string): string[] => Object.keys(stretchesWithin(filtersOf(TWO_DAYS), slice, { first, last }));
-    expect(within("2025-03-09", "2025-03-31")).toEqual(["stretch"]);
-    expect(within("2025-03-10", "2025-03-31")).toEqual([]);
   });
 });

@@ -69,13 +69,3 @@ export function stretchOf(control: Control, choice: Choice | undefined): Stretch
   const sorted = [...days].sort();
   return { first: sorted[0]!, last: sorted[sorted.length - 1]! };
 }
-
-/** The slice without stretches that lie wholly outside the days that are asked for: no row could be of them. */
-export function stretchesWithin(filters: Control[], slice: Record<string, Choice>, { first, last }: Stretch): Record<string, Choice> {
-  const outside = (control: Control): boolean => {
-    const stretch = /\(\?<first>/.test(source(control)) ? stretchOf(control, slice[control.name]) : null;
-    return stretch !== null && (stretch.last < first || stretch.first > last);
-  };
-  const gone = new Set(filters.filter((item) => item.kind === "pattern" && outside(item)).map((item) => item.name));
-  return Object.fromEntries(Object.entries(slice).filter(([name]) => !gone.has(name)));
-}

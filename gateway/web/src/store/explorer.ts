@@ -11,7 +11,6 @@ import { asProblem, type Problem } from "../api/problem";
 import type { Dataset, JsonObject, OptionList, Receipt, Table, View } from "../api/types";
 import { addDays, dayCount, isDay, number } from "../format/format";
 import { language, t } from "../i18n";
-import { stretchesWithin } from "./brush";
 import { chipsOf, untouching } from "./chips";
 import { useComparison } from "./compare";
 import { filtersOf, label, lotColumn, otherParameters, rangeRoles, viewParameters, type Control } from "./definition";
@@ -162,9 +161,7 @@ export function useExplorer(dataset: Dataset) {
     const scope = Object.fromEntries(Object.entries(draft.scope).filter(([name]) => usable(name)));
     // Other lots than those that were brought come from nowhere that could be named.
     const origin = changedFilters(scope, state.value.scope).length ? "" : state.value.origin;
-    const days = { first: draft.start, last: draft.end };
-    const slice = draft.start ? stretchesWithin(filters, state.value.slice, days) : state.value.slice;
-    const next = { ...state.value, range: draftRange(), scope, slice, origin };
+    const next = { ...state.value, range: draftRange(), scope, origin };
     state.value = next;
     await go(next, "push");
     await start(body, fresh);

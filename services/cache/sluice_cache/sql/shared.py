@@ -7,6 +7,7 @@ and gone with the request (ADR 0046). A statement that shares nothing runs as it
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -59,6 +60,8 @@ class Sharing:
     def __init__(self, parse: check.Parse, text_of: Callable[[check.Node], str]) -> None:
         self._parse = parse
         self._text_of = text_of
+        # A name that no statement and no source of others has.
+        self._prefix = f"_shared_{secrets.token_hex(8)}"
         self._parts = lru_cache(maxsize=_READ_COUNT)(self._read)
         self._rewritten = lru_cache(maxsize=_READ_COUNT)(self._rewrite)
 
@@ -66,7 +69,7 @@ class Sharing:
         """Return of each statement what it has in common with another; None of one that has nothing."""
         found = [self._groups(item) if item.select.traits.repeatable else {} for item in statements]
         counts = Counter(group.key for groups in found for group in groups.values())
-        names = {key: f"_shared_{number}" for number, key in enumerate(counts)}
+        names = {key: f"{self._prefix}_{number}" for number, key in enumerate(counts)}
         return [
             self._shared(item, {name: group for name, group in groups.items() if counts[group.key] > 1}, names)
             for item, groups in zip(statements, found, strict=True)
