@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Route, expect
 
@@ -128,7 +129,8 @@ def test_10_of_two_failed_chunks_one_is_retried_from_the_strip(web: WebPage, sui
 
 
 def test_operations_show_which_days_are_in_the_cache(web: WebPage, suite: RunningSuite) -> None:
-    forget(suite, "hold-history", {"start_date": "2025-10-01", "end_date": "2025-12-31"})
+    # To the plant's today, which is the last day that is shown.
+    forget(suite, "hold-history", {"start_date": "2025-10-01", "end_date": "2026-01-01"})
     web.open_result("/d/hold-history?r=2025-12-10..2025-12-19")
     web.page.keyboard.press("g")
     web.page.keyboard.press("o")
@@ -146,10 +148,12 @@ def test_operations_show_which_days_are_in_the_cache(web: WebPage, suite: Runnin
 
 
 def test_11_cancel_stops_and_what_was_read_is_reused(web: WebPage, suite: RunningSuite) -> None:
-    slow = {"statement": "slice", "start_time": "2024-11-02T07:30:00", "delay_s": 120}
-    forget(suite, "hold-history", {"start_date": "2024-09-02", "end_date": "2024-12-31"})
+    autumn = {"start_date": "2024-09-02", "end_date": "2024-12-31"}
+    forget(suite, "hold-history", autumn)
+    plan = httpx.post(f"{suite.url}/api/hold-history/plan", json=autumn).raise_for_status().json()
+    starts = [chunk["start"] for chunk in plan["chunks"] if chunk["part"] == "slice"]
     web.refusals_expected = True
-    with suite.faults([slow]):
+    with suite.faults([{"statement": "slice", "start_time": start, "delay_s": 120} for start in starts[1:]]):
         web.choose("2024-09-02", "2024-12-31")
         web.page.locator("button.run").click()
         expect(web.page.locator(".cells .cell.done").first).to_be_visible()
