@@ -18,10 +18,10 @@ from sluice.query.v1 import query_service_pb2 as pb
 from sluice_query_engine.catalog import Catalog, load_catalog
 from sluice_query_engine.dataset import Dataset, Reference
 from sluice_query_engine.execution.answering import CoordinatorLimits, Tools
-from sluice_query_engine.execution.chunk import ChunkLimits, ChunkReader, StoredChunk
+from sluice_query_engine.execution.chunk import ChunkJob, ChunkLimits, ChunkReader, StoredChunk
 from sluice_query_engine.execution.composer import Composer
 from sluice_query_engine.execution.coordinator import Coordinator
-from sluice_query_engine.execution.flights import Flight, Flights
+from sluice_query_engine.execution.flights import Flight, Flights, Listener
 from sluice_query_engine.execution.forecast import Forecast
 from sluice_query_engine.execution.interest import Patience
 from sluice_query_engine.execution.inventory import Inventory
@@ -66,6 +66,12 @@ class SteppedFlights(Flights):
         super().__init__(reader, clock)
         self._stage = stage
 
+    def want(self, job: ChunkJob, seeker: Hashable, listener: Listener) -> Flight:
+        return _told_at_once(super().want(job, seeker, listener), listener)
+
+    def join(self, flight: Flight, seeker: Hashable, listener: Listener) -> Flight:
+        return _told_at_once(super().join(flight, seeker, listener), listener)
+
     def land(self, flight: Flight, seeker: Hashable) -> StoredChunk:
         assert isinstance(seeker, QueryRun)
         with self._stage.changed:
@@ -76,6 +82,13 @@ class SteppedFlights(Flights):
         finally:
             with self._stage.changed:
                 del self._stage.landing[seeker.client_id]
+
+
+def _told_at_once(flight: Flight, listener: Listener) -> Flight:
+    """Tell who comes to a read that others began of its rows at the earliest moment that a thread could."""
+    if flight.state == "running":
+        listener(flight.row_count)
+    return flight
 
 
 class SteppedReferences(References):

@@ -103,7 +103,6 @@ class Answering:
                     self._answer(run, departures, costs)
                     while run.begin_anew():
                         departures = self._tools.survey.depart(run, run.parameters, no_cache=True)
-                        run.set_plan(departures.plan)
                         self._answer(run, departures, costs)
                     break
                 except NotFound as error:
@@ -111,7 +110,6 @@ class Answering:
                     if error.reason != CacheExpired.reason or attempt == _ATTEMPT_COUNT or not run.running:
                         raise
                     departures = self._tools.survey.depart(run, run.parameters, no_cache=False)
-                    run.set_plan(departures.plan)
         except ServiceError as error:
             run.fail(error)
         finally:

@@ -94,7 +94,6 @@ class Coordinator:
             run.fail(error)
             self._forget(run)
             raise
-        run.set_plan(departures.plan)
         departures = self._without(departures, run, given_up)
         self._tools.ledger.open(run)
         future = self._pool.submit(self._answering.run, run, departures)

@@ -152,8 +152,9 @@ class QueryRun:
     def chunk_rows(self, index: int, row_count: int) -> None:
         """Show that a chunk is being read, and how far it is."""
         with self._changed:
-            chunk = self._chunks[index]
-            if self.running and chunk.state in _UNFINISHED_STATES:
+            # A read that was just left may still tell of it under a longer plan of before.
+            chunk = self._chunks[index] if index < len(self._chunks) else None
+            if chunk is not None and self.running and chunk.state in _UNFINISHED_STATES:
                 chunk.state = pb.CHUNK_STATE_RUNNING
                 chunk.row_count = row_count
                 self._tell()

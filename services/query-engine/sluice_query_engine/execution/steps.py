@@ -76,9 +76,7 @@ class Steps:
             return self._failed(run, item, blocked)
         ids = self._ids(run, item, references)
         if isinstance(item, Part):
-            further = self._survey.go_on(run, departures, _plan(run), item, ids)
-            run.extend_plan(further.plan)
-            return Taken(further.flights)
+            return Taken(self._survey.go_on(run, departures, _plan(run), item, ids).flights)
         if not ids:
             return Taken({})
         return self._computed(run, item, ids, anew=departures.not_before is not None)

@@ -74,7 +74,7 @@ class Survey:
         return self._planned(dataset, parameters, extents, self._cut_rule(dataset))
 
     def depart(self, run: QueryRun, parameters: Mapping[str, JSON], *, no_cache: bool) -> Departures:
-        """Plan a query and want every chunk of it that is not there. Raises as `plan` does."""
+        """Plan a query, show its plan, and want every chunk of it that is not there. Raises as `plan` does."""
         dataset = run.dataset
         kept_for = timedelta(seconds=2 * dataset.limits.ttl_s) + _READ_TIME
         run.shown_parameters = id_lists.shown(self._cache, dataset, parameters, self._clock.now(), kept_for)
@@ -88,10 +88,12 @@ class Survey:
             there = [] if no_cache else self._inventory.extents(dataset, parameters)
             plan = self._planned(dataset, parameters, [*there, *pending, *announced], rule)
             not_before = self._clock.now() if no_cache else None
+            # Shown first: a read that others began tells of its rows as soon as it is wanted here too.
+            run.set_plan(plan)
             return Departures(plan, self._want(run, plan, plan.chunks, pending, not_before), not_before)
 
     def go_on(self, run: QueryRun, before: Departures, plan: Plan, part: Part, ids: Sequence[str]) -> Departures:
-        """Plan a part whose ids earlier parts gave, and want every chunk of it that is not there.
+        """Plan a part whose ids earlier parts gave, show that, and want every chunk of it that is not there.
 
         Args:
             run: the query.
@@ -111,6 +113,7 @@ class Survey:
             own = [item for item in (*there, *pending) if isinstance(item, IdExtent)]
             grown = with_ids(plan, IdDemand(part.name, ids, own), cut_rule(dataset, None), self._clock.now())
             fresh = grown.chunks[len(plan.chunks) :]
+            run.extend_plan(grown)
             return Departures(grown, self._want(run, grown, fresh, pending, before.not_before), before.not_before)
 
     def _want(
