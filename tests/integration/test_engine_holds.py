@@ -12,9 +12,12 @@ import pytest
 from google.protobuf import struct_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sluice.cache.v1 import frame_service_pb2 as cache_pb
+from sluice.cache.v1.frame_service_pb2_grpc import FrameServiceStub
 from sluice.query.v1 import query_service_pb2 as pb
 from sluice.table.v1 import table_pb2
 from sluice_query_engine.planning import compute_query_hash
+from sluice_rpc.client import open_channel
 from sluice_rpc.errors import FailedPrecondition, Internal, InvalidArgument, NotFound
 from sluice_warehouse import Bind, Statement
 from sluice_warehouse.errors import WarehouseError
@@ -101,6 +104,30 @@ def test_the_same_query_again_reads_nothing_and_keeps_its_id(rig: EngineRig) -> 
 def test_no_cache_reads_everything_again(rig: EngineRig) -> None:
     rig.run(*YEAR)
     assert counts(rig.run(*YEAR, no_cache=True)) == (13, 0, 13)
+
+
+def test_newer_rows_that_the_cache_lost_do_not_keep_the_older_ones_from_answering(
+    twin_path: Path, tmp_path: Path
+) -> None:
+    with (
+        serving_cache(tmp_path / "cache") as target,
+        serving_engine(twin_path, cache_target=target) as rig,
+        open_channel(target, "cache") as channel,
+    ):
+        rows = rig.run(*YEAR).receipt.row_count
+        stub = FrameServiceStub(channel)
+        older = chunk_frames(stub)
+        rig.run(*YEAR, no_cache=True)
+        stub.DeleteFrame(cache_pb.DeleteFrameRequest(frame_id=min(chunk_frames(stub) - older)))
+        again = rig.run(*YEAR)
+        assert (again.state, again.receipt.row_count) == (pb.QUERY_STATE_COMPLETED, rows)
+        assert rig.views(again.query_id, "trend")["trend"].table.num_rows >= 365
+
+
+def chunk_frames(stub: FrameServiceStub) -> set[str]:
+    """Return the ids of the frames of the slices that are cut by time."""
+    found = stub.ListFrames(cache_pb.ListFramesRequest(labels={"part": "slice"})).frames
+    return {frame.frame_id for frame in found}
 
 
 def test_views_options_exports_and_frames_never_touch_the_warehouse(rig: EngineRig) -> None:
@@ -207,6 +234,23 @@ def test_of_two_chunks_that_failed_one_is_tried_again_and_the_other_stays_as_it_
     gap = table_pb2.Gap(part="slice", start="2025-04-03T07:30:00", end="2025-05-04T07:30:00", code="WAREHOUSE_ERROR")
     assert rig.warehouse.counts.started - before == 1
     assert (again.state, list(again.receipt.failed_ranges)) == (pb.QUERY_STATE_PARTIAL, [gap])
+
+
+def test_neighbours_that_failed_stay_failed_though_they_are_planned_as_one_by_now(
+    rig: EngineRig, faults: Faults
+) -> None:
+    # The last two, which together are short enough to be read by one statement.
+    faults.failing |= {FAILED_START + timedelta(days=31 * number) for number in (0, 7, 8)}
+    partial = rig.run(*YEAR)
+    failed = [chunk for chunk in partial.progress.chunks if chunk.state == pb.CHUNK_STATE_FAILED]
+    faults.failing.clear()
+    before = rig.warehouse.counts.started
+    asked = pb.RetryQueryRequest(query_id=partial.query_id, chunk_index=failed[0].index)
+    again = rig.finish(rig.stub.RetryQuery(asked).query.query_id)
+    assert rig.warehouse.counts.started - before == 1
+    gaps = again.receipt.failed_ranges
+    assert (gaps[0].start, gaps[-1].end) == (failed[1].start, failed[2].end)
+    assert [gap.start for gap in gaps[1:]] == [gap.end for gap in gaps[:-1]]
 
 
 def test_a_chunk_that_did_not_fail_is_not_tried_again_alone(rig: EngineRig) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -11,6 +11,7 @@ from sluice.cache.v1 import frame_service_pb2 as frames
 from sluice.cache.v1 import sql_service_pb2 as sql
 from sluice.table.v1 import table_pb2
 from sluice_rpc import arrow
+from sluice_rpc.errors import NotFound
 from sluice_rpc.ports import Clock, Ids
 
 from sluice_query_engine.cache import FrameCache
@@ -74,9 +75,9 @@ class Composer:
         composition = self._composition(run, outcome, references, manifest_id)
         there = self._cache.get_manifest(manifest_id)
         if there is not None and _newer(there.receipt, receipt_of(composition, outcome)):
-            there.keep_until_time.CopyFrom(timestamp(composition.keep_until_time))
-            there.receipt.expires_time.CopyFrom(there.keep_until_time)
-            return self._cache.put_manifest(there)
+            prolonged = self._prolonged(there, composition.keep_until_time)
+            if prolonged is not None:
+                return prolonged
         now = milliseconds(self._clock.now())
         manifest, sets = compose(composition, outcome, max(now, there.version + 1) if there else now)
         if sets:
@@ -113,6 +114,17 @@ class Composer:
             ServiceError: of the cache; the next view tries again.
         """
         self._count(manifest_id, main_count_sql(dataset))
+
+    def _prolonged(self, there: frames.Manifest, keep_until_time: datetime) -> frames.Manifest | None:
+        """Have a manifest stay until then; None when rows it names have gone, so that it answers nobody any more."""
+        longer = frames.Manifest()
+        longer.CopyFrom(there)
+        longer.keep_until_time.CopyFrom(timestamp(keep_until_time))
+        longer.receipt.expires_time.CopyFrom(longer.keep_until_time)
+        try:
+            return self._cache.put_manifest(longer)
+        except NotFound:
+            return None
 
     def _row_count(self, manifest: frames.Manifest, dataset: Dataset) -> int:
         # Counted under an id of its own: whoever looks at the query meanwhile must not read a receipt without its rows.

@@ -179,12 +179,9 @@ class Coordinator:
 
     def _without(self, departures: Departures, run: QueryRun, given_up: Sequence[pb.ChunkProgress]) -> Departures:
         """Leave the flights of chunks that were given up."""
-        codes = {_place(chunk): chunk.code for chunk in given_up}
-        left = {
-            chunk.index: codes[_place(chunk)]
-            for chunk in map(progress_of, departures.plan.chunks)
-            if chunk.index in departures.flights and _place(chunk) in codes
-        }
+        planned = (progress_of(departures.plan.chunks[index]) for index in departures.flights)
+        codes = {chunk.index: _code_of(chunk, given_up) for chunk in planned}
+        left = {index: code for index, code in codes.items() if code}
         wanted = {index: flight for index, flight in departures.flights.items() if index not in left}
         for index, code in left.items():
             if not any(departures.flights[index] is flight for flight in wanted.values()):
@@ -294,6 +291,19 @@ class Coordinator:
         self._tools.ledger.write(run)
 
 
-def _place(chunk: pb.ChunkProgress) -> tuple[str, str, str, int]:
-    """Return what a chunk is known by in another plan of the same query: its bounds, or the position of its batch."""
-    return chunk.part, chunk.start, chunk.end, -1 if chunk.start else chunk.index
+def _code_of(chunk: pb.ChunkProgress, given_up: Sequence[pb.ChunkProgress]) -> str:
+    """Return what a planned chunk was given up with; empty when it is to be read.
+
+    It is known again by its time, of which all must have been given up, since neighbours that failed may be planned as
+    one now; a batch of ids by its position.
+    """
+    of_part = [item for item in given_up if item.part == chunk.part]
+    if not chunk.end:
+        same = [item for item in of_part if item.start == chunk.start and (chunk.start or item.index == chunk.index)]
+        return next((item.code for item in same), "")
+    upto = chunk.start
+    inside = [item for item in sorted(of_part, key=lambda item: item.start) if item.start < chunk.end]
+    for item in inside:
+        if item.start <= upto < item.end:
+            upto = item.end
+    return next((item.code for item in inside if item.end > chunk.start), "") if upto >= chunk.end else ""

@@ -620,8 +620,8 @@ class RetryQueryRequest(_message.Message):
     """16 lower-case hexadecimal characters."""
     chunk_index: _builtins.int
     """Position of a chunk that failed, from 0: of what failed only it is read again, and the others stay failed, each with
-    the code it had, except what can only be planned once other parts are there. Without it every chunk that is missing
-    is read. INVALID_PARAMETER when that chunk did not fail.
+    the code it had, except what lies beside it, which may be read with it, and what can only be planned once other parts
+    are there. Without it every chunk that is missing is read. INVALID_PARAMETER when that chunk did not fail.
     """
     def __init__(
         self,
