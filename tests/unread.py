@@ -40,7 +40,12 @@ def forget(suite: RunningSuite, dataset: str, question: Mapping[str, object]) ->
 
 
 def _touches(frame: pb.Frame, days: TimeRange) -> bool:
-    """Return whether a chunk has anything of these days; one without an end stands for its start."""
+    """Return whether a chunk may have anything of these days; one without an end stands for its start.
+
+    One read by ids does not say of which days its rows are.
+    """
+    if "start" not in frame.labels:
+        return True
     start = datetime.fromisoformat(frame.labels["start"])
     end = datetime.fromisoformat(frame.labels.get("end") or frame.labels["start"])
     return start < days.end and (end > days.start or start == end >= days.start)
