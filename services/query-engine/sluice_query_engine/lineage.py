@@ -62,7 +62,7 @@ class StageOrder:
     stage: Stage
     ids_frame_id: str = ""
     kind: str = ""
-    values: tuple[str, ...] = ()
+    values: Sequence[str] = ()
     refresh: bool = False
 
 

@@ -16,6 +16,7 @@ from sluice_query_engine.execution.scope import CancelScope
 from sluice_query_engine.execution.stages import StageJob, Stages, StageTable
 from sluice_query_engine.lineage import StageAnswer, StageOrder
 from sluice_query_engine.parts import Stage
+from sluice_query_engine.planning.packed_ids import PackedIds
 from sluice_rpc.errors import Cancelled, ServiceError, ServiceUnavailable
 from sluice_rpc.ports import FakeClock, SequentialIds
 
@@ -67,7 +68,7 @@ class World:
         """Want the table of some ids in a thread of its own, and return once that thread has begun."""
         scope, begun = CancelScope(), threading.Event()
         self.scopes.append(scope)
-        job = StageJob(STAGE, ids, "", timedelta(hours=1))
+        job = StageJob(STAGE, PackedIds.of(ids), "", timedelta(hours=1))
 
         def read() -> StageTable:
             begun.set()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+import pyarrow as pa
 import structlog
 from sluice.cache.v1 import frame_service_pb2 as frames
 from sluice.cache.v1 import sql_service_pb2 as sql
@@ -31,13 +32,15 @@ from sluice_query_engine.execution.run import QueryRun
 from sluice_query_engine.execution.small_frames import instant_of, keep_empty, milliseconds, timestamp
 from sluice_query_engine.parameters import JSON, date_range, part_range, ranged, time_range
 from sluice_query_engine.parts import Part, Stage
+from sluice_query_engine.planning.packed_ids import PackedIds
+from sluice_query_engine.planning.plan import NO_IDS
 from sluice_query_engine.planning.query_hash import canonical_json
 from sluice_query_engine.plant_clock import PlantClock
 
 log = structlog.get_logger()
 
 MAX_ID_COUNT: Final = 2_000_000
-"""Most ids that one part yields for another; they take some sixty bytes each while they are batched."""
+"""Most ids that one part yields for another; they take some twenty bytes each until the query ends."""
 COMPOSE_DEADLINE_S: Final = 1200.0
 """For deriving the main table of the largest query: 10 M holds take two minutes, on a busy machine several times that.
 """
@@ -87,10 +90,8 @@ class Composer:
         manifest.receipt.row_count = self._row_count(manifest, run.dataset)
         return self._cache.put_manifest(manifest)
 
-    def ids_of(
-        self, run: QueryRun, outcome: Outcome, references: Mapping[str, str], item: Part | Stage
-    ) -> tuple[str, ...]:
-        """Return the ids, sorted and each once, that a part or stage takes from the tables before it.
+    def ids_of(self, run: QueryRun, outcome: Outcome, references: Mapping[str, str], item: Part | Stage) -> PackedIds:
+        """Return the ids that a part or stage takes from the tables before it.
 
         Raises:
             NotFound: CACHE_EXPIRED; a frame has gone since it was listed.
@@ -105,7 +106,7 @@ class Composer:
         self._cache.put_manifest(manifest)
         pieces = self._pieces(manifest.manifest_id, distinct_ids_sql(item.ids_from))
         with arrow.decode(pieces) as reader:
-            return tuple(value for batch in reader for value in batch.column(0).to_pylist())
+            return PackedIds(pa.concat_arrays([batch.column(0) for batch in reader] or [NO_IDS.array]))
 
     def prepare(self, manifest_id: str, dataset: Dataset) -> None:
         """Have the main table derived, so that the first view finds it; views that come meanwhile wait for it.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Final
 
 import pyarrow as pa
@@ -26,6 +27,7 @@ from sluice_query_engine.execution.scope import CancelScope
 from sluice_query_engine.execution.small_frames import instant_of, milliseconds, put_table, timestamp
 from sluice_query_engine.lineage import Lineage, StageAnswer, StageOrder
 from sluice_query_engine.parts import Stage
+from sluice_query_engine.planning.packed_ids import PackedIds
 from sluice_query_engine.planning.query_hash import compute_query_hash
 
 _IDS_SCHEMA: Final = pa.schema([pa.field("container_id", pa.string(), nullable=False)])
@@ -39,17 +41,22 @@ class StageJob:
 
     Args:
         stage: which one.
-        ids: sorted, each once, never empty: ids, or what was typed.
+        ids: never empty: ids, or what was typed.
         kind: what was typed; empty for ids.
         life: for how long its table may be used again.
     """
 
     stage: Stage
-    ids: tuple[str, ...]
+    ids: PackedIds
     kind: str
     life: timedelta
 
-    @property
+    @cached_property
+    def ids_name(self) -> str:
+        """The same for the same ids."""
+        return IdSets({0: self.ids}).frame_id
+
+    @cached_property
     def key(self) -> str:
         """What makes two jobs one table, whatever dataset asks."""
         return compute_query_hash(
@@ -58,7 +65,7 @@ class StageJob:
                 "table": self.stage.table,
                 "kind": self.kind,
                 "columns": {column.name: str(column.type) for column in self.stage.schema},
-                "ids": IdSets({0: self.ids}).frame_id,
+                "ids": self.ids_name,
             }
         )
 
@@ -223,8 +230,8 @@ class Stages:
         )
 
     def _keep_ids(self, job: StageJob) -> str:
-        frame_id = f"containers-{IdSets({0: job.ids}).frame_id}"
-        table = pa.table([pa.array(job.ids, pa.string())], schema=_IDS_SCHEMA)
+        frame_id = f"containers-{job.ids_name}"
+        table = pa.table([job.ids.array], schema=_IDS_SCHEMA)
         put_table(self._cache, frame_id, table, {"ids": frame_id}, now=self._clock.now(), fresh_for=job.life)
         return frame_id
 

@@ -23,7 +23,8 @@ from sluice_query_engine.execution.survey import Departures, Survey
 from sluice_query_engine.parameters import JSON
 from sluice_query_engine.parts import Part, Stage
 from sluice_query_engine.planning.id_extents import IdExtent
-from sluice_query_engine.planning.plan import Plan, PlannedChunk
+from sluice_query_engine.planning.packed_ids import PackedIds
+from sluice_query_engine.planning.plan import NO_IDS, Plan, PlannedChunk
 
 
 @dataclass(frozen=True)
@@ -81,14 +82,14 @@ class Steps:
             return Taken({})
         return self._computed(run, item, ids, anew=departures.not_before is not None)
 
-    def _ids(self, run: QueryRun, item: Part | Stage, references: Mapping[str, str]) -> tuple[str, ...]:
+    def _ids(self, run: QueryRun, item: Part | Stage, references: Mapping[str, str]) -> PackedIds:
         if isinstance(item, Stage) and item.values_parameter:
             typed = run.parameters.get(item.values_parameter)
-            return tuple(str(value) for value in typed) if isinstance(typed, list) else ()
+            return PackedIds.of(str(value) for value in typed) if isinstance(typed, list) else NO_IDS
         outcome = Outcome(_plan(run), run.stored(), run.failures())
         return self._composer.ids_of(run, outcome, references, item)
 
-    def _computed(self, run: QueryRun, stage: Stage, ids: tuple[str, ...], *, anew: bool) -> Taken:
+    def _computed(self, run: QueryRun, stage: Stage, ids: PackedIds, *, anew: bool) -> Taken:
         kind = str(run.parameters.get(stage.kind_parameter, "")) if stage.kind_parameter else ""
         job = StageJob(stage, ids, kind, timedelta(seconds=run.dataset.limits.ttl_s))
         chunk = _chunk(run, stage, len(ids))

@@ -24,6 +24,7 @@ from sluice_query_engine.planning.extents import Extent
 from sluice_query_engine.planning.freshness import FreshnessRule
 from sluice_query_engine.planning.id_extents import IdExtent
 from sluice_query_engine.planning.identity import series_of
+from sluice_query_engine.planning.packed_ids import PackedIds
 from sluice_query_engine.planning.plan import Plan, PlannedChunk
 from sluice_query_engine.planning.planner import CutRule, IdDemand, PartShape, plan_query, to_renew, with_ids
 from sluice_query_engine.plant_clock import PlantClock
@@ -92,7 +93,7 @@ class Survey:
             run.set_plan(plan)
             return Departures(plan, self._want(run, plan, plan.chunks, pending, not_before), not_before)
 
-    def go_on(self, run: QueryRun, before: Departures, plan: Plan, part: Part, ids: Sequence[str]) -> Departures:
+    def go_on(self, run: QueryRun, before: Departures, plan: Plan, part: Part, ids: PackedIds) -> Departures:
         """Plan a part whose ids earlier parts gave, show that, and want every chunk of it that is not there.
 
         Args:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sluice_query_engine.planning.packed_ids import PackedIds
+
 
 @dataclass(frozen=True)
 class IdExtent:
@@ -32,18 +34,18 @@ class IdExtent:
 
 @dataclass(frozen=True)
 class IdSlice:
-    """The ids, sorted, of which a query reads an extent's rows."""
+    """The ids of which a query reads an extent's rows."""
 
     extent: IdExtent
-    ids: tuple[str, ...]
+    ids: PackedIds
 
 
 @dataclass(frozen=True)
 class IdCoverage:
-    """Disjoint slices and the ids, sorted, that no extent covers; together exactly what was wanted."""
+    """Disjoint slices and the ids that no extent covers; together exactly what was wanted."""
 
     slices: tuple[IdSlice, ...]
-    missing: tuple[str, ...]
+    missing: PackedIds
 
 
 def cover_ids(wanted: Iterable[str], extents: Sequence[IdExtent]) -> IdCoverage:
@@ -51,14 +53,16 @@ def cover_ids(wanted: Iterable[str], extents: Sequence[IdExtent]) -> IdCoverage:
 
     The extents that cover most go first, which gives few slices; between equals, the one read last.
     """
+    if not extents:
+        return IdCoverage((), PackedIds.of(wanted))
     left = set(wanted)
     slices = []
     for extent in sorted(extents, key=lambda item: _worth(item, left), reverse=True):
         shown = left & extent.ids
         if shown:
-            slices.append(IdSlice(extent, tuple(sorted(shown))))
+            slices.append(IdSlice(extent, PackedIds.of(shown)))
             left -= shown
-    return IdCoverage(tuple(slices), tuple(sorted(left)))
+    return IdCoverage(tuple(slices), PackedIds.of(left))
 
 
 def _worth(extent: IdExtent, wanted: set[str]) -> tuple[int, float, str]:

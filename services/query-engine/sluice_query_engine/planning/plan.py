@@ -6,12 +6,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Final
+
+import pyarrow as pa
 
 from sluice_query_engine.planning.extents import Extent
 from sluice_query_engine.planning.id_extents import IdExtent
+from sluice_query_engine.planning.packed_ids import PackedIds
 from sluice_query_engine.planning.time_range import TimeRange, bound_text
 
 _DAY = timedelta(days=1)
+NO_IDS: Final = PackedIds(pa.nulls(0, pa.string()))
+"""Of what is not cut by ids."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,7 @@ class PlannedChunk:
         end: first instant after it; None for a batch of ids and for a part that depends on the start only.
         extent: the chunk that answers it already, if any; only `[start, end)`, or the ids, of it are read.
         reason: why it is cut where it is, for people.
-        ids: the batch, sorted; empty for all other chunks.
+        ids: the batch; empty for all other chunks.
         cut: it is a piece of something longer that is missing.
         stage_id_count: of a table that lineage computes, of how many ids; which they are is not kept: a year's lots are
             170,000 for each such table.
@@ -37,7 +43,7 @@ class PlannedChunk:
     end: datetime | None
     extent: Extent | IdExtent | None
     reason: str
-    ids: tuple[str, ...] = ()
+    ids: PackedIds = NO_IDS
     cut: bool = False
     stage_id_count: int = 0
 

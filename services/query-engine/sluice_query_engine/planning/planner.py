@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sluice_query_engine.planning.decompose import cut_range, decompose_by_ids
+from sluice_query_engine.planning.decompose import cut_range
 from sluice_query_engine.planning.extents import Coverage, Extent, cover, usable
 from sluice_query_engine.planning.id_extents import IdExtent, cover_ids
+from sluice_query_engine.planning.packed_ids import PackedIds
 from sluice_query_engine.planning.plan import Plan, PlannedChunk
 from sluice_query_engine.planning.time_range import TimeRange, instant_text
 
@@ -127,7 +128,7 @@ def with_ids(plan: Plan, demand: IdDemand, rule: CutRule, now: datetime) -> Plan
         now: UTC, to tell fresh from stale.
     """
     coverage = cover_ids(demand.ids, usable(demand.extents, now))
-    found: list[tuple[tuple[str, ...], IdExtent | None, str]] = [
+    found: list[tuple[PackedIds, IdExtent | None, str]] = [
         (piece.ids, piece.extent, "was read before") for piece in coverage.slices
     ]
     cut = len(coverage.missing) > rule.direct_max_ids
@@ -135,7 +136,7 @@ def with_ids(plan: Plan, demand: IdDemand, rule: CutRule, now: datetime) -> Plan
     if cut:
         reason = f"more than {rule.direct_max_ids} ids are read {rule.id_batch_size} at a time"
     size = rule.id_batch_size if cut else rule.direct_max_ids
-    found += [(tuple(batch), None, reason) for batch in decompose_by_ids(coverage.missing, size)]
+    found += [(batch, None, reason) for batch in coverage.missing.batches(size)]
     first = len(plan.chunks)
     chunks = [
         PlannedChunk(first + position, demand.part, None, None, extent, why, ids, cut and extent is None)
