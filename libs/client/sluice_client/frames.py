@@ -5,7 +5,8 @@ How the columns travel: as Arrow with pandas metadata, so that what comes back e
 - Index: a RangeIndex costs nothing; any other, a MultiIndex included, is stored with its names. A DatetimeIndex comes
   back without its `freq`.
 - Types: integers, floats, booleans, strings, bytes, dates, `Decimal`, timedeltas and the nullable pandas types keep
-  their type. Decimals of one column come back with the scale of the widest. Categoricals keep categories and order.
+  their type. Decimals of one column come back with the scale of the widest. Categoricals keep categories and order,
+  without any row too.
   Strings that pandas kept as Python objects come back in Arrow's memory.
 - Time: `datetime64` keeps its unit; a zone is kept by name; zone-less stays zone-less and is never shifted.
 - NULL: a column that is all NULL comes back all NULL, with its type if it had one and as objects if not. In object
@@ -36,6 +37,7 @@ from sluice_rpc.client import open_bulk_channel
 from sluice_rpc.errors import NotFound, ServiceError
 from sluice_rpc.ports import Clock, SystemClock
 
+from sluice_client.categories import categories_restored, with_categories
 from sluice_client.transfer import put_frame, read_frame
 
 log = structlog.get_logger()
@@ -91,7 +93,8 @@ class FrameStore:
             raise ValueError(f"ttl is {ttl}; a DataFrame is kept for at least 1 s")
         try:
             # A frame has at least one column, so a DataFrame without any is stored as its index.
-            table = _narrowed(pa.Table.from_pandas(df, preserve_index=True if df.columns.empty else None), df)
+            table = pa.Table.from_pandas(df, preserve_index=True if df.columns.empty else None)
+            table = with_categories(_narrowed(table, df), df)
         except (pa.ArrowException, ValueError, TypeError) as error:
             log.warning("dataframe not storable", key=key, reason=str(error))
             return False
@@ -125,8 +128,7 @@ class FrameStore:
         table = self.load_table(key)
         if table is None:
             return None
-        df: pd.DataFrame = table.to_pandas()
-        return df
+        return categories_restored(table.to_pandas(), table)
 
     def load_table(self, key: str, columns: Sequence[str] = ()) -> pa.Table | None:
         """Return the table under a key, as it was stored; None when there is none, or the cache cannot be asked.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import grpc
 import pandas as pd
@@ -31,17 +32,54 @@ class Garbling(pb_grpc.FrameServiceServicer):
         yield pb.GetFrameResponse(chunk=table_pb2.TableChunk(ipc=b"no rows of any kind, and no schema either"))
 
 
-@pytest.fixture
-def garbled() -> Iterator[FrameStore]:
-    """A store whose cache process sends bytes that nobody can read."""
+class Keeping(pb_grpc.FrameServiceServicer):
+    """A cache that keeps one frame and sends back what it got."""
+
+    def __init__(self) -> None:
+        self._pieces: list[table_pb2.TableChunk] = []
+
+    def PutFrame(
+        self, request_iterator: Iterator[pb.PutFrameRequest], context: grpc.ServicerContext
+    ) -> pb.PutFrameResponse:
+        self._pieces = [part.chunk for part in request_iterator if part.WhichOneof("part") == "chunk"]
+        return pb.PutFrameResponse(stored=True)
+
+    def GetFrame(self, request: pb.GetFrameRequest, context: grpc.ServicerContext) -> Iterator[pb.GetFrameResponse]:
+        yield pb.GetFrameResponse(frame=pb.Frame(frame_id=request.frame_id))
+        for piece in self._pieces:
+            yield pb.GetFrameResponse(chunk=piece)
+
+
+@contextmanager
+def asking(cache: pb_grpc.FrameServiceServicer) -> Iterator[FrameStore]:
+    """Run a cache of one thread and give a store that asks it."""
     with ThreadPoolExecutor(1) as threads:
         server = grpc.server(threads)
-        pb_grpc.add_FrameServiceServicer_to_server(Garbling(), server)  # type: ignore[abstract]  # nothing else is asked
+        pb_grpc.add_FrameServiceServicer_to_server(cache, server)
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
         with FrameStore(f"127.0.0.1:{port}", timeout_s=60.0) as store:
             yield store
         server.stop(None).wait()
+
+
+@pytest.fixture
+def garbled() -> Iterator[FrameStore]:
+    """A store whose cache process sends bytes that nobody can read."""
+    with asking(Garbling()) as store:  # type: ignore[abstract]  # nothing else is asked
+        yield store
+
+
+@pytest.mark.parametrize("categories", [["low", "never", "high"], [3, 1, 2], []])
+def test_categoricals_without_a_row_keep_their_categories_and_their_order(categories: list[str] | list[int]) -> None:
+    grade = pd.CategoricalDtype(categories, ordered=True)
+    df = pd.DataFrame({"lot": pd.Series([], dtype="int64"), "grade": pd.Series([], dtype=grade)})
+    with asking(Keeping()) as store:  # type: ignore[abstract]  # nothing else is asked
+        assert store.store_df("none", df)
+        read = store.load_df("none")
+    assert read is not None
+    pd.testing.assert_frame_equal(read, df)
+    assert read["grade"].cat.categories.tolist() == categories
 
 
 def test_loading_bytes_that_nobody_can_read_is_none(garbled: FrameStore) -> None:
