@@ -36,6 +36,13 @@ def test_batches_hold_every_id_once_and_copy_none() -> None:
     assert {batch.array.buffers()[2].address for batch in batches} == {packed.array.buffers()[2].address}
 
 
+@given(TEXTS, TEXTS)
+def test_parted_ids_are_together_all_of_them(wanted: list[str], known: list[str]) -> None:
+    among, others = PackedIds.of(wanted).parted(known)
+    assert list(among) == sorted(set(wanted) & set(known))
+    assert list(others) == sorted(set(wanted) - set(known))
+
+
 def test_an_id_is_a_text_and_a_slice_is_packed() -> None:
     packed = PackedIds.of(YEAR)
     assert (packed[0], packed[-1], len(packed)) == (YEAR[0], YEAR[-1], 2500)

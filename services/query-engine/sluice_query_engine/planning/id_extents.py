@@ -53,16 +53,15 @@ def cover_ids(wanted: Iterable[str], extents: Sequence[IdExtent]) -> IdCoverage:
 
     The extents that cover most go first, which gives few slices; between equals, the one read last.
     """
-    if not extents:
-        return IdCoverage((), PackedIds.of(wanted))
-    left = set(wanted)
+    known, missing = PackedIds.of(wanted).parted(frozenset[str]().union(*(extent.ids for extent in extents)))
+    left = set(known)
     slices = []
     for extent in sorted(extents, key=lambda item: _worth(item, left), reverse=True):
         shown = left & extent.ids
         if shown:
             slices.append(IdSlice(extent, PackedIds.of(shown)))
             left -= shown
-    return IdCoverage(tuple(slices), PackedIds.of(left))
+    return IdCoverage(tuple(slices), missing)
 
 
 def _worth(extent: IdExtent, wanted: set[str]) -> tuple[int, float, str]:

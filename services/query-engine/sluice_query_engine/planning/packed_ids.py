@@ -6,7 +6,7 @@ texts they take eighty bytes each, as here twenty, and what is given back is one
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, overload
 
 import pyarrow as pa
@@ -69,3 +69,8 @@ class PackedIds(Sequence[str]):
     def batches(self, size: int) -> list[PackedIds]:
         """Return the ids so many at a time, in order; the last may be fewer. They share the memory of the whole."""
         return [self[start : start + size] for start in range(0, len(self), size)]
+
+    def parted(self, known: Collection[str]) -> tuple[PackedIds, PackedIds]:
+        """Return those that are among the known ones, and the others."""
+        among = pc.is_in(self.array, value_set=pa.array([*known], pa.string()))
+        return PackedIds(self.array.filter(among)), PackedIds(self.array.filter(pc.invert(among)))
