@@ -14,6 +14,7 @@ from sluice_rpc.errors import Cancelled, InternalFault, NotFound, QueryTimeout, 
 from sluice_rpc.ports import Clock
 from sluice_warehouse.permits import Permits
 
+from sluice_query_engine import heap
 from sluice_query_engine.cache import FrameCache
 from sluice_query_engine.catalog import Catalog
 from sluice_query_engine.dataset import Dataset
@@ -161,6 +162,7 @@ class Answering:
             if run.scope.cancelled:
                 break
             taken = self._tools.steps.take(run, item, departures, run.references or {})
+            heap.give_back()
             flights |= taken.flights
             errors += taken.errors
             if taken.cost is not None:
@@ -168,6 +170,7 @@ class Answering:
             if run.overtime.cancelled:
                 self._leave(run, taken.flights)
             errors += self._read_chunks(run, taken.flights)
+            heap.give_back()
             self._tools.ledger.write(run)
         return errors
 
