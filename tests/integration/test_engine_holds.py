@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -35,8 +35,11 @@ class Faults:
     def __init__(self) -> None:
         self.failing: set[datetime] = set()
         self.everything = False
+        self.on_slice: Callable[[], object] = lambda: None
 
     def __call__(self, statement: Statement, binds: Mapping[str, Bind]) -> Fault | None:
+        if statement.name == "slice":
+            self.on_slice()
         hit = self.everything or (statement.name == "slice" and binds.get("start_time") in self.failing)
         return Fault(error=WarehouseError(1555)) if hit else None
 
@@ -236,6 +239,30 @@ def test_of_two_chunks_that_failed_one_is_tried_again_and_the_other_stays_as_it_
     assert (again.state, list(again.receipt.failed_ranges)) == (pb.QUERY_STATE_PARTIAL, [gap])
 
 
+def test_what_was_given_up_stays_failed_though_a_frame_goes_and_the_query_is_planned_again(
+    twin_path: Path, tmp_path: Path, faults: Faults
+) -> None:
+    with (
+        serving_cache(tmp_path / "cache") as target,
+        serving_engine(twin_path, fault=faults, cache_target=target) as rig,
+        open_channel(target, "cache") as channel,
+    ):
+        stub = FrameServiceStub(channel)
+        faults.failing |= {FAILED_START, FAILED_START + timedelta(days=31)}
+        partial = rig.run(*YEAR)
+        failed = [chunk.index for chunk in partial.progress.chunks if chunk.state == pb.CHUNK_STATE_FAILED]
+        faults.failing.clear()
+        gone = [cache_pb.DeleteFrameRequest(frame_id=max(chunk_frames(stub)))]
+        faults.on_slice = lambda: [stub.DeleteFrame(gone.pop()) for _ in [*gone]]
+        before = rig.warehouse.counts.started
+        asked = pb.RetryQueryRequest(query_id=partial.query_id, chunk_index=failed[1])
+        again = rig.finish(rig.stub.RetryQuery(asked).query.query_id)
+        assert (gone, rig.warehouse.counts.started - before) == ([], 2)
+        assert [(gap.start, gap.code) for gap in again.receipt.failed_ranges] == [
+            ("2025-04-03T07:30:00", "WAREHOUSE_ERROR")
+        ]
+
+
 def test_neighbours_that_failed_stay_failed_though_they_are_planned_as_one_by_now(
     rig: EngineRig, faults: Faults
 ) -> None:
@@ -257,7 +284,7 @@ def test_a_chunk_that_did_not_fail_is_not_tried_again_alone(rig: EngineRig) -> N
     query = rig.run(*YEAR)
     with pytest.raises(InvalidArgument) as caught:
         rig.stub.RetryQuery(pb.RetryQueryRequest(query_id=query.query_id, chunk_index=0))
-    assert [item.field for item in caught.value.violations] == ["chunk"]
+    assert [item.field for item in caught.value.violations] == ["chunk_index"]
 
 
 def test_rows_outside_the_failed_range_are_all_there(rig: EngineRig, faults: Faults) -> None:

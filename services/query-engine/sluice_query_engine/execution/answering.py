@@ -24,6 +24,7 @@ from sluice_query_engine.execution.composer import Composer
 from sluice_query_engine.execution.executors import Finished, effective_parallel, run_bounded
 from sluice_query_engine.execution.flights import Flight, Flights
 from sluice_query_engine.execution.forecast import Forecast
+from sluice_query_engine.execution.given_up import without
 from sluice_query_engine.execution.interest import Patience
 from sluice_query_engine.execution.ledger import Ledger
 from sluice_query_engine.execution.manifest import Outcome
@@ -103,6 +104,7 @@ class Answering:
                 try:
                     self._answer(run, departures, costs)
                     while run.begin_anew():
+                        # Whoever wants rows of now wants them all, those given up before too.
                         departures = self._tools.survey.depart(run, run.parameters, no_cache=True)
                         self._answer(run, departures, costs)
                     break
@@ -110,7 +112,8 @@ class Answering:
                     # The cache came back empty between planning and merging.
                     if error.reason != CacheExpired.reason or attempt == _ATTEMPT_COUNT or not run.running:
                         raise
-                    departures = self._tools.survey.depart(run, run.parameters, no_cache=False)
+                    again = self._tools.survey.depart(run, run.parameters, no_cache=False)
+                    departures = without(departures.given_up, again, self._tools.flights, run)
         except ServiceError as error:
             run.fail(error)
         finally:

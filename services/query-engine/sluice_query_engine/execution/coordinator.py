@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -22,9 +21,9 @@ from sluice_query_engine.dataset import Dataset
 from sluice_query_engine.errors import CacheExpired, QueryFinished, QueryNotReady, TooManyQueries
 from sluice_query_engine.execution import id_lists
 from sluice_query_engine.execution.answering import Answering, CoordinatorLimits, Tools
+from sluice_query_engine.execution.given_up import without
 from sluice_query_engine.execution.manifest import parameters_of
-from sluice_query_engine.execution.run import QueryRun, progress_of
-from sluice_query_engine.execution.survey import Departures
+from sluice_query_engine.execution.run import QueryRun
 from sluice_query_engine.parameters import JSON, canonical
 from sluice_query_engine.planning.identity import query_id_of
 from sluice_query_engine.state import Signal
@@ -33,6 +32,8 @@ log = structlog.get_logger()
 
 _KEPT_RUN_COUNT: Final = 512
 """Ended queries that are remembered in memory; older ones are recalled from the ledger or the cache."""
+_MOST_NAMED: Final = 20
+"""Chunks that the refusal of another names."""
 _ANSWERED_STATES: Final = (pb.QUERY_STATE_COMPLETED, pb.QUERY_STATE_PARTIAL)
 
 
@@ -94,7 +95,7 @@ class Coordinator:
             run.fail(error)
             self._forget(run)
             raise
-        departures = self._without(departures, run, given_up)
+        departures = without(given_up, departures, self._tools.flights, run)
         self._tools.ledger.open(run)
         future = self._pool.submit(self._answering.run, run, departures)
         future.add_done_callback(lambda ended: self._broke(run, ended))
@@ -170,24 +171,13 @@ class Coordinator:
         query = self._known(query_id)
         failed = [chunk for chunk in query.progress.chunks if chunk.state == pb.CHUNK_STATE_FAILED]
         if chunk_index is not None and chunk_index not in [chunk.index for chunk in failed]:
-            raise InvalidParameter("chunk", "is no chunk of the query that failed")
+            there = ", ".join(str(chunk.index) for chunk in failed[:_MOST_NAMED]) or "none"
+            raise InvalidParameter("chunk_index", f"is no chunk of the query that failed; those that did: {there}")
         given_up = [] if chunk_index is None else [chunk for chunk in failed if chunk.index != chunk_index]
         dataset = self._tools.catalog.get(query.dataset)
         given = id_lists.given(self._tools.cache, json_format.MessageToDict(query.parameters))
         parameters = canonical(dataset, given)
         return self.start(dataset, parameters, no_cache=False, client_id=client_id, given_up=given_up)
-
-    def _without(self, departures: Departures, run: QueryRun, given_up: Sequence[pb.ChunkProgress]) -> Departures:
-        """Leave the flights of chunks that were given up."""
-        planned = (progress_of(departures.plan.chunks[index]) for index in departures.flights)
-        codes = {chunk.index: _code_of(chunk, given_up) for chunk in planned}
-        left = {index: code for index, code in codes.items() if code}
-        wanted = {index: flight for index, flight in departures.flights.items() if index not in left}
-        for index, code in left.items():
-            if not any(departures.flights[index] is flight for flight in wanted.values()):
-                self._tools.flights.leave(departures.flights[index], run)
-            run.chunk_failed(index, code)
-        return replace(departures, flights=wanted)
 
     def readable(self, query_id: str, *, allow_partial: bool) -> frames.Manifest:
         """Return the manifest that answers views of the query.
@@ -289,21 +279,3 @@ class Coordinator:
         if run.elapsed_s > self._limits.deadline_s(run.dataset):
             run.overtime.cancel()
         self._tools.ledger.write(run)
-
-
-def _code_of(chunk: pb.ChunkProgress, given_up: Sequence[pb.ChunkProgress]) -> str:
-    """Return what a planned chunk was given up with; empty when it is to be read.
-
-    It is known again by its time, of which all must have been given up, since neighbours that failed may be planned as
-    one now; a batch of ids by its position.
-    """
-    of_part = [item for item in given_up if item.part == chunk.part]
-    if not chunk.end:
-        same = [item for item in of_part if item.start == chunk.start and (chunk.start or item.index == chunk.index)]
-        return next((item.code for item in same), "")
-    upto = chunk.start
-    inside = [item for item in sorted(of_part, key=lambda item: item.start) if item.start < chunk.end]
-    for item in inside:
-        if item.start <= upto < item.end:
-            upto = item.end
-    return next((item.code for item in inside if item.end > chunk.start), "") if upto >= chunk.end else ""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from sluice.query.v1 import query_service_pb2 as pb
 from sluice_rpc.errors import NotFound
 from sluice_rpc.ports import Clock
 
@@ -41,11 +42,13 @@ class Departures:
         plan: the plan so far.
         flights: of the chunks that were planned last.
         not_before: no frame read earlier answers the query, UTC; None where any that is fresh does.
+        given_up: chunks that failed before and are left as they are, whenever what is there is planned again.
     """
 
     plan: Plan
     flights: Mapping[int, Flight]
     not_before: datetime | None = None
+    given_up: tuple[pb.ChunkProgress, ...] = ()
 
 
 class Survey:
