@@ -6,11 +6,11 @@ The query-engine decides in the end; what this module does not know it lets thro
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 
 from sluice_rpc.errors import FieldViolation
 
+from sluice_gateway import patterns
 from sluice_gateway.body import JSON
 
 Schema = Mapping[str, JSON]
@@ -75,8 +75,8 @@ def _check_text(schema: Schema, value: str, field: str) -> Iterator[FieldViolati
     pattern = schema.get("pattern")
     longest = schema.get("maxLength")
     least = schema.get("minLength")
-    if isinstance(pattern, str) and not re.search(_in_python(pattern), value):
-        yield FieldViolation(field, f"must match {pattern}")
+    if isinstance(pattern, str) and not patterns.matches(pattern, value):
+        yield FieldViolation(field, patterns.wanted(pattern, schema.get("examples")))
     if isinstance(least, int) and len(value) < least:
         yield FieldViolation(field, "must not be empty" if least == 1 else f"must be at least {least} characters long")
     if isinstance(longest, int) and len(value) > longest:
@@ -102,11 +102,6 @@ def _check_object(schema: Schema, value: dict[str, JSON], field: str) -> Iterato
         elif schema.get("additionalProperties") is False:
             yield FieldViolation(field, f"may only hold {', '.join(members)}")
             return
-
-
-def _in_python(pattern: str) -> str:
-    """The pattern as Python spells it; JSON Schema has ECMAScript's named groups."""
-    return re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", pattern)
 
 
 def _alternatives(schema: Schema) -> list[dict[str, JSON]]:

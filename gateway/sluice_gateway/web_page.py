@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from starlette.responses import Response
+
+from sluice_gateway.encoding import takes_gzip
 
 BUNDLE_DIR = Path(__file__).parent / "static" / "app"
 
@@ -59,12 +61,16 @@ class WebPage:
         headers = {"Cache-Control": "no-cache", "Vary": "Accept"}
         return Response(self._document.replace(_BASE, base), 200, headers, media_type="text/html; charset=utf-8")
 
-    def asset(self, name: str, accept_encoding: str) -> Response | None:
+    def asset_names(self) -> list[str]:
+        """Return the names of all files of the bundle."""
+        return list(self._assets)
+
+    def asset(self, name: str, accept_encoding: Sequence[str]) -> Response | None:
         """Return a file of the bundle, None where it has none of that name."""
         found = self._assets.get(name)
         if found is None:
             return None
         headers = {"Cache-Control": _IMMUTABLE, "Vary": "Accept-Encoding"}
-        if "gzip" not in accept_encoding:
+        if not takes_gzip(accept_encoding):
             return Response(found.content, 200, headers, media_type=found.media_type)
         return Response(found.compressed, 200, {**headers, "Content-Encoding": "gzip"}, media_type=found.media_type)

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from sluice_gateway import body, inputs, messages, preference, render
 from sluice_gateway.definitions import Definitions
+from sluice_gateway.encoding import takes_gzip
 from sluice_gateway.engine import QueryEngine
 from sluice_gateway.identity import Identity
 
@@ -31,7 +32,7 @@ class DatasetRoutes:
         """List datasets in name order, with the plant's clock."""
         content = render.dumps(await self._definitions.listed())
         headers = {"Vary": "Accept-Encoding"}
-        if "gzip" in request.headers.get("accept-encoding", ""):
+        if takes_gzip(request.headers.getlist("accept-encoding")):
             content = gzip.compress(content, _GZIP_LEVEL, mtime=0)
             headers["Content-Encoding"] = "gzip"
         return Response(content, headers=headers, media_type="application/json")

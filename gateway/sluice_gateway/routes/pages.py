@@ -33,7 +33,7 @@ class PageRoutes:
 
     async def asset(self, request: Request, name: str) -> Response:
         """Send a file of the web page."""
-        found = self._web_page.asset(name, request.headers.get("accept-encoding", ""))
+        found = self._web_page.asset(name, request.headers.getlist("accept-encoding"))
         if found is None:
             raise NoSuchPath
         return found

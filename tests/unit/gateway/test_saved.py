@@ -167,6 +167,9 @@ async def test_past_the_limit_the_link_that_nobody_opened_goes(http: httpx.Async
         "/d/hold-history?r=-7d#x",
         '/d/hold-history?x.reason="><script>',
         "/d/hold-history?x.reason=\u200b",
+        "/trace?seed=GA1&of=anything",
+        "/trace?seed=GA1&of=hold-history,200,612,hold_time,sideways",
+        "/trace?seed=GA1&of=hold-history,200,612,hold_time,desc,2025-03-01..soon",
         "/saved/1",
         "javascript:alert(1)",
         "/trace?",
@@ -212,6 +215,20 @@ async def test_a_file_that_cannot_be_had_is_said_and_the_rest_goes_on(
         alive = await client.get("/health/live")
 
     assert (answer.status_code, answer.json()["code"], alive.status_code) == (503, "SERVICE_UNAVAILABLE", 200)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "hold-history,200,612,hold_time,desc",
+        "hold-history,200,600%2B,hold_time,asc,2025-03-01..2025-03-31",
+        "hold-history,200,1234,hold_time,desc,2025-03-01..2025-03-31,reason:yield%252C%2520low%2B3,hold_type:!~%7Call",
+        "wip,3,3,lot_id,asc,reason:x",
+    ],
+)
+def test_an_address_that_says_where_its_lots_come_from_is_kept(said: str) -> None:
+    path = f"/trace?kind=lot_id&seed=GA1&of={said}"
+    assert checked_address(path) == path
 
 
 @given(st.text(max_size=200))
