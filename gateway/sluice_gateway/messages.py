@@ -195,6 +195,8 @@ def dataset(message: pb.Dataset) -> JSONObject:
         ],
         "modes_parameter": message.modes_parameter or None,
         "labels": dict(message.labels),
+        "descriptions": dict(message.descriptions),
+        "day_rules": dict(message.day_rules),
     }
 
 

@@ -203,6 +203,7 @@ class Dataset:
         modes: the ways to ask; None where there is only one.
         view_parameters: values that views bind and that select no rows.
         labels: title by language.
+        descriptions: description by language.
         filter_labels: titles of filters by language, by filter.
         value_labels: what is shown for a value by language, by value, by the choice.
         snapshot: how it is kept fresh; None for datasets that are queried.
@@ -230,6 +231,7 @@ class Dataset:
     modes: Modes | None = None
     view_parameters: tuple[ViewParameter, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    descriptions: Mapping[str, str] = field(default_factory=dict)
     filter_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     value_labels: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     snapshot: Snapshot | None = None

@@ -81,3 +81,14 @@ class DayRule:
                 return f"A day runs from {clock} of its own date to {clock} of the next, which it does not include."
             case "calendar":
                 return "A day is the calendar date, from midnight to midnight."
+
+    def translations(self) -> dict[str, str]:
+        """Return the same sentence by language, apart from English."""
+        clock = self.day_start.strftime("%H:%M")
+        match self.label:
+            case "end":
+                return {"zh-TW": f"一日自前一天 {clock} 起，至當天 {clock} 止（不含）。"}
+            case "start":
+                return {"zh-TW": f"一日自當天 {clock} 起，至隔天 {clock} 止（不含）。"}
+            case "calendar":
+                return {"zh-TW": "一日為日曆日，自午夜至隔日午夜。"}

@@ -47,13 +47,19 @@ def to_proto(dataset: Dataset, columns: Mapping[str, pa.Schema]) -> pb.Dataset:
         modes=_modes(dataset),
         modes_parameter="" if dataset.modes is None else dataset.modes.parameter,
         labels=dataset.labels,
+        descriptions=dataset.descriptions,
+        day_rules=dataset.day_rule.translations(),
     )
 
 
 def parameters_schema(dataset: Dataset) -> _JsonObject:
     """Return the JSON Schema of the primary parameters: an object that allows no other properties."""
+    kinds: dict[str, _JsonObject] = {
+        stage.kind_parameter: {"x-kind-of": stage.values_parameter} for stage in dataset.stages if stage.kind_parameter
+    }
     properties: dict[str, _JsonObject] = {
-        item.name: {**_parameter_schema(item), **_value_labels(dataset, item.name)} for item in dataset.parameters
+        item.name: {**_parameter_schema(item), **_value_labels(dataset, item.name), **kinds.get(item.name, {})}
+        for item in dataset.parameters
     }
     return {**_object(properties), "required": [item.name for item in dataset.parameters if item.required]}
 

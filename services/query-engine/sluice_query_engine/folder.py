@@ -74,6 +74,7 @@ def read_dataset(
         order=tuple(tables.by_name),
         modes=modes,
         labels=read_labels(file),
+        descriptions=read_languages(file.section("descriptions")) if "descriptions" in file else {},
         references=tuple(named(file, "references", name, references) for name in file.texts("references", ())),
         clip=file.text("clip", ""),
         derived=_derived(folder, file.section("derived")),

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from sluice_query_engine.dataset import Parameter
 from sluice_query_engine.toml_section import Section, read_languages
-from sluice_query_engine.view import ChoiceFilter, Filter, SetFilter
+from sluice_query_engine.view import ChoiceFilter, Filter, PatternFilter, SetFilter
 from sluice_query_engine.view_parameters import ViewParameter
 
 ValueLabels: TypeAlias = Mapping[str, Mapping[str, str]]
@@ -17,11 +17,11 @@ ValueLabels: TypeAlias = Mapping[str, Mapping[str, str]]
 def choices_of(
     parameters: Iterable[Parameter], filters: Iterable[Filter], view_parameters: Iterable[ViewParameter]
 ) -> dict[str, tuple[str, ...]]:
-    """Return the values that can be chosen, by the name of what they are chosen for."""
+    """Return the values that can be chosen, by the name of what they are chosen for; of a pattern the words in it."""
     asked: list[Parameter | ViewParameter] = [*parameters, *view_parameters]
     choices = {item.name: item.choices or ("true", "false") for item in asked if item.type in ("choice", "boolean")}
     for found in filters:
-        if isinstance(found, ChoiceFilter | SetFilter):
+        if isinstance(found, ChoiceFilter | SetFilter | PatternFilter):
             choices[found.name] = tuple(found.predicates)
     return choices
 

@@ -242,3 +242,8 @@ def test_each_day_rule_says_when_its_day_runs() -> None:
         "A day runs from 07:30 of its own date to 07:30 of the next, which it does not include.",
         "A day is the calendar date, from midnight to midnight.",
     ]
+    assert [rule.translations()["zh-TW"] for rule in told] == [
+        "一日自前一天 07:30 起，至當天 07:30 止（不含）。",
+        "一日自當天 07:30 起，至隔天 07:30 止（不含）。",
+        "一日為日曆日，自午夜至隔日午夜。",
+    ]

@@ -40,6 +40,19 @@ def test_every_title_has_its_chinese(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DATASETS)
+def test_what_a_row_is_and_when_a_day_runs_is_said_in_chinese_too(name: str, catalog: Catalog) -> None:
+    told = to_proto(DATASETS[name], catalog.columns(name))
+    assert all(any(ord(letter) > 0x3000 for letter in texts[CHINESE]) for texts in (told.descriptions, told.day_rules))
+
+
+def test_what_was_typed_belongs_to_the_parameter_that_it_is_typed_in(catalog: Catalog) -> None:
+    properties = parameters_schema(catalog.get("reject-history"))["properties"]
+    assert isinstance(properties, dict)
+    belongs = {name: schema["x-kind-of"] for name, schema in properties.items() if "x-kind-of" in schema}
+    assert belongs == {"container_input_type": "container_values"}
+
+
+@pytest.mark.parametrize("name", DATASETS)
 def test_every_value_of_a_choice_has_words_of_people(name: str) -> None:
     dataset = DATASETS[name]
     choices = choices_of(dataset.parameters, dataset.filters, dataset.view_parameters)

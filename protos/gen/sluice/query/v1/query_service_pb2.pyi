@@ -1194,6 +1194,46 @@ class Dataset(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class DescriptionsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class DayRulesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAME_FIELD_NUMBER: _builtins.int
     ROUTE_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
@@ -1209,6 +1249,8 @@ class Dataset(_message.Message):
     MODES_FIELD_NUMBER: _builtins.int
     MODES_PARAMETER_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    DESCRIPTIONS_FIELD_NUMBER: _builtins.int
+    DAY_RULES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, for example `hold-history`."""
     route: _builtins.str
@@ -1251,6 +1293,14 @@ class Dataset(_message.Message):
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Title by language, BCP 47 tags such as `zh-TW`; `title` is English."""
 
+    @_builtins.property
+    def descriptions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What one row is, by language; `description` is English."""
+
+    @_builtins.property
+    def day_rules(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """How dates become instants, by language; `day_rule` is English."""
+
     def __init__(
         self,
         *,
@@ -1269,10 +1319,12 @@ class Dataset(_message.Message):
         modes: _abc.Iterable[Global___Mode] | None = ...,
         modes_parameter: _builtins.str = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        descriptions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        day_rules: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filters_schema", b"filters_schema", "parameters_schema", b"parameters_schema"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["day_rule", b"day_rule", "description", b"description", "filters_schema", b"filters_schema", "initial_views", b"initial_views", "kind", b"kind", "labels", b"labels", "max_range_days", b"max_range_days", "modes", b"modes", "modes_parameter", b"modes_parameter", "name", b"name", "parameters_schema", b"parameters_schema", "route", b"route", "title", b"title", "version", b"version", "views", b"views"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["day_rule", b"day_rule", "day_rules", b"day_rules", "description", b"description", "descriptions", b"descriptions", "filters_schema", b"filters_schema", "initial_views", b"initial_views", "kind", b"kind", "labels", b"labels", "max_range_days", b"max_range_days", "modes", b"modes", "modes_parameter", b"modes_parameter", "name", b"name", "parameters_schema", b"parameters_schema", "route", b"route", "title", b"title", "version", b"version", "views", b"views"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
