@@ -36,6 +36,7 @@ def test_a_bar_leads_to_the_machines_of_its_lots_and_the_page_says_which_lots_th
     web.open_result(PAGE)
     bar = web.page.locator(f"{PARETO} li").nth(14)
     bar.scroll_into_view_if_needed()
+    reason = bar.locator(".name").inner_text()
     bar.get_by_role("button", name="Lots behind").click()
     menu = web.page.get_by_role("dialog")
     expect(menu.get_by_test_id("lot-order")).to_have_text("Taken in this order: Held, latest first")
@@ -51,7 +52,8 @@ def test_a_bar_leads_to_the_machines_of_its_lots_and_the_page_says_which_lots_th
     said = web.page.get_by_test_id("origin")
     expect(said).to_contain_text(f"{lots} lots of")
     if lots > 200:
-        expect(said).to_have_text(f"200 of {lots} lots of Hold history: the first by Held, latest first.")
+        expect(said).to_contain_text(f"The first 200 of {lots:,} lots of Hold history · Reason: {reason} · ")
+        expect(said).to_contain_text("2025-09-02 – 2025-12-31. Order: Held, latest first.")
     if not web.page.locator("button.run").is_disabled() and web.page.locator(".receipt .badge").count() == 0:
         web.page.locator("button.run").click()
     expect(web.page.get_by_role("heading", name="Machines these lots share")).to_be_visible()
@@ -63,7 +65,7 @@ def test_a_bar_leads_to_the_machines_of_its_lots_and_the_page_says_which_lots_th
 def test_other_lots_than_those_that_were_brought_come_from_nowhere(web: WebPage) -> None:
     web.open("/d/lot-history?f.mode=names&f.container_values=GA1-1,GA1-2&of=hold-history,2,300,hold_time,desc")
     expect(web.page.get_by_test_id("origin")).to_have_text(
-        "2 of 300 lots of Hold history: the first by Held, latest first."
+        "The first 2 of 300 lots of Hold history. Order: Held, latest first."
     )
     web.refusals_expected = True
     values = web.page.get_by_label("Values")

@@ -231,7 +231,8 @@ def test_17_a_copied_link_names_its_days(web: WebPage) -> None:
     web.page.get_by_role("button", name="Copy link").click()
     expect(web.page.get_by_role("button", name="Copied")).to_be_visible()
 
-    box = web.page.get_by_placeholder("2025-03-14:new")
+    web.page.get_by_role("button", name="Save", exact=True).click()
+    box = web.page.get_by_role("dialog").get_by_label("Note")
     box.focus()
     web.page.keyboard.press("Control+V")
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.made_families import tell
 from tests.browser.web_page import WebPage, number
@@ -225,3 +226,37 @@ def test_21_a_failed_domain_leaves_the_others(web: WebPage, order: str) -> None:
     rejects = web.page.get_by_role("button", name="Rejects")
     rejects.click()
     expect(rejects).to_have_attribute("aria-pressed", "false")
+
+
+def test_a_machines_old_job_does_not_stretch_the_first_view_of_a_lot_and_is_one_click_away(
+    web: WebPage, order: str
+) -> None:
+    job = {"CREATEDATE": "2019-05-01T00:00:00", "COMPLETEDATE": "2019-05-02T00:00:00", "JOBID": "OLD-JOB"}
+
+    def old_job(route: Route) -> None:
+        asked = json.loads(route.request.post_data or "{}")
+        records = {asked["container_ids"][0]: [job]}
+        route.fulfill(json={"domain": "jobs", "records_by_cid": records, "failed_batches": [], "warnings": []})
+
+    web.page.route("**/api/events/jobs", old_job)
+    web.open(f"/timeline?s={order}-001,{order}-002")
+    outside = web.page.get_by_test_id("outside")
+    expect(outside).to_contain_text("outside this view")
+    expect(web.page.get_by_text("OLD-JOB")).to_have_count(0)
+
+    web.page.get_by_role("button", name="Show all").click()
+
+    expect(outside).to_have_count(0)
+    expect(web.page.locator("tbody").get_by_text("OLD-JOB")).to_be_visible()
+    web.page.get_by_role("button", name="Fit").click()
+    expect(outside).to_be_visible()
+
+
+def test_20_ancestors_of_most_seeds_are_counted_where_no_one_is_that_of_all(web: WebPage) -> None:
+    seeds = ["s1", "s2", "s3", "s4"]
+    tell(web, seeds, [*(("wafer", seed, "wafer_origin") for seed in seeds[:3]), ("other", "s4", "split_from")])
+    web.open("/trace?kind=lot_id&seed=S1,S2,S3,S4")
+    web.page.get_by_role("button", name="Common ancestors").click()
+
+    expect(web.page.get_by_text("None is shared by all 4.")).to_be_visible()
+    expect(web.page.get_by_test_id("common").get_by_role("listitem")).to_have_text(["WAFER LOT · 3 of 4"])

@@ -14,7 +14,7 @@ export function address(path: string): string {
   return new URL(path.replace(/^\//, ""), document.baseURI).href;
 }
 
-async function call<T>(method: string, path: string, body: unknown, options: CallOptions): Promise<T> {
+async function answered(method: string, path: string, body: unknown, options: CallOptions): Promise<Response> {
   const init: RequestInit = {
     method,
     headers: { Accept: "application/json", ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...options.headers },
@@ -30,6 +30,11 @@ async function call<T>(method: string, path: string, body: unknown, options: Cal
     throw Problem.offline();
   }
   if (!response.ok) throw await Problem.of(response);
+  return response;
+}
+
+async function call<T>(method: string, path: string, body: unknown, options: CallOptions): Promise<T> {
+  const response = await answered(method, path, body, options);
   if (response.status === 204) return undefined as T;
   return (await response.json()) as T;
 }
@@ -59,6 +64,8 @@ export const api = {
   events: (id: string): EventSource => new EventSource(address(`api/queries/${encoded(id)}/events`)),
 
   look: (route: string, body: JsonObject, options: CallOptions = {}) => call<Look>("POST", `api/${route}/view`, body, options),
+  /** Every row of a paged view, as an Arrow stream. */
+  rows: async (route: string, body: JsonObject): Promise<Uint8Array> => new Uint8Array(await (await answered("POST", `api/${route}/export`, { ...body, format: "arrow" }, {})).arrayBuffer()),
   options: (route: string, body: JsonObject, options: CallOptions = {}) =>
     call<Options>("POST", `api/${route}/options`, body, options),
 

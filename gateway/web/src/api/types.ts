@@ -72,12 +72,14 @@ export interface Dataset {
   title: string;
   description: string;
   labels?: Labels;
+  descriptions?: Labels;
   version: number;
   /** `snapshot` datasets answer views without a query. */
   kind?: string;
   modes?: Mode[];
   modes_parameter?: string | null;
   day_rule: string;
+  day_rules?: Labels;
   max_range_days: number;
   parameters: Schema;
   filters: Schema;

@@ -1,12 +1,12 @@
 /** What expressions give over every row of a table, worked out once: the looks that follow only count and add up. */
 
 import { compile, type Compiled, type Scope } from "./expressions";
-import { coded, codesOf, type Coded, type Relation } from "./relation";
+import { codesOf, type Relation } from "./relation";
 import { Refusal, type Expr, type Value } from "./sql";
+import { madeTextCodes } from "./texts";
 
 /** A million numbers are 8 MB; the filters and views of one dataset need some ten such columns. */
 const MOST_BYTES = 96 << 20;
-const MOST_TEXTS = 60_000;
 
 /** Columns by the name of what they hold; those that were not read for longest go first. */
 export class Kept {
@@ -134,7 +134,7 @@ function whole(made: Compiled, size: number): Compiled | null {
     return ofFlags(codes);
   }
   if (kind === "text") {
-    const found = textCodes(at, size);
+    const found = madeTextCodes(at, size);
     return found && { kind, at: (row) => found.values[found.codes[row]!] ?? null, coded: found };
   }
   if (kind !== "int" && kind !== "double" && kind !== "date" && kind !== "time") return null;
@@ -144,23 +144,6 @@ function whole(made: Compiled, size: number): Compiled | null {
     numbers[row] = x === null ? NaN : (x as number);
   }
   return { kind, numbers, at: (row) => { const x = numbers[row]!; return Number.isNaN(x) ? null : x; } };
-}
-
-function textCodes(at: (row: number) => Value, size: number): Coded | null {
-  const codes = new Uint32Array(size);
-  const values: Value[] = [null];
-  const known = new Map<Value, number>([[null, 0]]);
-  for (let row = 0; row < size; row += 1) {
-    const x = at(row);
-    let code = known.get(x);
-    if (code === undefined) {
-      if (values.length > MOST_TEXTS) return null;
-      code = values.push(x) - 1;
-      known.set(x, code);
-    }
-    codes[row] = code;
-  }
-  return coded(codes, values);
 }
 
 // ---- conditions: 0 is missing, 1 false, 2 true ---------------------------------------------------------------------

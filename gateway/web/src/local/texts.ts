@@ -1,6 +1,6 @@
 /** Codes for texts that repeat, found by their bytes: each different text is decoded once, not once for each row. */
 
-import { coded, type Coded } from "./relation";
+import { codeOf, coded, type Coded } from "./relation";
 import type { Value } from "./sql";
 
 export interface TextBatch {
@@ -48,6 +48,21 @@ export function textCodes(batches: TextBatch[], size: number): Coded | null {
       codes[first + at] = code;
     }
     first += length;
+  }
+  return coded(codes, values);
+}
+
+/** Texts that were computed are there already, and there are fewer of them than rows. */
+const MOST_MADE = 60_000;
+
+/** The codes of texts that an expression gives; null where too many of them are different. */
+export function madeTextCodes(at: (row: number) => Value, size: number): Coded | null {
+  const codes = new Uint32Array(size);
+  const values: Value[] = [null];
+  const known = new Map<Value, number>([[null, 0]]);
+  for (let row = 0; row < size; row += 1) {
+    codes[row] = codeOf(at(row), known, values);
+    if (values.length > MOST_MADE) return null;
   }
   return coded(codes, values);
 }

@@ -3,6 +3,7 @@
 import type { Column, Dataset, View } from "../api/types";
 import { addDays } from "../format/format";
 import { filterOfColumn, filtersOf, type Control } from "./definition";
+import { composed, partsOf } from "./patterns";
 import type { Choice } from "./state";
 
 export interface Stretch {
@@ -12,17 +13,15 @@ export interface Stretch {
 
 /** Days between which a list of days is still a filter. */
 const MOST_DAYS = 366;
-const GROUP = /\(\?<(\w+)>((?:[^()\\]|\\.)*)\)/;
 
 /** The filter of a dataset that takes the days of an axis: one with two days in it, or a list of days; null without any. */
 export function stretchFilter(dataset: Dataset, axis: Column, view: View): Control | null {
   const filters = filtersOf(dataset).filter((item) => !view.filters.includes(item.name) || item.name === axis.filter);
-  const two = filters.find((item) => item.kind === "pattern" && /\(\?<first>/.test(source(item)) && /\(\?<last>/.test(source(item)));
+  const named = (item: Control, name: string): boolean => (partsOf(item) ?? []).some((part) => part.kind === "day" && part.name === name);
+  const two = filters.find((item) => item.kind === "pattern" && named(item, "first") && named(item, "last"));
   const own = filterOfColumn(dataset, axis);
   return two ?? (own?.kind === "match" ? own : null);
 }
-
-const source = (control: Control): string => (control.schema.pattern ?? "").replace(/^\^\(\?:(.*)\)\$$/s, "$1");
 
 /** The last day of what a point of the axis stands for: a day, the week from it, or the month it is in. */
 export function lastDay(day: string, grain: string): string {
@@ -43,22 +42,12 @@ export function stretchChoice(control: Control, { first, last }: Stretch, measur
     for (let day = first; day <= last && days.length <= MOST_DAYS; day = addDays(day, 1)) days.push(day);
     return days.length > MOST_DAYS ? null : { exclude: false, values: days };
   }
-  let rest = source(control);
-  let value = "";
-  while (rest.length > 0) {
-    const group = GROUP.exec(rest);
-    if (!group || group.index !== 0) {
-      const escaped = rest.startsWith("\\");
-      value += escaped ? (rest[1] ?? "") : rest[0]!;
-      rest = rest.slice(escaped ? 2 : 1);
-      continue;
-    }
-    const [whole, name, body = ""] = group;
-    const words = body.split("|");
-    value += name === "first" ? first : name === "last" ? last : (words.find((word) => measure.includes(word)) ?? words[0]!);
-    rest = rest.slice(whole.length);
+  const fields: Record<string, string> = { first, last };
+  for (const part of partsOf(control) ?? []) {
+    if (part.kind === "word") fields[part.name] = part.words.find((word) => measure.includes(word)) ?? part.words[0]!;
   }
-  return { exclude: false, values: [value] };
+  const value = composed(control, fields);
+  return value === null ? null : { exclude: false, values: [value] };
 }
 
 /** The stretch that a choice means; null when it means none. */

@@ -2,6 +2,7 @@
 
 import type { Cell, Column, Dataset, Json, Labels, Schema, View } from "../api/types";
 import { isDate, isNumeric, isTimestamp } from "../format/format";
+import { composed, fieldsOf, partsOf } from "./patterns";
 
 export type ControlKind = "date" | "text" | "number" | "boolean" | "choice" | "set" | "match" | "list" | "pattern";
 
@@ -184,35 +185,46 @@ export function filterOfColumn(dataset: Dataset, column: Column, view?: View): C
  * column holds, so that a click on `new_hold_qty` means `2025-03-14:new`.
  */
 export function patternValue(filter: Control, day: string, measure: string): string | null {
-  const source = (filter.schema.pattern ?? "").replace(/^\^\(\?:(.*)\)\$$/s, "$1");
-  let rest = source;
-  let value = "";
-  while (rest.length > 0) {
-    const group = /^\(\?<(\w+)>((?:[^()\\]|\\.)*)\)/.exec(rest);
-    if (!group) {
-      value += rest[0] === "\\" ? (rest[1] ?? "") : rest[0];
-      rest = rest.slice(rest[0] === "\\" ? 2 : 1);
-      continue;
-    }
-    const body = group[2] ?? "";
-    if (body.includes("\\d")) value += day;
-    else {
-      const word = body.split("|").find((item) => measure.includes(item));
-      if (word === undefined) return null;
-      value += word;
-    }
-    rest = rest.slice(group[0].length);
+  const fields: Record<string, string> = {};
+  for (const part of partsOf(filter) ?? []) {
+    if (part.kind === "day") fields[part.name] = day;
+    else if (part.kind === "word") fields[part.name] = part.words.find((word) => measure.includes(word)) ?? "";
   }
-  return new RegExp(filter.schema.pattern ?? "").test(value) ? value : null;
+  return composed(filter, fields);
+}
+
+/** What people read for a word or a value of a choice. */
+export function wordText(item: Control, word: string, language: string): string {
+  const texts = (item.schema["x-value-labels"] as Record<string, Labels> | undefined)?.[word];
+  return texts?.[language] ?? texts?.["en"] ?? word;
+}
+
+/** `new:2025-03-10..2025-03-16` as people read it: `placed 2025-03-10 – 2025-03-16`. */
+export function patternText(item: Control, value: string, language: string): string {
+  const fields = fieldsOf(item, value);
+  const said = (partsOf(item) ?? []).map((part) => (part.kind === "fixed" ? (part.text === ".." ? "–" : "") : part.kind === "word" ? wordText(item, fields[part.name]!, language) : fields[part.name]!));
+  return said.filter(Boolean).join(" ") || value;
 }
 
 /** What people read for a value of a choice: its text in their language, in English, or the value itself. */
 export function valueText(item: Control, value: string | null, language: string): string | null {
-  const texts = (item.schema["x-value-labels"] as Record<string, Labels> | undefined)?.[String(value)];
-  return texts?.[language] ?? texts?.["en"] ?? value;
+  if (value === null) return null;
+  return item.kind === "pattern" ? patternText(item, value, language) : wordText(item, value, language);
+}
+
+/** What people read for a value of a column: the text of a choice where a filter, or a parameter, of its name has one. */
+export function valueOfColumn(dataset: Dataset, column: Column, value: string, language: string): string {
+  const item = filterOfColumn(dataset, column) ?? filtersOf(dataset).find(({ name }) => name === column.name);
+  return item && ["choice", "set"].includes(item.kind) ? wordText(item, value, language) : value;
 }
 
 /** The label in the language of the page; without one the title as the definition has it. */
 export function label(item: { title?: string | undefined; name?: string; labels?: Labels | undefined }, language: string): string {
   return item.labels?.[language] ?? item.title ?? item.name ?? "";
 }
+
+/** What one row of the dataset is. */
+export const description = (dataset: Dataset, language: string): string => dataset.descriptions?.[language] ?? dataset.description;
+
+/** When a day of the dataset runs. */
+export const dayRule = (dataset: Dataset, language: string): string => dataset.day_rules?.[language] ?? dataset.day_rule;

@@ -94,7 +94,11 @@ export function useExplorer(dataset: Dataset) {
     const chosen = draft.scope[name]?.values[0] ?? parameters.find((item) => item.name === name)?.initial;
     return modes.value.find((item) => item.name === chosen) ?? modes.value[0];
   });
-  const usable = (name: string): boolean => !mode.value?.refused.includes(name);
+  /** Whether the mode takes it; what only says the kind of others goes with them. */
+  const usable = (name: string): boolean => {
+    const of = dataset.parameters.properties?.[name]?.["x-kind-of"];
+    return !mode.value?.refused.includes(name) && !(typeof of === "string" && mode.value?.refused.includes(of));
+  };
   const rangeUsable = computed(() => roles !== null && usable(roles.start));
   const shownParameters = computed(() => parameters.filter((item) => usable(item.name)));
   const required = computed(() => {

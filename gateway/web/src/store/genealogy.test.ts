@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { commonAncestors, kindOfEdge, layout, reached, type Graph, type TraceEdge } from "./genealogy";
+import { kindOfEdge, layout, reached, sharedAncestors, type Graph, type TraceEdge } from "./genealogy";
 
 function graph(edges: [string, string][]): Graph {
   const ids = [...new Set(edges.flat())];
@@ -52,7 +52,13 @@ describe("walks", () => {
 
   it("find the ancestors that all have in common", () => {
     const made = graph([["root", "left"], ["root", "right"], ["left", "one"], ["right", "two"], ["other", "two"]]);
-    expect(commonAncestors(made, ["one", "two"])).toEqual(["root"]);
+    expect(sharedAncestors(made, ["one", "two"])).toEqual([{ id: "root", count: 2 }]);
+  });
+
+  it("find the ancestors that most have in common where no one is shared by all", () => {
+    const made = graph([["w", "one"], ["w", "two"], ["w", "three"], ["v", "three"], ["v", "four"], ["lone", "four"]]);
+    expect(sharedAncestors(made, ["one", "two", "three", "four"])).toEqual([{ id: "w", count: 3 }, { id: "v", count: 2 }]);
+    expect(sharedAncestors(made, ["one", "four"])).toEqual([]);
   });
 });
 

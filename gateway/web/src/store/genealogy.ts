@@ -94,15 +94,22 @@ export function reached(graph: Graph, start: Iterable<string>, direction: "up" |
   return seen;
 }
 
-/** Containers that every one of these descends from. */
-export function commonAncestors(graph: Graph, ids: string[]): string[] {
-  const sets = ids.map((id) => {
-    const up = reached(graph, [id], "up");
-    up.delete(id);
-    return up;
-  });
-  const [first, ...rest] = sets;
-  return first ? [...first].filter((id) => rest.every((set) => set.has(id))) : [];
+/** A container that several descend from. */
+export interface Shared {
+  id: string;
+  /** How many of those that were asked about descend from it. */
+  count: number;
+}
+
+/** Containers that every one of these descends from; without any those that most do, at least two, the most shared first. */
+export function sharedAncestors(graph: Graph, ids: string[]): Shared[] {
+  const counts = new Map<string, number>();
+  for (const id of ids) {
+    for (const above of reached(graph, [id], "up")) if (above !== id) counts.set(above, (counts.get(above) ?? 0) + 1);
+  }
+  const shared = [...counts].map(([id, count]) => ({ id, count })).filter(({ count }) => count > 1).sort((a, b) => b.count - a.count);
+  const byAll = shared.filter(({ count }) => count === ids.length);
+  return byAll.length ? byAll : shared;
 }
 
 /** Places each node: its generation is the longest way to it, its row that of a tidy tree over first parents. */

@@ -1,35 +1,11 @@
-/** From rows to the lots behind them, and from lots to the other pages that can be asked about them. */
+/** From lots to the pages that can be asked about them. */
 
-import type { Api } from "../api/client";
-import type { Dataset, JsonObject, View } from "../api/types";
-import { controls, label, lotColumn, lotParameter, type Control } from "./definition";
+import type { Dataset } from "../api/types";
+import { controls, label, lotParameter, type Control } from "./definition";
 import { encodeValue } from "./state";
 
 /** More lots than this are no selection any more; an address carries about as many. */
 export const MOST_LOTS = 600;
-const MOST_PAGES = 12;
-const PAGE = 200;
-
-export interface Lots {
-  names: string[];
-  /** Whether there are more rows than were looked through. */
-  more: boolean;
-}
-
-/** The different lots of a view's rows in their order, as far as `MOST_LOTS` go. */
-export async function lotsOf(api: Pick<Api, "look">, route: string, view: View, body: JsonObject): Promise<Lots> {
-  const column = lotColumn(view);
-  const names = new Set<string>();
-  for (let page = 1; ; page += 1) {
-    const table = (await api.look(route, { ...body, page, page_size: PAGE })).views[view.name];
-    const at = table?.columns.findIndex((item) => item.name === column) ?? -1;
-    for (const row of table?.rows ?? []) if (row[at] !== null && row[at] !== undefined) names.add(String(row[at]));
-    const last = page >= (table?.page?.page_count ?? 1);
-    if (last || page >= MOST_PAGES || names.size >= MOST_LOTS) {
-      return { names: [...names].slice(0, MOST_LOTS), more: !last || names.size > MOST_LOTS };
-    }
-  }
-}
 
 /** A dataset that answers for lots by name. */
 export interface LotTarget {

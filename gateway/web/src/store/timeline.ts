@@ -69,6 +69,47 @@ export function happenings(domain: Domain, events: Events, names: Map<string, st
   return found.sort((a, b) => a.from - b.from || (a.what < b.what ? -1 : 1));
 }
 
+/** A stretch of the plant's clock, in milliseconds. */
+export interface Span {
+  from: number;
+  to: number;
+}
+
+/** Of the lots' own events so many on either side may lie outside the first view. */
+const LEFT_OUT = 0.01;
+/** A first view that saves less than this share of the whole leaves nothing out. */
+const WORTHWHILE = 2 / 3;
+const LEAST_MARGIN_MS = 3_600_000;
+
+/** From the first to the last of them with some room around; null without any. */
+export function wholeSpan(items: Happening[]): Span | null {
+  return items.length ? roomAround(Math.min(...items.map((item) => item.from)), Math.max(...items.map((item) => item.to))) : null;
+}
+
+/**
+ * What is looked at first: where nearly all events of the lots themselves are.
+ *
+ * A job is one of a machine and may have been opened long before the lot came; it stretches the view of nobody's lots.
+ */
+export function firstSpan(items: Happening[]): Span | null {
+  const whole = wholeSpan(items);
+  const own = items.filter((item) => item.domain !== "jobs");
+  if (!whole || !own.length) return whole;
+  const left = Math.floor(own.length * LEFT_OUT);
+  const from = own.map((item) => item.from).sort((a, b) => a - b)[left]!;
+  const to = own.map((item) => item.to).sort((a, b) => b - a)[left]!;
+  const first = roomAround(from, Math.max(from, to));
+  return first.to - first.from < (whole.to - whole.from) * WORTHWHILE ? first : whole;
+}
+
+function roomAround(from: number, to: number): Span {
+  const margin = Math.max(LEAST_MARGIN_MS, (to - from) * 0.02);
+  return { from: from - margin, to: to + margin };
+}
+
+/** Whether any of it lies within the span. */
+export const within = (item: Happening, span: Span): boolean => item.to >= span.from && item.from <= span.to;
+
 export interface Mark {
   x: number;
   width: number;
