@@ -38,14 +38,30 @@ def _validated(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         try:
             batch = reader.read_next_batch()
             # Offsets or dictionary indices out of bounds would let DuckDB read other memory.
-            batch.validate(full=True)
+            batch.validate()
             for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                _validate(column)
                 _check_instants(name, column)
         except StopIteration:
             return
         except _BROKEN as error:
             raise InvalidFrame("chunk", f"broken record batch: {error}") from error
         yield batch
+
+
+def _validate(column: pa.Array) -> None:
+    """Look at every value, and for text in plain ASCII at all its bytes at once: a quarter of the time."""
+    if pa.types.is_string(column.type) and _is_ascii(column.buffers()[2]):
+        column = column.view(pa.binary())
+    column.validate(full=True)
+
+
+def _is_ascii(text: pa.Buffer | None) -> bool:
+    if text is None:
+        return True
+    signed = pa.Array.from_buffers(pa.int8(), text.size, [None, text])
+    least = pc.min_max(signed)["min"].as_py()
+    return least is None or least >= 0
 
 
 def _check_instants(name: str, column: pa.Array) -> None:
