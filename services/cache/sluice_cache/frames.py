@@ -22,7 +22,7 @@ _TABLE = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 _FILE = re.compile(r"[a-z0-9][A-Za-z0-9._-]{0,250}")
-_KEYS = re.compile(r"[a-z0-9][A-Za-z0-9._:-]{0,250}:[1-9][0-9]{0,6}")
+_KEYS = re.compile(r"[a-z0-9][A-Za-z0-9._:-]{0,16000}:[1-9][0-9]{0,6}")
 
 
 class TierKind(IntEnum):

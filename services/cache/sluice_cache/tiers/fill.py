@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 
 import pyarrow as pa
 import structlog
 
 from sluice_cache.catalogue import Catalogue
-from sluice_cache.errors import MemoryPressure
+from sluice_cache.errors import CacheExpired, MemoryPressure
 from sluice_cache.flight import SingleFlight
 from sluice_cache.frames import Frame, TierKind
 from sluice_cache.tiers import Copy, CopyBroken, Tier, TierAway
+from sluice_cache.tiers.arriving import Arriving
 from sluice_cache.tiers.copies import Copies
 from sluice_cache.tiers.encoded import EncodedCopy
 from sluice_cache.tiers.landing import Tiers
 from sluice_cache.tiers.memory import MappedCopy, is_encoded
 from sluice_cache.tiers.opened import Opened, OpenedStream
-from sluice_cache.tiers.redis import CheckedValues, RedisTier
+from sluice_cache.tiers.redis import RedisTier
 
 log = structlog.get_logger()
 
@@ -49,6 +51,8 @@ class Filling:
         self._filled = filled
         self._full = full
         self._flight = SingleFlight()
+        # By the shared tier's names: what comes from there now.
+        self._arriving: dict[str, Arriving] = {}
 
     def rows(self, source: Tier, frame: Frame) -> Opened | None:
         """Copy a frame's rows up from a tier and open them; None when they cannot be read there or not kept here.
@@ -59,16 +63,29 @@ class Filling:
         return self._flight.run(frame.frame_id, lambda: self._rows(source, frame))
 
     def stream(self, shared: RedisTier, frame: Frame) -> OpenedStream | None:
-        """Copy a frame up as it lies in the shared tier and open that; None when it is not there."""
-        return self._flight.run(frame.frame_id, lambda: self._stream(shared, frame))
+        """Return a frame as it lies in the shared tier, copied up on its way; None when it cannot be read there.
+
+        Raises:
+            CacheExpired: from the reading of its parts, where the rest of them is gone or broken.
+        """
+        coming = self._flight.run(frame.frame_id, lambda: self._coming(shared, frame))
+        if coming is None:
+            return self.encoded(self._catalogue.find(frame.frame_id) or frame)
+        try:
+            return OpenedStream(coming.frame, coming.first(), _or_expired(coming))
+        except (CopyBroken, TierAway):
+            return None
 
     def encoded(self, frame: Frame) -> OpenedStream | None:
         """Return a frame of the first tier as it came; None where it does not lie like that."""
         token = frame.copies.get(TierKind.MEMORY, "")
         copy = self._copies.read(self._memory, frame) if is_encoded(token) else self._memory.beside(frame)
-        return OpenedStream(frame, [copy.content]) if isinstance(copy, EncodedCopy) else None
+        return OpenedStream(frame, copy.content, [copy.content]) if isinstance(copy, EncodedCopy) else None
 
     def _rows(self, source: Tier, frame: Frame) -> Opened | None:
+        arriving = self._arriving.get(frame.copies.get(TierKind.REDIS, ""))
+        if arriving is not None:
+            arriving.wait()
         frame = self._catalogue.find(frame.frame_id) or frame
         present = self._copies.read(self._memory, frame)
         if isinstance(present, MappedCopy):
@@ -119,46 +136,69 @@ class Filling:
         if TierKind.SPOOL not in frame.copies or not self._spool.folder.in_place:
             raise MemoryPressure from error
 
-    def _stream(self, shared: RedisTier, frame: Frame) -> OpenedStream | None:
+    def _coming(self, shared: RedisTier, frame: Frame) -> Arriving | None:
+        """Return a copy that comes from the shared tier from now on, or does already; None where none has to."""
+        arriving = self._arriving.get(frame.copies[TierKind.REDIS])
+        if arriving is not None:
+            return arriving
         frame = self._catalogue.find(frame.frame_id) or frame
         if TierKind.MEMORY in frame.copies:
-            return self.encoded(frame)
+            return None
         try:
-            coming = shared.values(frame)
-            if coming is None:
-                self._copies.lose(shared, frame)
-                return None
-            values, token = self._received(coming, frame)
+            values = shared.values(frame)
         except TierAway:
             return None
+        if values is None:
+            self._copies.lose(shared, frame)
+            return None
+        token = frame.copies[TierKind.REDIS]
+        arriving = self._arriving[token] = Arriving(frame, values)
+        received = shared.receivers.submit(self._receive, shared, arriving)
+        received.add_done_callback(lambda future: self._received(token, arriving, future))
+        return arriving
+
+    def _receive(self, shared: RedisTier, arriving: Arriving) -> None:
+        """Write a copy that comes to the first tier, where there is room, and enter it."""
+        frame = arriving.frame
+        try:
+            token = self._written_as_it_comes(arriving)
         except CopyBroken as error:
             self._copies.broken(shared, frame, error)
-            return None
+            raise
         if token:
             self._copies.added(frame, self._memory, token)
             self._filled()
-        # Sent from here, where they were compared with their sum; the file is compared when it is first mapped.
-        return OpenedStream(frame, values)
 
-    def _received(self, coming: CheckedValues, frame: Frame) -> tuple[list[bytes], str]:
-        """Return all values, and the name of the file they were written to as they came; empty where there is no room.
+    def _received(self, token: str, arriving: Arriving, future: Future[None]) -> None:
+        del self._arriving[token]
+        arriving.end(TierAway("the process stops") if future.cancelled() else future.exception())
+
+    def _written_as_it_comes(self, arriving: Arriving) -> str:
+        """Return the name of the file that all values were written to; empty where there is no room.
 
         Raises:
             CopyBroken, TierAway: they are not those that were written, or cannot be had.
         """
-        values: list[bytes] = []
+        frame = arriving.frame
+        values = arriving.receive()
         try:
             writer = self._memory.create_encoded(frame.frame_id, frame.version)
             try:
-                for value in coming:
-                    values.append(value)
-                    writer.add(value, coming.crc)
-                coming.check()
-                return values, writer.commit()
+                for value in values:
+                    writer.add(value, arriving.crc)
+                return writer.commit()
             finally:
                 writer.abort()
         except OSError as error:
             log.warning("copy not made", tier="memory", frame_id=frame.frame_id, reason=str(error))
-        values += coming
-        coming.check()
-        return values, ""
+        # The readers have no use for the file.
+        for _ in values:
+            pass
+        return ""
+
+
+def _or_expired(arriving: Arriving) -> Iterator[bytes]:
+    try:
+        yield from arriving
+    except (CopyBroken, TierAway) as error:
+        raise CacheExpired("frame", arriving.frame.frame_id) from error

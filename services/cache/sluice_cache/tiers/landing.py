@@ -113,7 +113,7 @@ class Landing:
         copies = {kind: writer.commit()}
         shared = None
         if self._shared is not None and isinstance(writer, EncodedWriter):
-            shared = self._shared.commit(writer.crc)
+            shared = self._shared.commit()
         self._shared = None
         return copies if shared is None else {**copies, TierKind.REDIS: shared}
 
@@ -136,8 +136,8 @@ class Landing:
         for piece in pieces:
             if isinstance(self._writer, EncodedWriter):
                 self._writer.add(piece)
-            if self._shared is not None:
-                self._shared.add(piece)
+                if self._shared is not None:
+                    self._shared.add(piece, self._writer.crc)
 
     def _unshare(self) -> None:
         if self._shared is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -62,16 +62,17 @@ class Opened:
 
 @dataclass(frozen=True)
 class OpenedStream:
-    """A frame held open as the compressed stream that it came as, in parts."""
+    """A frame held open as the compressed stream that it came as, in parts; after the first they may still come."""
 
     frame: Frame
-    parts: Sequence[pa.Buffer | bytes]
+    first: pa.Buffer | bytes
+    parts: Iterable[pa.Buffer | bytes]
 
     @property
     def is_packed(self) -> bool:
         """Whether its readers have to know how to make text of what it holds."""
         try:
-            return fixed_texts.is_packed(pa.ipc.read_schema(pa.py_buffer(self.parts[0])))
+            return fixed_texts.is_packed(pa.ipc.read_schema(pa.py_buffer(self.first)))
         except pa.ArrowInvalid:
             # A schema that does not end in the first part: who reads the rows finds out.
             return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import secrets
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import replace
@@ -27,8 +27,12 @@ VALUES_AT_ONCE = 4
 """Read in one round trip: it stays far below the time-out of a call."""
 UNSENT_VALUE_COUNT = 16
 """A stream that Redis is so far behind with is not kept there by its put; no put waits for Redis."""
+RECEIVER_COUNT = 4
+"""Copies that are read at the same time; more of them would only share one Redis."""
 SETTLE_S = 0.25
 """How long a put waits at its end for the values that are still on their way."""
+_SUM_LENGTH = 8
+"""Hexadecimal characters of a CRC-32."""
 UNNAMED_LIFE_S = 120
 """Values that no frame comes to name, because the process died in between, go by themselves."""
 
@@ -57,24 +61,38 @@ class RedisCopy:
 
 
 class CheckedValues:
-    """The values of a copy, in order, and whether they are those that were written."""
+    """The values of a copy, in order; each is one that was written, or is not given out.
+
+    Args:
+        token: the tier's name for the copy, with the sums of its values.
+        values: as they are read.
+    """
 
     def __init__(self, token: str, values: Iterator[bytes]) -> None:
         self._token = token
         self._values = values
+        name, _, count = token.rpartition(":")
+        told = name.rpartition("-")[2]
+        self._sums = [told[at : at + _SUM_LENGTH] for at in range(0, len(told), _SUM_LENGTH)]
+        self._unsummed_count = int(count) - len(self._sums)
         self.crc = 0
 
+    @property
+    def each_summed(self) -> bool:
+        """Whether each value is compared as it is read; of copies of an earlier release only all of them at the end."""
+        return self._unsummed_count <= 0
+
     def __iter__(self) -> Iterator[bytes]:
-        for value in self._values:
+        for number, value in enumerate(self._values):
             self.crc = zlib.crc32(value, self.crc)
+            if number >= self._unsummed_count and f"{self.crc:08x}" != self._sums[number - self._unsummed_count]:
+                raise CopyBroken(f"{self._token}: not the bytes that were written")
             yield value
 
     def check(self) -> None:
         """Read what is left and raise CopyBroken when a value is not the one that was written."""
         for _ in self:
             pass
-        if f"-{self.crc:08x}:" not in self._token:
-            raise CopyBroken(f"{self._token}: not the bytes that were written")
 
 
 class RedisTier:
@@ -83,6 +101,9 @@ class RedisTier:
     Args:
         link: to Redis.
         max_bytes: what `overflow` measures against: of what this process wrote.
+
+    Attributes:
+        receivers: run what reads whole copies while others send on what came of them.
     """
 
     kind = TierKind.REDIS
@@ -91,6 +112,7 @@ class RedisTier:
         self._link = link
         self._max_bytes = max_bytes
         self._senders = ThreadPoolExecutor(2, thread_name_prefix="redis-values")
+        self.receivers = ThreadPoolExecutor(RECEIVER_COUNT, thread_name_prefix="redis-copies")
         # What this process wrote, or read, and has not found gone or expired since; other processes have their own.
         self._holdings = Holdings(max_bytes)
 
@@ -112,8 +134,9 @@ class RedisTier:
         return _stored(self._link, name, content, self._holdings.add)
 
     def close(self) -> None:
-        """End the threads that send values; what they have not begun is dropped."""
+        """End the threads that send and receive values; what they have not begun is dropped."""
         self._senders.shutdown(cancel_futures=True)
+        self.receivers.shutdown(cancel_futures=True)
 
     def open(self, frame: Frame) -> RedisCopy | None:
         values = self.values(frame)
@@ -186,28 +209,32 @@ class RedisStream:
         self._pieces: list[arrow.Piece] = []
         self._unsent_bytes = self._bytes = 0
         self._sent: list[Future[object]] = []
+        self._sums: list[int] = []
+        self._crc = 0
         self._behind = False
 
-    def add(self, piece: arrow.Piece) -> None:
-        """Take the next bytes of the stream."""
+    def add(self, piece: arrow.Piece, crc: int) -> None:
+        """Take the next bytes of the stream.
+
+        Args:
+            piece: these.
+            crc: CRC-32 of the stream up to their end.
+        """
         self._pieces.append(piece)
+        self._crc = crc
         self._unsent_bytes += len(piece)
         if self._unsent_bytes >= VALUE_BYTES:
             self._send()
 
-    def commit(self, crc: int) -> str | None:
-        """Return the tier's name for the copy; None when Redis has not taken all of it by now.
-
-        Args:
-            crc: CRC-32 of all that was added.
-        """
+    def commit(self) -> str | None:
+        """Return the tier's name for the copy; None when Redis has not taken all of it by now."""
         if self._pieces:
             self._send()
         done, unfinished = wait(self._sent, SETTLE_S)
         if self._behind or unfinished or any(sent.exception() is not None for sent in done):
             self.abort()
             return None
-        token = f"{self._name}-{crc:08x}:{len(self._sent)}"
+        token = _token(self._name, self._sums)
         self._stored(token, self._bytes)
         return token
 
@@ -226,6 +253,7 @@ class RedisStream:
         self._behind = self._behind or sum(not sent.done() for sent in self._sent) >= UNSENT_VALUE_COUNT
         if not self._behind:
             key = _key(self._link.prefix, self._name, len(self._sent))
+            self._sums.append(self._crc)
             self._sent.append(self._senders.submit(self._set, key, value))
 
     def _set(self, key: str, value: arrow.Piece) -> object:
@@ -260,19 +288,28 @@ class RedisWriter:
 
 def _stored(link: RedisLink, name: str, stream: pa.Buffer, stored: Callable[[str, int], None]) -> str:
     content = memoryview(stream)
-    starts = range(0, len(content), VALUE_BYTES)
-    token = f"{name}-{zlib.crc32(content):08x}:{len(starts)}"
-    for key, start in zip(value_keys(link.prefix, token), starts, strict=True):
-        value = bytes(content[start : start + VALUE_BYTES])
-        link.call(lambda client, key=key, value=value: client.set(key, value, ex=UNNAMED_LIFE_S))  # type: ignore[misc]
+    values = [content[start : start + VALUE_BYTES] for start in range(0, len(content), VALUE_BYTES)]
+    token = _token(name, itertools.islice(itertools.accumulate(values, _added_crc, initial=0), 1, None))
+    for key, value in zip(value_keys(link.prefix, token), values, strict=True):
+        link.call(lambda client, key=key, value=value: client.set(key, bytes(value), ex=UNNAMED_LIFE_S))  # type: ignore[misc]
     stored(token, len(content))
     return token
+
+
+def _added_crc(crc: int, value: memoryview) -> int:
+    return zlib.crc32(value, crc)
+
+
+def _token(name: str, crcs: Iterable[int]) -> str:
+    """Return the name of a copy: each value's sum is that of the stream up to its end."""
+    sums = [f"{crc:08x}" for crc in crcs]
+    return f"{name}-{''.join(sums)}:{len(sums)}"
 
 
 def value_keys(prefix: str, token: str) -> list[str]:
     """Return the keys of a copy's values, in order."""
     name, _, count = token.rpartition(":")
-    # The sum is in the token alone: the first values are written before it is known.
+    # The sums are in the token alone: the first values are written before all of them are known.
     return [_key(prefix, name.rpartition("-")[0] or name, number) for number in range(int(count))]
 
 
