@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from sluice_rpc.errors import FieldViolation, InvalidParameter
+from sluice_rpc.errors import FieldViolation, InvalidArgument, InvalidParameter
 
 from sluice_gateway import body, schemas
 from sluice_gateway.body import JSON
@@ -158,8 +158,14 @@ def position(pairs: Sequence[tuple[str, str]], name: str) -> int | None:
     Raises:
         InvalidParameter: it is no such number, is given twice, or something else is given.
     """
-    value = _only(pairs, name, re.compile("[0-9]{1,6}"), "a position, from 0")
+    value = _only(pairs, name, re.compile("[0-9]{1,9}"), "a position, from 0")
     return None if value is None else int(value)
+
+
+def named_as_asked(error: InvalidArgument, names: Mapping[str, str]) -> InvalidArgument:
+    """Return the engine's refusal with its fields as they are called over HTTP."""
+    wrong = [FieldViolation(names.get(item.field, item.field), item.description) for item in error.violations]
+    return InvalidParameter.of(wrong) if wrong else error
 
 
 def _only(pairs: Sequence[tuple[str, str]], name: str, allowed: re.Pattern[str], words: str) -> str | None:

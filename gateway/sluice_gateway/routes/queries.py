@@ -6,7 +6,7 @@ import asyncio
 
 import structlog
 from sluice.query.v1 import query_service_pb2 as pb
-from sluice_rpc.errors import ServiceError, of_reason
+from sluice_rpc.errors import InvalidArgument, ServiceError, of_reason
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -87,8 +87,11 @@ class QueryRoutes:
     async def retry(self, request: Request, query_id: str) -> Response:
         """Run what is missing from a finished query; `?chunk=3` of what failed only that one."""
         chunk = inputs.position(request.query_params.multi_items(), "chunk")
-        query = await self._engine.retry(inputs.check_query_id(query_id), chunk, self._identity.of(request))
-        return self._accepted(query)
+        caller = self._identity.of(request)
+        try:
+            return self._accepted(await self._engine.retry(inputs.check_query_id(query_id), chunk, caller))
+        except InvalidArgument as error:
+            raise inputs.named_as_asked(error, {"chunk_index": "chunk"}) from error
 
     async def _run(
         self, definition: Definition, asked: inputs.Asked, wait_s: int, no_cache: bool, caller: Caller

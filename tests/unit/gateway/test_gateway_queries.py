@@ -11,7 +11,7 @@ import httpx
 import pytest
 from sluice.query.v1 import query_service_pb2 as pb
 from sluice_gateway.bootstrap import Gateway, build
-from sluice_rpc.errors import NotFound
+from sluice_rpc.errors import InvalidParameter, NotFound
 
 from tests.unit.gateway.conftest import Behind, opened
 from tests.unit.gateway.stand_ins import QUERY_ID, FakeQueryService, partial_receipt, query
@@ -263,6 +263,19 @@ async def test_what_is_no_position_of_a_chunk_is_refused(http: httpx.AsyncClient
     response = await http.post(f"/api/queries/{QUERY_ID}/retry?{query}")
 
     assert (response.status_code, response.json()["code"]) == (400, "INVALID_PARAMETER")
+
+
+async def test_a_chunk_that_did_not_fail_is_named_as_it_was_asked_for(
+    http: httpx.AsyncClient, engine: FakeQueryService
+) -> None:
+    engine.failures["RetryQuery"] = InvalidParameter("chunk_index", "is no chunk of the query that failed")
+
+    response = await http.post(f"/api/queries/{QUERY_ID}/retry?chunk=99999999")
+
+    assert (response.status_code, response.json()["errors"]) == (
+        400,
+        [{"field": "chunk", "description": "is no chunk of the query that failed"}],
+    )
 
 
 async def test_plan_names_the_chunks(http: httpx.AsyncClient) -> None:
