@@ -15,16 +15,15 @@ with day_reason as (
     group by txn_day, loss_reason
 ),
 
+-- A transaction has one day, so it is one row of a reason and one of a reason's day.
 repeated as (
-    select txn_day, loss_reason, max(movein_qty) as movein
-    from selected
-    where not reasons_differ
-    group by txn_day, loss_reason, event_number
-),
-
-moved as (
     select txn_day, loss_reason, sum(movein) as movein
-    from repeated
+    from (
+        select txn_day, loss_reason, max(movein_qty) as movein
+        from selected
+        where not reasons_differ
+        group by txn_day, loss_reason, event_number
+    ) as event
     group by txn_day, loss_reason
 ),
 
@@ -44,7 +43,7 @@ ordered as (
 select
     summed.txn_day as bucket_date,
     summed.loss_reason,
-    cast(summed.differing + coalesce(moved.movein, 0) as bigint) as movein_qty,
+    cast(summed.differing + coalesce(repeated.movein, 0) as bigint) as movein_qty,
     cast(summed.total as bigint) as reject_total_qty,
     cast(summed.defect as bigint) as defect_qty,
     summed.lone_lot_count + coalesce(again.lot_count, 0) as lot_count,
@@ -52,5 +51,5 @@ select
 from day_reason as summed
 join ordered on ordered.txn_day = summed.txn_day and ordered.loss_reason = summed.loss_reason
 left join again on again.txn_day = summed.txn_day and again.loss_reason = summed.loss_reason
-left join moved on moved.txn_day = summed.txn_day and moved.loss_reason = summed.loss_reason
+left join repeated on repeated.txn_day = summed.txn_day and repeated.loss_reason = summed.loss_reason
 order by bucket_date, loss_reason

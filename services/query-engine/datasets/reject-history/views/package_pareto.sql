@@ -3,11 +3,22 @@
 -- together reach 80 % are left, the one that crosses it included.
 -- A transaction's move-in counts once within an item. A click on an item sets the filter that this view alone ignores.
 -- Groups that other views of the page begin with in the same words are made once for all of them (ADR 0046).
-with event as (
-    select event_number, event_of_one_kind, txn_day, package, pj_type, max(movein_qty) as movein
+with uniform as (
+    select txn_day, package, pj_type, sum(movein) as movein
+    from (
+        select event_number, txn_day, package, pj_type, max(movein_qty) as movein
+        from selected
+        where event_row_count > 1 and event_of_one_kind
+        group by event_number, txn_day, package, pj_type
+    ) as event
+    group by txn_day, package, pj_type
+),
+
+mixed as (
+    select event_number, txn_day, package, pj_type, max(movein_qty) as movein
     from selected
-    where event_row_count > 1
-    group by event_number, event_of_one_kind, txn_day, package, pj_type
+    where event_row_count > 1 and not event_of_one_kind
+    group by event_number, txn_day, package, pj_type
 ),
 
 lot as (
@@ -26,39 +37,27 @@ kind as (
     group by package, pj_type
 ),
 
-counting as (
-    select package as item, sum(movein) as movein
-    from event
-    where event_of_one_kind
-    group by item
-    union all
-    select package, max(movein)
-    from event
-    where not event_of_one_kind
-    group by package, event_number
-),
-
-moved as (
-    select item, sum(movein) as movein
-    from counting
-    group by item
-),
-
 added as (
-    select package as item, sum(lone) as movein, sum(total) as total, sum(defect) as defect
+    select package as item, lone as movein, total, defect
     from kind
-    group by item
+    union all
+    select package, movein, 0, 0
+    from uniform
+    union all
+    select package, max(movein), 0, 0
+    from mixed
+    group by package, event_number
 ),
 
 summed as (
     select
-        added.item,
-        added.movein + coalesce(moved.movein, 0) as movein,
-        added.total,
-        added.defect,
-        case $metric_mode when 'defect' then added.defect else added.total end as metric
+        item,
+        sum(movein) as movein,
+        sum(total) as total,
+        sum(defect) as defect,
+        case $metric_mode when 'defect' then sum(defect) else sum(total) end as metric
     from added
-    left join moved on moved.item = added.item
+    group by item
 ),
 
 counted as (

@@ -16,34 +16,35 @@ with day_reason as (
     group by txn_day, loss_reason
 ),
 
+-- A transaction has one day, so it is one row of a reason and one of a reason's day.
 repeated as (
-    select loss_reason as item, max(movein_qty) as movein
-    from selected
-    where not reasons_differ
-    group by item, event_number
-),
-
-moved as (
-    select item, sum(movein) as movein
-    from repeated
-    group by item
+    select txn_day, loss_reason, sum(movein) as movein
+    from (
+        select txn_day, loss_reason, max(movein_qty) as movein
+        from selected
+        where not reasons_differ
+        group by txn_day, loss_reason, event_number
+    ) as event
+    group by txn_day, loss_reason
 ),
 
 added as (
-    select loss_reason as item, sum(differing) as movein, sum(total) as total, sum(defect) as defect
+    select loss_reason as item, differing as movein, total, defect
     from day_reason
-    group by item
+    union all
+    select loss_reason, movein, 0, 0
+    from repeated
 ),
 
 summed as (
     select
-        added.item,
-        added.movein + coalesce(moved.movein, 0) as movein,
-        added.total,
-        added.defect,
-        case $metric_mode when 'defect' then added.defect else added.total end as metric
+        item,
+        sum(movein) as movein,
+        sum(total) as total,
+        sum(defect) as defect,
+        case $metric_mode when 'defect' then sum(defect) else sum(total) end as metric
     from added
-    left join moved on moved.item = added.item
+    group by item
 ),
 
 counted as (

@@ -15,11 +15,22 @@ with day_reason as (
     group by txn_day, loss_reason
 ),
 
-event as (
-    select event_number, event_of_one_kind, txn_day, package, pj_type, max(movein_qty) as movein
+uniform as (
+    select txn_day, package, pj_type, sum(movein) as movein
+    from (
+        select event_number, txn_day, package, pj_type, max(movein_qty) as movein
+        from selected
+        where event_row_count > 1 and event_of_one_kind
+        group by event_number, txn_day, package, pj_type
+    ) as event
+    group by txn_day, package, pj_type
+),
+
+mixed as (
+    select event_number, txn_day, package, pj_type, max(movein_qty) as movein
     from selected
-    where event_row_count > 1
-    group by event_number, event_of_one_kind, txn_day, package, pj_type
+    where event_row_count > 1 and not event_of_one_kind
+    group by event_number, txn_day, package, pj_type
 ),
 
 lot as (
@@ -27,26 +38,21 @@ lot as (
     from selected
 ),
 
-summed as (
-    select coalesce(sum(lone), 0) as lone, coalesce(sum(total), 0) as total, coalesce(sum(defect), 0) as defect
+added as (
+    select lone as movein, total, defect
     from day_reason
-),
-
-several as (
-    select max(movein) as movein
-    from event
-    where not event_of_one_kind
+    union all
+    select movein, 0, 0
+    from uniform
+    union all
+    select max(movein), 0, 0
+    from mixed
     group by event_number
 ),
 
-moved as (
-    select
-        lone
-            + coalesce((select sum(movein) from event where event_of_one_kind), 0)
-            + coalesce((select sum(movein) from several), 0) as movein,
-        total,
-        defect
-    from summed
+summed as (
+    select coalesce(sum(movein), 0) as movein, coalesce(sum(total), 0) as total, coalesce(sum(defect), 0) as defect
+    from added
 ),
 
 counted as (
@@ -68,7 +74,7 @@ select
     coalesce(cast((total * 2000000 + (total + defect)) // nullif(2 * (total + defect), 0) as double) / 10000, 0) as reject_share_pct,
     lot_count,
     workorder_count
-from moved
+from summed
 cross join counted
 cross join ordered
 order by movein_qty

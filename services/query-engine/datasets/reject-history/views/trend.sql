@@ -15,34 +15,35 @@ with day_reason as (
     group by txn_day, loss_reason
 ),
 
-event as (
-    select event_number, event_of_one_kind, txn_day, package, pj_type, max(movein_qty) as movein
-    from selected
-    where event_row_count > 1
-    group by event_number, event_of_one_kind, txn_day, package, pj_type
+uniform as (
+    select txn_day, package, pj_type, sum(movein) as movein
+    from (
+        select event_number, txn_day, package, pj_type, max(movein_qty) as movein
+        from selected
+        where event_row_count > 1 and event_of_one_kind
+        group by event_number, txn_day, package, pj_type
+    ) as event
+    group by txn_day, package, pj_type
 ),
 
-several as (
-    select txn_day, max(movein) as movein
-    from event
-    where not event_of_one_kind
-    group by txn_day, event_number
+mixed as (
+    select event_number, txn_day, package, pj_type, max(movein_qty) as movein
+    from selected
+    where event_row_count > 1 and not event_of_one_kind
+    group by event_number, txn_day, package, pj_type
 ),
 
 -- A transaction has one day, so days add up to weeks and months.
 added as (
-    select txn_day, sum(lone) as movein, sum(total) as total, sum(defect) as defect
+    select txn_day, lone as movein, total, defect
     from day_reason
-    group by txn_day
     union all
-    select txn_day, sum(movein), 0, 0
-    from event
-    where event_of_one_kind
-    group by txn_day
+    select txn_day, movein, 0, 0
+    from uniform
     union all
-    select txn_day, sum(movein), 0, 0
-    from several
-    group by txn_day
+    select txn_day, max(movein), 0, 0
+    from mixed
+    group by txn_day, event_number
 ),
 
 bucket as (
