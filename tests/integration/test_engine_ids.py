@@ -18,6 +18,7 @@ from sluice_warehouse.errors import WarehouseError
 from sluice_warehouse.faults import Fault
 
 from tests.engine_rig import REPOSITORY, EngineRig, datasets_with, serving_cache, serving_engine
+from tests.polling import poll_until
 
 IDS_DATASET = "container-holds"
 BATCHED = {"[limits]\n": "[limits]\ndirect_max_ids = 5\nid_batch_size = 4\n"}
@@ -212,3 +213,10 @@ def test_a_list_above_a_thousand_ids_is_shown_as_a_frame(rig: EngineRig) -> None
     assert shown["id_count"] == 1001  # type: ignore[index]
     again = rig.finish(rig.stub.RetryQuery(pb.RetryQueryRequest(query_id=query.query_id)).query.query_id)
     assert again.query_id == query.query_id
+
+
+def test_a_query_that_has_ended_holds_no_ids_any_more_and_shows_its_chunks(batching: EngineRig, plant: Plant) -> None:
+    query = run(batching, plant.containers[:10])
+    held = batching.process.coordinator.run_of(query.query_id)
+    poll_until(lambda: held is not None and held.plan is None, 60.0, "the plan is forgotten")
+    assert [chunk.id_count for chunk in held.snapshot().progress.chunks] == [4, 4, 2]  # type: ignore[union-attr]

@@ -118,6 +118,7 @@ class Answering:
             run.fail(error)
         finally:
             self._tools.ledger.close(run)
+            run.forget_plan()
             self._tools.metrics.query_ended(run.dataset.name, run.state_name)
         self._prepare(run)
 

@@ -149,6 +149,11 @@ class QueryRun:
             self._chunks += [progress_of(chunk) for chunk in plan.chunks[len(self._chunks) :]]
             self._tell()
 
+    def forget_plan(self) -> None:
+        """Hold the plan no longer, once it has ended and nobody works at it: 512 are remembered, each with its ids."""
+        with self._changed:
+            self.plan = None
+
     def chunk_rows(self, index: int, row_count: int) -> None:
         """Show that a chunk is being read, and how far it is."""
         with self._changed:
