@@ -97,7 +97,7 @@ def test_a_statement_under_way_meanwhile_is_read_whole_or_lost_by_name(faulty: C
 def test_a_statement_that_anothers_fault_ended_may_be_tried_again() -> None:
     told: list[str] = []
     with duckdb.connect() as connection:
-        place = Inside(connection, has_native=False, broke=lambda: told.append("broke"))
+        place = Inside(connection, str, has_native=False, broke=lambda: told.append("broke"))
         with pytest.raises(StatementLost) as caught, guarded(place):
             raise duckdb.FatalException("the database was ended by another statement")
     assert (told, caught.value.reason) == (["broke"], "SERVICE_UNAVAILABLE")

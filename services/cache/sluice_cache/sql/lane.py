@@ -43,7 +43,7 @@ class Places:
         if room is None:
             database = self.shelf.database if wide else self.narrow
             with database.lease(call.left_s()) as connection:
-                yield Inside(connection, has_native=wide, broke=database.doubt)
+                yield Inside(connection, database.statement, has_native=wide, broke=database.doubt)
         else:
             with self.apart.lease(call.left_s(), room) as process:
                 yield process

@@ -29,6 +29,9 @@ _OF_WORDS: Final = (
 """What DuckDB finds wrong with a statement before it has read a row."""
 
 
+Prepared = Callable[[str], duckdb.Statement | str]
+
+
 class CopyGone(Exception):
     """A hot frame's file went between its opening and its mapping."""
 
@@ -89,13 +92,17 @@ class Inside:
 
     Args:
         connection: theirs until they have ended.
+        prepared: gives a text as it is to be run.
         has_native: whether it is one of the DuckDB that has tables of its own.
         broke: called when DuckDB itself failed.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, *, has_native: bool, broke: Callable[[], None]) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, prepared: Prepared, *, has_native: bool, broke: Callable[[], None]
+    ) -> None:
         self.has_native = has_native
         self._connection = connection
+        self._prepared = prepared
         self._told = broke
         self._broken = False
 
@@ -122,7 +129,7 @@ class Inside:
             self._connection.unregister(name)
 
     def read(self, sql: str, bound: Mapping[str, Bind]) -> pa.RecordBatchReader:
-        return read(self._connection, sql, bound)
+        return read(self._connection, self._prepared(sql), bound)
 
     def finish(self) -> None:
         """Nothing to do."""
@@ -137,7 +144,7 @@ class Inside:
     def keep(self, name: str, sql: str, bound: Mapping[str, Bind]) -> None:
         """Write the table of a statement down under a name of ours."""
         text = f"create temp table {identifier(name)} as {sql}"
-        self._connection.execute(text, dict(bound) or None).fetchall()
+        self._connection.execute(self._prepared(text), dict(bound) or None).fetchall()
 
     def drop(self, name: str) -> None:
         """Take a table away again that was written down, or was to be."""
@@ -159,7 +166,9 @@ def view(connection: duckdb.DuckDBPyConnection, name: str, sql: str) -> None:
         raise refusal(error)(f"table {name!r} cannot be read: {first_line(error)}", field="slices") from error
 
 
-def read(connection: duckdb.DuckDBPyConnection, sql: str, bound: Mapping[str, Bind]) -> pa.RecordBatchReader:
+def read(
+    connection: duckdb.DuckDBPyConnection, sql: duckdb.Statement | str, bound: Mapping[str, Bind]
+) -> pa.RecordBatchReader:
     """Begin a statement."""
     return connection.sql(sql, params=dict(bound) or None).to_arrow_reader(arrow.BATCH_ROW_COUNT)
 
