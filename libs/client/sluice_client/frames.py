@@ -138,8 +138,11 @@ class FrameStore:
             columns: those wanted, in the order wanted; none are all.
         """
         frame_id = frame_id_of(key)
+        # Arrow's own allocator gives large blocks back at once, and the system clears each page before it lends it
+        # again: most of the time that a second load takes. The system's allocator keeps some (ADR 0045).
+        pool = pa.system_memory_pool()
         return self._ask(
-            key, lambda: read_frame(self._channel, frame_id, columns=columns, compression="zstd").read_all()
+            key, lambda: read_frame(self._channel, frame_id, columns=columns, compression="zstd", pool=pool).read_all()
         )
 
     def store_chunk(self, prefix: str, query_hash: str, idx: int, df: pd.DataFrame, ttl: int = DEFAULT_TTL_S) -> bool:

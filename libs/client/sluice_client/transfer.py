@@ -27,6 +27,7 @@ def read_frame(
     offset: int = 0,
     limit: int = 0,
     compression: Compression = "none",
+    pool: pa.MemoryPool | None = None,
 ) -> pa.RecordBatchReader:
     """Return a reader over a frame's rows that pulls them as it is read.
 
@@ -37,6 +38,7 @@ def read_frame(
         offset: first row wanted, from 0.
         limit: most rows wanted; 0 is all.
         compression: of the rows on the way; zstd pays on networks slower than about a gigabit.
+        pool: that the rows lie in; Arrow's own unless given.
 
     Raises:
         ServiceError: CACHE_EXPIRED, INVALID_PARAMETER or what the channel raises; also from the reader.
@@ -54,7 +56,7 @@ def read_frame(
         compression=_COMPRESSIONS[compression],
         packed_texts=True,
     )
-    return arrow.decode(_pieces(call(request)))
+    return arrow.decode(_pieces(call(request)), pool)
 
 
 def put_frame(

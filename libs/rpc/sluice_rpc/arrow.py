@@ -65,26 +65,34 @@ def _codec(codec: Codec) -> pa.Codec:
     return pa.Codec(codec, compression_level=ZSTD_LEVEL) if codec == "zstd" else pa.Codec(codec)
 
 
-def decode(pieces: Iterable[Piece]) -> pa.RecordBatchReader:
+def decode(pieces: Iterable[Piece], pool: pa.MemoryPool | None = None) -> pa.RecordBatchReader:
     """Return a reader over the IPC stream that the pieces make up; it pulls pieces as it is read.
+
+    Args:
+        pieces: of the stream.
+        pool: that the rows lie in; Arrow's own unless given.
 
     Raises:
         pyarrow.ArrowInvalid: the pieces are no IPC stream, or end in the middle of one.
     """
-    return open_stream(pa.PythonFile(_PieceReader(iter(pieces)), mode="r"))
+    return open_stream(pa.PythonFile(_PieceReader(iter(pieces), pool), mode="r"), pool)
 
 
-def open_stream(source: pa.NativeFile | pa.Buffer) -> pa.RecordBatchReader:
+def open_stream(source: pa.NativeFile | pa.Buffer, pool: pa.MemoryPool | None = None) -> pa.RecordBatchReader:
     """Return a reader over an IPC stream, its rows as they were before they were packed for the way.
+
+    Args:
+        source: of the stream.
+        pool: that the rows lie in where they are not the source's own bytes; Arrow's own unless given.
 
     Raises:
         pyarrow.ArrowInvalid: it is no IPC stream; also from the reader.
     """
-    reader = pa.ipc.open_stream(source)
+    reader = pa.ipc.open_stream(source, memory_pool=pool)
     if not fixed_texts.is_packed(reader.schema):
         return reader
     schema = fixed_texts.unpacked_schema(reader.schema)
-    return pa.RecordBatchReader.from_batches(schema, fixed_texts.unpacked(reader, reader.schema))
+    return pa.RecordBatchReader.from_batches(schema, fixed_texts.unpacked(reader, reader.schema, pool))
 
 
 class _PieceBuffer:
@@ -140,8 +148,9 @@ class _Appender(io.RawIOBase):
 class _PieceReader(io.RawIOBase):
     """Gives Arrow each message body as one buffer of its own; every byte is copied once, to where it stays."""
 
-    def __init__(self, pieces: Iterator[Piece]) -> None:
+    def __init__(self, pieces: Iterator[Piece], pool: pa.MemoryPool | None) -> None:
         self._pieces = pieces
+        self._pool = pool
         self._rest = memoryview(b"")
 
     def readable(self) -> bool:
@@ -155,7 +164,7 @@ class _PieceReader(io.RawIOBase):
     def read_buffer(self, size: int) -> pa.Buffer:
         if size > _CLAIM_BYTES:
             return pa.py_buffer(self.read(size))
-        buffer = pa.allocate_buffer(size)
+        buffer = pa.allocate_buffer(size, self._pool)
         if size:
             target = memoryview(buffer).cast("B")
             start = 0

@@ -54,8 +54,15 @@ def unpacked_schema(schema: pa.Schema) -> pa.Schema:
     return schema
 
 
-def unpacked(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def unpacked(
+    batches: Iterable[pa.RecordBatch], schema: pa.Schema, pool: pa.MemoryPool | None = None
+) -> Iterator[pa.RecordBatch]:
     """Yield the batches of a packed schema as they were before; what their texts are made of is not looked at.
+
+    Args:
+        batches: packed.
+        schema: theirs.
+        pool: that offsets lie in; Arrow's own unless given.
 
     Raises:
         pyarrow.ArrowInvalid: a column has not the bytes that it says, or they are more than a text column holds.
@@ -67,7 +74,7 @@ def unpacked(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[p
         for position in marked:
             # Its offsets would reach as far as it says, whatever there is.
             columns[position].validate()
-            columns[position] = pc.cast(columns[position], options=_AS_TEXT)
+            columns[position] = pc.cast(columns[position], options=_AS_TEXT, memory_pool=pool)
         yield pa.RecordBatch.from_arrays(columns, schema=wanted)
 
 
