@@ -59,6 +59,8 @@ export const runs = stored<Run[]>("runs", []);
 export const savedViews = stored<SavedView[]>("saved", []);
 /** Ids of the saved views with which datasets open, by the dataset's name. */
 export const defaultViews = stored<Record<string, string>>("defaults", {});
+/** How high cards were when they were last drawn, by dataset and view: their place is kept while they load again. */
+export const cardHeights = stored<Record<string, number>>("heights", {});
 export const singleKeys = stored<boolean>("keys", true);
 
 export function remember(run: Run): void {
