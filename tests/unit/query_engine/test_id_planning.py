@@ -46,6 +46,13 @@ def test_a_set_that_shares_nine_tenths_reads_a_tenth_in_full_batches() -> None:
     assert [len(chunk.ids) for chunk in found.missing] == [1000, 1000]
 
 
+def test_a_plan_holds_the_ids_of_what_is_there_once_and_says_whether_they_are_all() -> None:
+    there = [extent(range(1000)), extent(range(1000, 2000))]
+    chunks = plan(names(range(1500)), there).chunks
+    assert [(len(chunk.ids), chunk.whole) for chunk in chunks] == [(1000, True), (500, False)]
+    assert [chunk.extent.ids for chunk in chunks if isinstance(chunk.extent, IdExtent)] == [frozenset()] * 2
+
+
 def test_the_plan_says_that_it_cuts_and_why() -> None:
     assert describe_plan(plan(names(range(1500)), [])) == (
         "0 of 2 chunks were there; 1 × 1000 ids, 1 × 500 ids read; more than 1000 ids are read 1000 at a time"

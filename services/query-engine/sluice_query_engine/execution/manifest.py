@@ -289,7 +289,7 @@ def _slices(
     if isinstance(part, Stage):
         yield piece
         return
-    if isinstance(chunk.extent, IdExtent) and chunk.extent.ids != set(chunk.ids):
+    if isinstance(chunk.extent, IdExtent) and not chunk.whole:
         piece.ids.CopyFrom(frames.IdSelection(column=part.id_column, number=sets.add(chunk.ids)))
     elif chunk.end is not None:
         piece.column, piece.start, piece.end = part.time_column, chunk.start_text, chunk.end_text

@@ -35,6 +35,7 @@ class PlannedChunk:
         cut: it is a piece of something longer that is missing.
         stage_id_count: of a table that lineage computes, of how many ids; which they are is not kept: a year's lots are
             170,000 for each such table.
+        whole: of a batch of ids that is there, every id that it was read for is in `ids`.
     """
 
     index: int
@@ -46,6 +47,7 @@ class PlannedChunk:
     ids: PackedIds = NO_IDS
     cut: bool = False
     stage_id_count: int = 0
+    whole: bool = True
 
     @property
     def id_count(self) -> int:

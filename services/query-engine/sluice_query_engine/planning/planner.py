@@ -11,7 +11,6 @@ from typing import Literal
 from sluice_query_engine.planning.decompose import cut_range
 from sluice_query_engine.planning.extents import Coverage, Extent, cover, usable
 from sluice_query_engine.planning.id_extents import IdExtent, cover_ids
-from sluice_query_engine.planning.packed_ids import PackedIds
 from sluice_query_engine.planning.plan import Plan, PlannedChunk
 from sluice_query_engine.planning.time_range import TimeRange, instant_text
 
@@ -128,21 +127,35 @@ def with_ids(plan: Plan, demand: IdDemand, rule: CutRule, now: datetime) -> Plan
         now: UTC, to tell fresh from stale.
     """
     coverage = cover_ids(demand.ids, usable(demand.extents, now))
-    found: list[tuple[PackedIds, IdExtent | None, str]] = [
-        (piece.ids, piece.extent, "was read before") for piece in coverage.slices
+    first = len(plan.chunks)
+    chunks = [
+        PlannedChunk(
+            first + position,
+            demand.part,
+            None,
+            None,
+            _without_ids(piece.extent),
+            "was read before",
+            piece.ids,
+            whole=len(piece.ids) == len(piece.extent.ids),
+        )
+        for position, piece in enumerate(coverage.slices)
     ]
     cut = len(coverage.missing) > rule.direct_max_ids
     reason = f"up to {rule.direct_max_ids} ids are read by one statement"
     if cut:
         reason = f"more than {rule.direct_max_ids} ids are read {rule.id_batch_size} at a time"
     size = rule.id_batch_size if cut else rule.direct_max_ids
-    found += [(batch, None, reason) for batch in coverage.missing.batches(size)]
-    first = len(plan.chunks)
-    chunks = [
-        PlannedChunk(first + position, demand.part, None, None, extent, why, ids, cut and extent is None)
-        for position, (ids, extent, why) in enumerate(found)
+    chunks += [
+        PlannedChunk(first + position, demand.part, None, None, None, reason, batch, cut)
+        for position, batch in enumerate(coverage.missing.batches(size), len(chunks))
     ]
     return replace(plan, chunks=(*plan.chunks, *chunks))
+
+
+def _without_ids(extent: IdExtent) -> IdExtent:
+    """Return an extent as a plan holds it: those of a year are texts of every id; one that is read is found by them."""
+    return replace(extent, ids=frozenset()) if extent.frame_id else extent
 
 
 def _by_part(parts: Sequence[PartShape], extents: Sequence[Extent]) -> Mapping[str, list[Extent]]:
