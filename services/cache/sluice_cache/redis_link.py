@@ -10,6 +10,7 @@ from typing import Final, TypeVar, cast
 import redis
 import structlog
 from redis.backoff import NoBackoff
+from redis.connection import PythonRespSerializer
 from redis.retry import Retry
 from sluice_rpc.ports import Clock
 
@@ -23,6 +24,9 @@ FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 5.0
 CONNECTION_COUNT: Final = 16
 """More than ever speak at once, and few enough for a server that many processes share."""
+
+_COPIED_BYTES: Final = 6_000
+"""Arguments up to this length are joined into one packet, as redis-py itself has it."""
 
 Result = TypeVar("Result")
 Script = Callable[..., object]
@@ -50,6 +54,9 @@ class RedisLink:
             socket_timeout=CALL_TIMEOUT_S,
             retry=Retry(NoBackoff(), 0),
         )
+        # A value of 2 MiB is sent as it lies; hiredis, which reads the answers, would copy it twice first.
+        packer = PythonRespSerializer(_COPIED_BYTES, pool.get_encoder().encode)
+        pool.connection_kwargs["command_packer"] = packer
         self._client: redis.Redis = redis.Redis.from_pool(pool)
         # Guards the fields below.
         self._lock = threading.Lock()

@@ -291,7 +291,7 @@ def _stored(link: RedisLink, name: str, stream: pa.Buffer, stored: Callable[[str
     values = [content[start : start + VALUE_BYTES] for start in range(0, len(content), VALUE_BYTES)]
     token = _token(name, itertools.islice(itertools.accumulate(values, _added_crc, initial=0), 1, None))
     for key, value in zip(value_keys(link.prefix, token), values, strict=True):
-        link.call(lambda client, key=key, value=value: client.set(key, bytes(value), ex=UNNAMED_LIFE_S))  # type: ignore[misc]
+        link.call(lambda client, key=key, value=value: client.set(key, value, ex=UNNAMED_LIFE_S))  # type: ignore[misc]
     stored(token, len(content))
     return token
 
