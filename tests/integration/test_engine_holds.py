@@ -252,7 +252,9 @@ def test_what_was_given_up_stays_failed_though_a_frame_goes_and_the_query_is_pla
         partial = rig.run(*YEAR)
         failed = [chunk.index for chunk in partial.progress.chunks if chunk.state == pb.CHUNK_STATE_FAILED]
         faults.failing.clear()
-        gone = [cache_pb.DeleteFrameRequest(frame_id=max(chunk_frames(stub)))]
+        slices = stub.ListFrames(cache_pb.ListFramesRequest(labels={"part": "slice"})).frames
+        # The oldest, which is settled: the newest would be read again in two.
+        gone = [cache_pb.DeleteFrameRequest(frame_id=min(slices, key=lambda item: item.labels["start"]).frame_id)]
         faults.on_slice = lambda: [stub.DeleteFrame(gone.pop()) for _ in [*gone]]
         before = rig.warehouse.counts.started
         asked = pb.RetryQueryRequest(query_id=partial.query_id, chunk_index=failed[1])
