@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pyarrow as pa
 import pytest
+from sluice.cache.v1 import bind_pb2
 from sluice.cache.v1 import frame_service_pb2 as pb
 
 from tests.polling import poll_until
@@ -29,6 +30,23 @@ STATEMENTS = [
     "select reason from rows union select 'another' order by 1 nulls last",
 ]
 
+NAMED_ROWS = pa.table(
+    {
+        "lot": [None if number % 1201 == 0 else f"lot-{number * 7919 % 1201}" for number in range(12_000)],
+        "reason": [f"reason-{number % 13}" for number in range(12_000)],
+        "qty": pa.array(range(12_000), pa.int64()),
+    }
+)
+OF_NAMES = [
+    "select lot, count(*) as n from rows where qty >= $least group by lot order by lot nulls last",
+    "select lot from rows where qty >= $least order by lot desc nulls first, qty limit 9",
+    "select min(lot) as low, max(lot) as high, count(distinct lot) as n from rows where qty >= $least",
+    "select coalesce(lot, '(NA)') as lot, qty from rows where qty >= $least order by qty limit 9",
+    "select count(*) as n from rows where qty >= $least and (lot = 'no such lot' or lot > 'lot-5' or lot like '%-7%')",
+    "select count(*) as n from rows where qty >= $least and list_contains(['lot-7', 'no such lot'], lot)",
+    "select lot from rows where qty >= $least union select 'another' order by 1 nulls last",
+]
+
 
 @pytest.fixture
 def native(cache: Cache) -> Callable[[], bool]:
@@ -44,11 +62,37 @@ def native(cache: Cache) -> Callable[[], bool]:
     return lambda: (process.registry.get_sample_value("sluice_cache_native_bytes") or 0.0) > 0.0
 
 
+def enums(cache: Cache) -> set[str]:
+    """Return the columns of native tables that are ENUMs."""
+    assert cache.process is not None
+    found = "select column_name from duckdb_columns() where database_name = 'memory' and starts_with(data_type, 'ENUM')"
+    return {name for (name,) in cache.process.database.connection().execute(found).fetchall()}
+
+
 @pytest.mark.parametrize("sql", STATEMENTS)
 def test_a_native_table_answers_as_the_mapped_frame_did(cache: Cache, native: Callable[[], bool], sql: str) -> None:
     mapped = cache.one([manifest_source("rows-manifest")], sql)
     poll_until(native, 10.0, "the native table")
     assert cache.one([manifest_source("rows-manifest")], sql).equals(mapped)
+
+
+@pytest.mark.parametrize("sql", OF_NAMES)
+def test_names_of_things_answer_as_their_texts_did(cache: Cache, native: Callable[[], bool], sql: str) -> None:
+    cache.put("rows-1", NAMED_ROWS)
+    sources = [manifest_source("rows-manifest")]
+    mapped = cache.one(sources, sql, least=bind_pb2.BindValue(int64_value=-1))
+    poll_until(native, 60.0, "the native table")
+    assert enums(cache) == {"lot", "reason"}
+    answer = cache.one(sources, sql, least=bind_pb2.BindValue(int64_value=-2))
+    assert (answer, answer.schema) == (mapped, mapped.schema)
+
+
+def test_a_text_that_hardly_repeats_stays_a_text(cache: Cache, native: Callable[[], bool]) -> None:
+    cache.put("rows-1", NAMED_ROWS.set_column(0, "lot", pa.array([f"lot-{number // 2}" for number in range(12_000)])))
+    sources = [manifest_source("rows-manifest")]
+    cache.one(sources, "select count(*) as n from rows")
+    poll_until(native, 60.0, "the native table")
+    assert enums(cache) == {"reason"}
 
 
 def test_a_deleted_derived_frame_gives_its_native_table_back(cache: Cache, native: Callable[[], bool]) -> None:
