@@ -30,6 +30,7 @@ from typing import Self, TypeVar
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import structlog
 from sluice.cache.v1 import frame_service_pb2 as pb
 from sluice.cache.v1 import frame_service_pb2_grpc as pb_grpc
@@ -128,7 +129,8 @@ class FrameStore:
         table = self.load_table(key)
         if table is None:
             return None
-        return categories_restored(table.to_pandas(), table)
+        pool = pa.system_memory_pool()
+        return categories_restored(_widened(table, pool).to_pandas(memory_pool=pool), table)
 
     def load_table(self, key: str, columns: Sequence[str] = ()) -> pa.Table | None:
         """Return the table under a key, as it was stored; None when there is none, or the cache cannot be asked.
@@ -208,3 +210,12 @@ def _narrowed(table: pa.Table, df: pd.DataFrame) -> pa.Table:
         if of_pandas and pa.types.is_large_string(field.type) and table.column(position).nbytes < _NARROW_BYTES:
             schema = schema.set(position, field.with_type(pa.string()))
     return table.cast(schema)
+
+
+def _widened(table: pa.Table, pool: pa.MemoryPool) -> pa.Table:
+    """Return a table with the offsets of 64 bits that pandas wants in this pool; pandas would take another."""
+    for position, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            wide = pc.cast(table.column(position), pa.large_string(), memory_pool=pool)
+            table = table.set_column(position, field.with_type(pa.large_string()), wide)
+    return table
