@@ -44,12 +44,19 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 @pytest.fixture
-def shared(connection: duckdb.DuckDBPyConnection) -> Callable[..., list[Shared | None]]:
-    """Returns what statements with these values have in common."""
+def parse(connection: duckdb.DuckDBPyConnection) -> check.Parse:
+    """Gives DuckDB's tree of a text."""
 
-    def parse(sql: str) -> check.Node:
+    def tree(sql: str) -> check.Node:
         ((text,),) = connection.execute("select json_serialize_sql($sql::varchar)", {"sql": sql}).fetchall()
         return check.parsed(text)
+
+    return tree
+
+
+@pytest.fixture
+def shared(connection: duckdb.DuckDBPyConnection, parse: check.Parse) -> Callable[..., list[Shared | None]]:
+    """Returns what statements with these values have in common."""
 
     def text_of(tree: check.Node) -> str:
         told = json.dumps({"error": False, "statements": [tree]})
@@ -86,6 +93,24 @@ def test_other_values_or_another_text_share_nothing(
     shared: Callable[..., list[Shared | None]], sql: str, values: dict[str, int]
 ) -> None:
     assert shared((TOTAL, {"least": 1}), (sql, values)) == [None, None]
+
+
+@pytest.mark.parametrize("unwritten", ["the group", "what reads it"])
+def test_statements_that_duckdb_cannot_write_down_run_as_they_were_sent(
+    connection: duckdb.DuckDBPyConnection, parse: check.Parse, unwritten: str
+) -> None:
+    def text_of(tree: check.Node) -> str:
+        told = json.dumps(tree)
+        if unwritten == "the group" or "_shared_" in told:
+            raise duckdb.SerializationException("no text of this tree")
+        ((text,),) = connection.execute(
+            "select json_deserialize_sql($tree::json)",
+            {"tree": json.dumps({"error": False, "statements": [tree]})},
+        ).fetchall()
+        return str(text)
+
+    asked = [Bound(check.select_of(sql, parse), {"least": 1}) for sql in (TOTAL, BY_REASON)]
+    assert Sharing(parse, text_of).of(asked) == [None, None]
 
 
 def test_what_changes_by_itself_is_not_shared(shared: Callable[..., list[Shared | None]]) -> None:

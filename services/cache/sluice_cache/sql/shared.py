@@ -13,9 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import duckdb
+
 from sluice_cache.binds import Bind, identifier
 from sluice_cache.sql import check
 from sluice_cache.sql.division import statement_reading
+from sluice_cache.sql.place import BROKEN
 from sluice_cache.sql.tables import Bound
 
 _READ_COUNT = 512
@@ -104,7 +107,9 @@ class Sharing:
             node = entry["value"].get("query_node") or {}
             if _groups_rows(node) and not entry["value"].get("aliases"):
                 own = statement_reading(tree, node, before)
-                parts[str(entry["key"])] = _Part(self._text_of(own), check.binds_of(own))
+                text = self._text(own)
+                if text:
+                    parts[str(entry["key"])] = _Part(text, check.binds_of(own))
             before.append(entry)
         return parts
 
@@ -116,7 +121,17 @@ class Sharing:
         entries = [self._replaced(entry, tables) for entry in _entries(node)]
         own = statement_reading(tree, {**node, "cte_map": {"map": []}}, entries)
         used = frozenset(str(entry["key"]) for entry in _entries(own["node"])).intersection(tables)
-        return self._text_of(own), used, check.binds_of(own)
+        text = self._text(own)
+        return text, used if text else frozenset(), check.binds_of(own)
+
+    def _text(self, tree: check.Node) -> str:
+        """Return the SQL of a tree; empty where DuckDB cannot write it: such a statement runs as it was sent."""
+        try:
+            return self._text_of(tree)
+        except BROKEN:
+            raise
+        except duckdb.Error:
+            return ""
 
     def _replaced(self, entry: check.Node, tables: Mapping[str, str]) -> check.Node:
         table = tables.get(str(entry["key"]))
