@@ -61,10 +61,6 @@ class WebPage:
         headers = {"Cache-Control": "no-cache", "Vary": "Accept"}
         return Response(self._document.replace(_BASE, base), 200, headers, media_type="text/html; charset=utf-8")
 
-    def asset_names(self) -> list[str]:
-        """Return the names of all files of the bundle."""
-        return list(self._assets)
-
     def asset(self, name: str, accept_encoding: Sequence[str]) -> Response | None:
         """Return a file of the bundle, None where it has none of that name."""
         found = self._assets.get(name)
