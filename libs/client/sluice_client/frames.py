@@ -39,6 +39,7 @@ from sluice_rpc.errors import NotFound, ServiceError
 from sluice_rpc.ports import Clock, SystemClock
 
 from sluice_client.categories import categories_restored, with_categories
+from sluice_client.repeated_dates import to_table
 from sluice_client.transfer import put_frame, read_frame
 
 log = structlog.get_logger()
@@ -94,7 +95,7 @@ class FrameStore:
             raise ValueError(f"ttl is {ttl}; a DataFrame is kept for at least 1 s")
         try:
             # A frame has at least one column, so a DataFrame without any is stored as its index.
-            table = pa.Table.from_pandas(df, preserve_index=True if df.columns.empty else None)
+            table = to_table(df, preserve_index=True if df.columns.empty else None)
             table = with_categories(_narrowed(table, df), df)
         except (pa.ArrowException, ValueError, TypeError) as error:
             log.warning("dataframe not storable", key=key, reason=str(error))
