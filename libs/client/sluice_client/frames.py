@@ -127,11 +127,11 @@ class FrameStore:
 
     def load_df(self, key: str) -> pd.DataFrame | None:
         """Return the DataFrame under a key; None when there is none, or the cache cannot be asked."""
-        table = self.load_table(key)
+        pool = pa.system_memory_pool()
+        table = self._ask(key, lambda: _widened(self._reader(key), pool))
         if table is None:
             return None
-        pool = pa.system_memory_pool()
-        return categories_restored(_widened(table, pool).to_pandas(memory_pool=pool), table)
+        return categories_restored(table.to_pandas(memory_pool=pool), table)
 
     def load_table(self, key: str, columns: Sequence[str] = ()) -> pa.Table | None:
         """Return the table under a key, as it was stored; None when there is none, or the cache cannot be asked.
@@ -140,13 +140,7 @@ class FrameStore:
             key: as it was stored under.
             columns: those wanted, in the order wanted; none are all.
         """
-        frame_id = frame_id_of(key)
-        # Arrow's own allocator gives large blocks back at once, and the system clears each page before it lends it
-        # again: most of the time that a second load takes. The system's allocator keeps some (ADR 0045).
-        pool = pa.system_memory_pool()
-        return self._ask(
-            key, lambda: read_frame(self._channel, frame_id, columns=columns, compression="zstd", pool=pool).read_all()
-        )
+        return self._ask(key, lambda: self._reader(key, columns).read_all())
 
     def store_chunk(self, prefix: str, query_hash: str, idx: int, df: pd.DataFrame, ttl: int = DEFAULT_TTL_S) -> bool:
         """Keep one chunk of a query and return whether the cache has it now.
@@ -176,6 +170,12 @@ class FrameStore:
     redis_store_chunk = store_chunk
     redis_load_chunk = load_chunk
     redis_chunk_exists = chunk_exists
+
+    def _reader(self, key: str, columns: Sequence[str] = ()) -> pa.RecordBatchReader:
+        # Arrow's own allocator gives large blocks back at once, and the system clears each page before it lends it
+        # again: most of the time that a second load takes. The system's allocator keeps some (ADR 0045).
+        pool = pa.system_memory_pool()
+        return read_frame(self._channel, frame_id_of(key), columns=columns, compression="zstd", pool=pool)
 
     def _ask(self, key: str, call: Callable[[], Answer]) -> Answer | None:
         try:
@@ -213,10 +213,19 @@ def _narrowed(table: pa.Table, df: pd.DataFrame) -> pa.Table:
     return table.cast(schema)
 
 
-def _widened(table: pa.Table, pool: pa.MemoryPool) -> pa.Table:
-    """Return a table with the offsets of 64 bits that pandas wants in this pool; pandas would take another."""
-    for position, field in enumerate(table.schema):
-        if pa.types.is_string(field.type):
-            wide = pc.cast(table.column(position), pa.large_string(), memory_pool=pool)
-            table = table.set_column(position, field.with_type(pa.large_string()), wide)
-    return table
+def _widened(reader: pa.RecordBatchReader, pool: pa.MemoryPool) -> pa.Table:
+    """Return all rows, texts with the offsets of 64 bits that pandas wants, in this pool; pandas would take another.
+
+    Each batch gets them while the next is on its way.
+    """
+    schema = reader.schema
+    texts = [position for position, field in enumerate(schema) if pa.types.is_string(field.type)]
+    for position in texts:
+        schema = schema.set(position, schema.field(position).with_type(pa.large_string()))
+    batches = []
+    for batch in reader:
+        columns = batch.columns
+        for position in texts:
+            columns[position] = pc.cast(columns[position], pa.large_string(), memory_pool=pool)
+        batches.append(pa.RecordBatch.from_arrays(columns, schema=schema))
+    return pa.Table.from_batches(batches, schema)
