@@ -154,13 +154,16 @@ class RedisTier:
             self._holdings.read(hit=False)
             return None
         keys = value_keys(self._link.prefix, token)
-        # A copy that is gone shows itself here.
-        first = self._read(keys[:VALUES_AT_ONCE])
+        # One alone comes first: its reader has it while Redis sends the next, and a copy that is gone shows itself.
+        cuts = [0, *range(1, len(keys), VALUES_AT_ONCE), len(keys)]
+        coming = pieces.ahead((self._read(keys[start:end]) for start, end in itertools.pairwise(cuts)), count=1)
+        first = next(coming)
         self._holdings.read(hit=first[0] is not None)
         if first[0] is None:
+            coming.close()
             self._holdings.remove(token)
             return None
-        return CheckedValues(token, self._values(first, keys[VALUES_AT_ONCE:], frame))
+        return CheckedValues(token, _present(itertools.chain(first, itertools.chain.from_iterable(coming)), frame))
 
     def delete(self, token: str) -> None:
         self._holdings.remove(token)
@@ -184,18 +187,16 @@ class RedisTier:
             self._link.call(lambda client: client.ping())
         return replace(self._holdings.counts(), available=self._link.available, reason=self._link.reason)
 
-    def _values(self, first: list[bytes | None], keys: list[str], frame: Frame) -> Iterator[bytes]:
-        # After the first values, which are here, Redis sends some while those before are summed or decoded.
-        groups = (keys[at : at + VALUES_AT_ONCE] for at in range(0, len(keys), VALUES_AT_ONCE))
-        later = pieces.ahead(map(self._read, groups), count=1)
-        for value in itertools.chain(first, itertools.chain.from_iterable(later)):
-            if value is None:
-                raise CopyBroken(f"{frame.frame_id}: a value is gone")
-            yield value
-
     def _read(self, keys: list[str]) -> list[bytes | None]:
         found = self._link.call(lambda client: client.mget(keys))
         return [value if isinstance(value, bytes) else None for value in found]
+
+
+def _present(values: Iterable[bytes | None], frame: Frame) -> Iterator[bytes]:
+    for value in values:
+        if value is None:
+            raise CopyBroken(f"{frame.frame_id}: a value is gone")
+        yield value
 
 
 class RedisStream:
