@@ -253,6 +253,31 @@ def test_lots_and_work_orders_are_counted_once_over_days_and_reasons(plants: Pla
     assert sum(row["workorder_count"] for row in frame.rows("analytics")) == 3
 
 
+def test_a_work_order_with_two_rejects_of_a_reason_on_a_day_counts_once_there_and_none_not_at_all(
+    plants: Plants,
+) -> None:
+    days = {**DAYS, "end_date": "2025-03-11"}
+    frame = plants.of(
+        lost("1", PJ_WORKORDER="GA1"),
+        lost("2", PJ_WORKORDER="GA1", when="10 13:00", CONTAINERID="P" * 16),
+        lost("3", PJ_WORKORDER="GA2"),
+        lost("4"),
+        lost("5", PJ_WORKORDER="GA1", when="11 08:00"),
+        lost("6", PJ_WORKORDER="GA3", LOSSREASONNAME=None),
+        lost("7", PJ_WORKORDER="GA3", LOSSREASONNAME=None),
+        given=days,
+    )
+
+    def counts(filters: Mapping[str, object]) -> list[tuple[str, int]]:
+        return [(row["loss_reason"], row["workorder_count"]) for row in frame.rows("analytics", filters)]
+
+    everything = [("(not filled)", 1), ("101_Die chip", 2), ("101_Die chip", 1)]
+    assert counts(EVERYTHING) == everything
+    # One of the two rejects of GA1 is of a package that is left out by default: the other one counts for it.
+    assert counts({**EVERYTHING, "exclude_pb_diode": "true"}) == everything
+    assert counts({**EVERYTHING, "package": "PB_SMA"}) == [("101_Die chip", 1)]
+
+
 def test_days_of_the_trend_narrow_the_list_and_the_paretos_alone(plants: Plants) -> None:
     wide = {**DAYS, "end_date": "2025-03-11"}
     frame = plants.of(lost("1", 1), lost("2", 2, "11 09:00"), given=wide)

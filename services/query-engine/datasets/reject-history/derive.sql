@@ -5,9 +5,11 @@
 -- by its code (what stands before the first underscore, blank or hyphen) nor by its name.
 -- Charged off are the five parts; defects stand apart.
 -- One of the two parts has rows: those of a range, or those of lots whenever they were booked.
--- A transaction is booked at one time. What it counts once, and which lots a day has once, is found here once: views
--- need no distinct count of rows that are alone (event_row_count = 1, reasons_differ, lot_alone), whatever narrows them.
--- `lone_lots` needs all rows of a lot and nothing of other lots; all else here needs rows of one time alone.
+-- A transaction is booked at one time. What it counts once, and which lots and work orders a day has once, is found here
+-- once: views need no distinct count of rows that are alone (event_row_count = 1, reasons_differ, lot_alone,
+-- workorder_alone), whatever narrows them.
+-- `lone_lots` needs all rows of a lot and nothing of other lots, `lone_workorders` those of a work order; all else here
+-- needs rows of one time alone.
 with raw as (
     select
         history_id, container_id, lot_id, workorder, spec_id, spec, own_workcenter, equipment, scrap_object_type, package,
@@ -56,6 +58,14 @@ lone_lots as (
     where lot_id <> '(NA)' and loss_reason <> '(not filled)'
     group by lot_id, loss_reason, cast(txn_time as date)
     having count(*) = 1
+),
+
+lone_workorders as (
+    select workorder, loss_reason, min(txn_time) as txn_time
+    from raw
+    where workorder is not null and loss_reason <> '(not filled)'
+    group by workorder, loss_reason, cast(txn_time as date)
+    having count(*) = 1
 )
 
 select
@@ -102,6 +112,7 @@ select
     event.reasons_differ,
     event.event_of_one_kind,
     lone_lots.lot_id is not null as lot_alone,
+    lone_workorders.workorder is not null as workorder_alone,
     starts_with(coalesce(booked.package, ''), 'PB_') as is_pb_package
 from booked
 left join spec_workcenters on spec_workcenters.spec = booked.spec
@@ -112,6 +123,10 @@ left join lone_lots
     on lone_lots.lot_id = booked.lot_id
    and lone_lots.txn_time = booked.txn_time
    and lone_lots.loss_reason = booked.loss_reason
+left join lone_workorders
+    on lone_workorders.workorder = booked.workorder
+   and lone_workorders.txn_time = booked.txn_time
+   and lone_workorders.loss_reason = booked.loss_reason
 order by booked.txn_time, booked.event_id, loss_reason, equipment, lot_id, spec, workcenter, reject_total_qty,
     booked.defect_qty, booked.movein_qty, booked.reject_qty, booked.standby_qty, booked.to_process_qty, booked.in_process_qty,
     booked.workorder, booked.reject_comment

@@ -10,7 +10,8 @@ with day_reason as (
         coalesce(sum(movein_qty) filter (where reasons_differ), 0) as differing,
         sum(reject_total_qty) as total,
         sum(defect_qty) as defect,
-        count(*) filter (where lot_alone) as lone_lot_count
+        count(*) filter (where lot_alone) as lone_lot_count,
+        count(*) filter (where workorder_alone) as lone_workorder_count
     from selected
     group by txn_day, loss_reason
 ),
@@ -37,6 +38,7 @@ again as (
 ordered as (
     select txn_day, loss_reason, count(distinct workorder) as workorder_count
     from selected
+    where not workorder_alone
     group by txn_day, loss_reason
 )
 
@@ -47,9 +49,9 @@ select
     cast(summed.total as bigint) as reject_total_qty,
     cast(summed.defect as bigint) as defect_qty,
     summed.lone_lot_count + coalesce(again.lot_count, 0) as lot_count,
-    ordered.workorder_count
+    summed.lone_workorder_count + coalesce(ordered.workorder_count, 0) as workorder_count
 from day_reason as summed
-join ordered on ordered.txn_day = summed.txn_day and ordered.loss_reason = summed.loss_reason
+left join ordered on ordered.txn_day = summed.txn_day and ordered.loss_reason = summed.loss_reason
 left join again on again.txn_day = summed.txn_day and again.loss_reason = summed.loss_reason
 left join repeated on repeated.txn_day = summed.txn_day and repeated.loss_reason = summed.loss_reason
 order by bucket_date, loss_reason

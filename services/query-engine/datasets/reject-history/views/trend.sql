@@ -10,7 +10,8 @@ with day_reason as (
         coalesce(sum(movein_qty) filter (where reasons_differ), 0) as differing,
         sum(reject_total_qty) as total,
         sum(defect_qty) as defect,
-        count(*) filter (where lot_alone) as lone_lot_count
+        count(*) filter (where lot_alone) as lone_lot_count,
+        count(*) filter (where workorder_alone) as lone_workorder_count
     from selected
     group by txn_day, loss_reason
 ),
