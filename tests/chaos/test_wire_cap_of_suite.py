@@ -60,7 +60,8 @@ def environment(server: OracleWireServer, redis_url: str, process: str, name: st
         "SLUICE_PERMIT_REDIS_URL": redis_url,
         "SLUICE_PERMIT_REDIS_PREFIX": "suite:",
         "SLUICE_PERMIT_HOLD_S": "3",
-        "SLUICE_PERMIT_MARGIN_S": "1.8",
+        # A cancel's grace, a reply, what an orphan goes on, and a machine that is slow to see that somebody is dead.
+        "SLUICE_PERMIT_MARGIN_S": "6",
     }
 
 
