@@ -81,4 +81,4 @@ def test_the_wheel_over_a_table_of_a_view_scrolls_the_page_until_all_rows_are_as
 
     card.get_by_role("button", name=re.compile("^Show all")).click()
 
-    assert card.locator("tbody tr").count() > 12
+    expect(card.locator("tbody tr").nth(12)).to_be_visible()

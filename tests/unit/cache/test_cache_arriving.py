@@ -87,7 +87,7 @@ def test_where_that_could_be_regretted_nothing_is_read_before_all_came(sums: str
 
 
 @pytest.mark.parametrize("sums", [WHOLE, EACH])
-def test_copies_of_an_earlier_release_are_read_too(sums: str) -> None:
+def test_copies_of_this_and_of_an_earlier_release_are_read(sums: str) -> None:
     coming = arriving(iter(VALUES), sums)
     thread = received(coming)
     assert coming.first() == VALUES[0]
@@ -102,7 +102,7 @@ def test_a_damaged_value_is_given_to_no_reader() -> None:
     got: list[bytes] = []
     with pytest.raises(CopyBroken):
         got.extend(coming)
-    assert got in ([], VALUES[:1])
+    assert got == VALUES[:1]
 
 
 @pytest.mark.parametrize("damage", ["flipped", "gone"])

@@ -138,12 +138,13 @@ class Filling:
 
     def _coming(self, shared: RedisTier, frame: Frame) -> Arriving | None:
         """Return a copy that comes from the shared tier from now on, or does already; None where none has to."""
+        frame = self._catalogue.find(frame.frame_id) or frame
+        if TierKind.MEMORY in frame.copies or TierKind.REDIS not in frame.copies:
+            return None
+        # By the name of the copy that is read, also where a newer version has come since the caller looked.
         arriving = self._arriving.get(frame.copies[TierKind.REDIS])
         if arriving is not None:
             return arriving
-        frame = self._catalogue.find(frame.frame_id) or frame
-        if TierKind.MEMORY in frame.copies:
-            return None
         try:
             values = shared.values(frame)
         except TierAway:
@@ -153,7 +154,12 @@ class Filling:
             return None
         token = frame.copies[TierKind.REDIS]
         arriving = self._arriving[token] = Arriving(frame, values)
-        received = shared.receivers.submit(self._receive, shared, arriving)
+        try:
+            received = shared.receivers.submit(self._receive, shared, arriving)
+        except RuntimeError:
+            # The process stops and takes on nothing more.
+            del self._arriving[token]
+            return None
         received.add_done_callback(lambda future: self._received(token, arriving, future))
         return arriving
 
@@ -170,8 +176,8 @@ class Filling:
             self._filled()
 
     def _received(self, token: str, arriving: Arriving, future: Future[None]) -> None:
-        del self._arriving[token]
         arriving.end(TierAway("the process stops") if future.cancelled() else future.exception())
+        self._arriving.pop(token, None)
 
     def _written_as_it_comes(self, arriving: Arriving) -> str:
         """Return the name of the file that all values were written to; empty where there is no room.

@@ -63,6 +63,8 @@ class RedisCopy:
 class CheckedValues:
     """The values of a copy, in order; each is one that was written, or is not given out.
 
+    A copy of an earlier release has one sum for all of its values: they are known to be right at the end.
+
     Args:
         token: the tier's name for the copy, with the sums of its values.
         values: as they are read.

@@ -118,7 +118,7 @@ class Survey:
             grown = with_ids(plan, IdDemand(part.name, ids, own), cut_rule(dataset, None), self._clock.now())
             fresh = grown.chunks[len(plan.chunks) :]
             run.extend_plan(grown)
-            return Departures(grown, self._want(run, grown, fresh, pending, before.not_before), before.not_before)
+            return replace(before, plan=grown, flights=self._want(run, grown, fresh, pending, before.not_before))
 
     def _want(
         self,

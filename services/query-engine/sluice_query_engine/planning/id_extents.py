@@ -15,7 +15,7 @@ class IdExtent:
 
     Args:
         part: the part whose rows it holds.
-        ids: all ids it was read for, those without rows included.
+        ids: all ids it was read for, those without rows included; a plan leaves them out beside those it shows.
         frame_id: its frame; empty while it is still being read.
         read_time: when its rows were read, UTC; None while they are.
         fresh_until_time: until when a new query may use it, UTC; None while it is being read.
