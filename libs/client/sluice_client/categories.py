@@ -13,8 +13,15 @@ _KEY: Final = b"sluice.categories"
 
 
 def with_categories(table: pa.Table, df: pd.DataFrame) -> pa.Table:
-    """Return the table of a DataFrame with its categories beside it, where no row of it could have them."""
+    """Return the table of a DataFrame with its categories beside it, where no row of it could have them.
+
+    Raises:
+        TypeError: categories are tuples or the like; pandas makes none of what Arrow gives back for them.
+    """
     found = {str(name): kind.categories for name, kind in df.dtypes.items() if isinstance(kind, pd.CategoricalDtype)}
+    for field in table.schema:
+        if pa.types.is_dictionary(field.type) and pa.types.is_nested(field.type.value_type):
+            raise TypeError(f"column {field.name!r}: categories are single values")
     if len(df) or not found:
         return table
     lists = {name: _in_one_row(pa.array(categories)) for name, categories in found.items()}

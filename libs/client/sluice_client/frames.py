@@ -6,7 +6,7 @@ How the columns travel: as Arrow with pandas metadata, so that what comes back e
   back without its `freq`.
 - Types: integers, floats, booleans, strings, bytes, dates, `Decimal`, timedeltas and the nullable pandas types keep
   their type. Decimals of one column come back with the scale of the widest. Categoricals keep categories and order,
-  without any row too.
+  columns without any row too.
   Strings that pandas kept as Python objects come back in Arrow's memory.
 - Time: `datetime64` keeps its unit; a zone is kept by name; zone-less stays zone-less and is never shifted.
 - NULL: a column that is all NULL comes back all NULL, with its type if it had one and as objects if not. In object

@@ -70,6 +70,14 @@ def garbled() -> Iterator[FrameStore]:
         yield store
 
 
+@pytest.mark.parametrize("rows", [[], [(1, 2)]])
+def test_categories_that_could_not_be_read_back_are_not_stored(rows: list[tuple[int, int]]) -> None:
+    df = pd.DataFrame({"place": pd.Categorical(rows, categories=[(1, 2), (3, 4)])})
+    with asking(Keeping()) as store:  # type: ignore[abstract]  # nothing else is asked
+        assert not store.store_df("tuples", df)
+        assert store.load_df("tuples") is None
+
+
 @pytest.mark.parametrize("categories", [["low", "never", "high"], [3, 1, 2], []])
 def test_categoricals_without_a_row_keep_their_categories_and_their_order(categories: list[str] | list[int]) -> None:
     grade = pd.CategoricalDtype(categories, ordered=True)
